@@ -1,0 +1,93 @@
+/*
+ * The configuration: YAML in, a checked structure out. Nothing is created, opened for writing or
+ * bound here; images are looked at (stat) only by the configuration controller.
+ */
+#ifndef CONTROLLER_CONFIG_CONFIG_H
+#define CONTROLLER_CONFIG_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum config_cache_mode { CACHE_OFF, CACHE_WRITE_THROUGH, CACHE_WRITE_BACK };
+enum config_cache_policy { CACHE_S3_FIFO, CACHE_SIEVE, CACHE_ARC, CACHE_LRU };
+enum config_placement {
+    PLACEMENT_AUTO,   /* spread over NUMA nodes when the machine has more than one */
+    PLACEMENT_NONE,   /* leave it to the scheduler */
+    PLACEMENT_SPREAD, /* controller I on processor I modulo processors, memory on its node */
+};
+enum config_fabric_model { FABRIC_DIRECT }; /* serial, loop, switch: not in this version */
+
+struct config_cache {
+    uint64_t size_bytes;
+    enum config_cache_mode mode;
+    enum config_cache_policy policy;
+};
+
+struct config_element {
+    char *name;
+    char *image;         /* absolute, or resolved against the configuration file's folder */
+    uint64_t size_bytes; /* 0: not said, the image's own */
+    uint32_t controller;
+    bool read_only;
+    unsigned line; /* in the configuration file, for later messages (an image that cannot be opened) */
+};
+
+struct config_volume {
+    char *name;
+    char *description;     /* NULL: none */
+    uint32_t element;      /* index into elements */
+    uint64_t offset_bytes; /* a multiple of BLOCK_BYTES */
+    uint64_t size_bytes;   /* 0: not said, up to the element's end */
+    bool read_only;
+    bool export;     /* default true */
+    bool rotational; /* default false */
+    unsigned line;
+};
+
+struct config {
+    char *path;   /* as given */
+    char *folder; /* what relative paths are relative to */
+    char *array;
+    char *run_dir; /* resolved like an image; default: ARRAY.run */
+    uint32_t controllers;
+    struct config_cache cache;
+    struct config_element *elements;
+    uint32_t elements_count;
+    struct config_volume *volumes;
+    uint32_t volumes_count;
+    char *tcp_host;    /* NULL: no TCP. Without brackets where IPv6 was written in them. */
+    uint16_t tcp_port; /* the front; controller I listens on tcp_port + 1 + I. 0: the system chooses each */
+    uint64_t buffers_bytes;  /* buffer pool of each controller */
+    uint32_t connections;    /* per controller */
+    uint32_t handshake_seconds;
+    enum config_placement placement;
+    enum config_fabric_model fabric_model;
+    uint32_t slots;        /* interconnect: slots */
+    uint32_t ring_entries; /* interconnect: ring-entries */
+};
+
+/* Where and what is wrong: "FILE:LINE: FIELD: what; allowed: ...". One line, no newline. */
+struct config_error {
+    char text[1024];
+};
+
+/* Reads and checks `path`. 0, or -EINVAL (the configuration is wrong), -EIO and others (the file
+ * cannot be read), -ENOMEM; *ret_error says it in words whenever the result is not 0. The caller
+ * frees with config_free. */
+int config_load(const char *path, struct config **ret_config, struct config_error *ret_error);
+
+/* The same from memory; `path` is only named in messages and resolves relative paths. */
+int config_parse(const char *path, const char *text, size_t text_bytes, struct config **ret_config,
+                 struct config_error *ret_error);
+
+void config_free(struct config *config); /* NULL is allowed */
+
+/* "64KiB", "1GiB", "10GB", "4096" -> bytes; KiB MiB GiB TiB PiB are powers of 1024, KB MB GB TB PB (and K M G T
+ * P, as powers of 1024, like qemu-img) as usual. 0 or -EINVAL (not a size) or -ERANGE (2^62 or more). */
+int config_parse_size(const char *text, uint64_t *ret_bytes);
+
+const char *config_cache_mode_name(enum config_cache_mode mode);
+const char *config_cache_policy_name(enum config_cache_policy policy);
+
+#endif
