@@ -23,7 +23,8 @@ enum {
     BLOCK_BYTES = 4096, /* what O_DIRECT, the cache and the buffer pool count in */
     PAYLOAD_BYTES_MAX = 32 << 20,
     BUFFERS_BYTES_DEFAULT = 64 << 20, /* one controller's buffer pool */
-    BUFFERS_BYTES_MIN = 40 << 20,     /* one command of the largest payload and some small ones */
+    BUFFERS_BYTES_MIN = 64 << 20,     /* the largest payload, begun within a block, takes 64 MiB */
+    BUFFERS_BYTES_MAX = 1 << 30,
 
     /* --- commands --- */
     COMMANDS_MAX = 1024,        /* host commands a controller works on at once */
@@ -53,7 +54,7 @@ enum {
 
 #define ELEMENT_BYTES_MAX ((uint64_t)1 << 62)
 
-_Static_assert(BUFFERS_BYTES_MIN >= PAYLOAD_BYTES_MAX + BLOCK_BYTES,
+_Static_assert(BUFFERS_BYTES_MIN >= 2 * PAYLOAD_BYTES_MAX,
                "the pool holds the largest payload at any offset within a block");
 _Static_assert(BUFFERS_BYTES_MIN <= BUFFERS_BYTES_DEFAULT, "the default is allowed");
 _Static_assert((RING_ENTRIES_DEFAULT & (RING_ENTRIES_DEFAULT - 1)) == 0, "rings wrap by masking");

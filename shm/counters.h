@@ -1,0 +1,80 @@
+/*
+ * Counters in shared memory. Each has one writer (count_up); anybody may read one late, nobody
+ * torn. Rates are made by readers: two looks and the time between them.
+ */
+#ifndef SHM_COUNTERS_H
+#define SHM_COUNTERS_H
+
+#include "shm/atomic.h"
+#include "shm/limits.h"
+
+/* What is counted, once: X(name). The same list names the fields, the JSON and the columns. */
+#define COUNTERS_IO(X)                                                                             \
+    X(reads)                                                                                       \
+    X(writes)                                                                                      \
+    X(flushes)                                                                                     \
+    X(trims)                                                                                       \
+    X(zeroes)                                                                                      \
+    X(others)                                                                                      \
+    X(read_bytes)                                                                                  \
+    X(write_bytes)                                                                                 \
+    X(errors)                                                                                      \
+    X(in_flight)                                                                                   \
+    X(latency_ns)
+
+/* Of one volume or element; the writer is the element's owner. `in_flight` is a level, the others
+ * only grow; latency_ns is a sum over finished commands. */
+struct io_counters {
+#define X(name) _Atomic uint64_t name;
+    COUNTERS_IO(X)
+#undef X
+};
+
+#define COUNTERS_CONTROLLER(X)                                                                     \
+    X(executed)        /* commands of its own hosts whose storage it owns */                       \
+    X(redirected_out)  /* commands of its own hosts that went to another controller */             \
+    X(redirected_in)   /* component commands executed for other controllers */                     \
+    X(failed)          /* host commands answered with an error */                                  \
+    X(host_latency_ns) /* sum over host commands, received to reply queued */                      \
+    X(host_in_flight)  /* level */                                                                 \
+    X(peer_in_flight)  /* level */                                                                 \
+    X(connections)     /* level */                                                                 \
+    X(connections_total)                                                                           \
+    X(connections_refused)                                                                         \
+    X(connections_dropped) /* by us: garbage, handshake limit, stalled while others waited */      \
+    X(bytes_received)                                                                              \
+    X(bytes_sent)                                                                                  \
+    X(turns)     /* of the loop */                                                                 \
+    X(sleeps)    /* turns that blocked */                                                          \
+    X(spins_won) /* spins that ended in work */                                                    \
+    X(spins_lost)                                                                                  \
+    X(idle_ns) /* time blocked in the kernel; the rest is busy */                                  \
+    X(doorbells_rung)                                                                              \
+    X(doorbells_swept) /* doorbells sent again because no answer had come */                       \
+    X(waits_for_buffer)                                                                            \
+    X(waits_for_slot)                                                                              \
+    X(buffers_bytes) /* level: taken from its pool */                                              \
+    X(slots_used)    /* level */
+
+struct controller_counters {
+#define X(name) _Atomic uint64_t name;
+    COUNTERS_CONTROLLER(X)
+#undef X
+};
+
+/* Of one link on one fabric; the writer is the link's source. */
+#define COUNTERS_LINK(X)                                                                           \
+    X(requests)                                                                                    \
+    X(answers)                                                                                     \
+    X(batches)                                                                                     \
+    X(full)
+
+struct link_counters {
+#define X(name) _Atomic uint64_t name;
+    COUNTERS_LINK(X)
+#undef X
+};
+
+#define count_down(word, value) count_up((word), -(uint64_t)(value))
+
+#endif

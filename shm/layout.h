@@ -1,0 +1,154 @@
+/*
+ * The segment: what lies where. One sealed memfd, mapped whole by every process of the array.
+ *
+ *      header      struct segment_header, one page
+ *      seats       controllers x struct seat
+ *      elements    elements x struct element_record
+ *      volumes     volumes x struct volume_record
+ *      names       hash of volume names: names_buckets x uint32_t (volume + 1, 0 empty)
+ *      links       controllers x controllers x FABRICS x link_bytes
+ *      slots       controllers x slots x struct slot
+ *      buffers     controllers x buffers_bytes
+ *
+ * Each part starts on a page. The geometry is computed once, by the process that makes the segment,
+ * and inherited as private memory (struct segment); nobody computes an address from the header in
+ * shared memory except a tool that has just attached, and that one checks it first.
+ *
+ * Pages come into being when first touched, so a large limit costs address space, not memory.
+ */
+#ifndef SHM_LAYOUT_H
+#define SHM_LAYOUT_H
+
+#include <stddef.h>
+
+#include "shm/counters.h"
+#include "shm/limits.h"
+#include "shm/ring.h"
+#include "shm/slot.h"
+
+#define SEGMENT_MAGIC 0x0074726f70796e61ull /* "anyport" */
+enum { SEGMENT_VERSION = 1 };
+
+struct segment_geometry {
+    uint32_t controllers;
+    uint32_t elements;
+    uint32_t volumes;
+    uint32_t names_buckets; /* a power of two, at least twice the volumes */
+    uint32_t slots;         /* of each controller */
+    uint32_t ring_entries;
+    uint64_t buffers_bytes; /* of each controller */
+    uint64_t link_bytes;
+    uint64_t seats_offset;
+    uint64_t elements_offset;
+    uint64_t volumes_offset;
+    uint64_t names_offset;
+    uint64_t links_offset;
+    uint64_t slots_offset;
+    uint64_t buffers_offset;
+    uint64_t bytes;
+};
+
+/* Written before any controller starts and constant then, except where _Atomic says otherwise. */
+struct segment_header {
+    uint64_t magic;
+    uint32_t version;
+    uint32_t pid; /* of the configuration controller */
+    struct segment_geometry geometry;
+    char array[NAME_BYTES_MAX + 1];
+    uint64_t started_ns; /* CLOCK_REALTIME */
+    /* Grows whenever a seat changes state; controllers look at it once a turn. Writer: the
+     * configuration controller. Stale: a death is noticed a turn later. */
+    _Alignas(CACHELINE_BYTES) _Atomic uint32_t membership;
+};
+
+enum seat_state {
+    SEAT_EMPTY = 0,
+    SEAT_STARTING, /* the process exists */
+    SEAT_RUNNING,  /* its ports answer */
+    SEAT_QUIESCED, /* asked to stop; its hosts are gone and it waits for nobody */
+    SEAT_STOPPED,  /* flushed and exited in order */
+    SEAT_DEAD,     /* the process is gone; I/O it had submitted may still land */
+    SEAT_DRAINED,  /* dead, and all of its I/O has landed */
+};
+
+enum seat_request { SEAT_REQUEST_NONE = 0, SEAT_REQUEST_QUIESCE, SEAT_REQUEST_STOP };
+
+/*
+ * A controller's place.
+ *
+ *      offset 0    state, epoch, pid, request    writer: configuration controller (state STARTING,
+ *                                                DEAD, DRAINED; the controller itself: the others)
+ *      offset 64   sleeping                      writers: the controller (1), its wakers (0)
+ *      offset 128  counters                      writer: the controller
+ */
+struct seat {
+    _Alignas(CACHELINE_BYTES) _Atomic uint32_t state;
+    _Atomic uint32_t epoch; /* only its low 16 bits go into slot words */
+    _Atomic uint32_t pid;
+    _Atomic uint32_t request;
+    _Atomic uint32_t cpu_pinned; /* processor + 1, 0: not pinned */
+    _Atomic uint32_t tcp_port;   /* 0: none */
+    _Alignas(CACHELINE_BYTES) _Atomic uint32_t sleeping;
+    _Alignas(CACHELINE_BYTES) struct controller_counters counters;
+};
+
+_Static_assert(offsetof(struct seat, sleeping) == 64, "as drawn above");
+_Static_assert(offsetof(struct seat, counters) == 128, "as drawn above");
+
+enum element_state {
+    ELEMENT_ONLINE = 0,
+    ELEMENT_FAILED, /* found truncated, or a flush of it failed: EIO until the array is restarted */
+};
+
+enum element_flags {
+    ELEMENT_READ_ONLY = 1 << 0,
+    ELEMENT_DIRECT = 1 << 1,
+    ELEMENT_DEVICE = 1 << 2,
+    ELEMENT_INLINE = 1 << 3
+};
+
+/* The mapping table, first half. Constant but for the _Atomic fields. */
+struct element_record {
+    _Alignas(CACHELINE_BYTES) _Atomic uint32_t owner; /* seat; a takeover stores a new one */
+    _Atomic uint32_t state;                           /* writer: the owner */
+    uint32_t flags;
+    uint32_t reserved;
+    uint64_t size_bytes;
+    char name[NAME_BYTES_MAX + 1];
+    _Alignas(CACHELINE_BYTES) struct io_counters counters; /* writer: the owner */
+};
+
+enum volume_flags {
+    VOLUME_READ_ONLY = 1 << 0,
+    VOLUME_EXPORTED = 1 << 1,
+    VOLUME_ROTATIONAL = 1 << 2
+};
+
+/* The mapping table, second half: volume -> element and place on it. Constant. */
+struct volume_record {
+    _Alignas(CACHELINE_BYTES) uint64_t offset_bytes; /* on the element */
+    uint64_t size_bytes;
+    uint32_t element;
+    uint32_t flags;
+    char name[NAME_BYTES_MAX + 1];
+    char description[160];
+    _Alignas(CACHELINE_BYTES) struct io_counters counters; /* writer: the element's owner */
+};
+
+/*
+ * One direction between two controllers on one fabric.
+ *
+ *      offset 0    blocked     1: the producer found the ring full and waits for a wake-up.
+ *                              Writers: producer (1), consumer (0).
+ *      offset 64   counters    writer: the producer
+ *      offset 128  ring
+ */
+struct link {
+    _Alignas(CACHELINE_BYTES) _Atomic uint32_t blocked;
+    _Alignas(CACHELINE_BYTES) struct link_counters counters;
+    _Alignas(CACHELINE_BYTES) struct ring ring;
+};
+
+_Static_assert(offsetof(struct link, ring) == 128, "as drawn above");
+
+#endif

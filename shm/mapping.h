@@ -1,0 +1,31 @@
+/*
+ * The mapping table (claims 2, 3 and 8): volume -> element -> owner, and name -> volume. The
+ * configuration controller fills it before any port accepts; the data path only looks up.
+ */
+#ifndef SHM_MAPPING_H
+#define SHM_MAPPING_H
+
+#include "shm/segment.h"
+
+/* Where one range of a volume lies. A plain copy. */
+struct mapping_place {
+    uint32_t element;
+    uint32_t owner; /* seat; checked to be below the controllers there are */
+    uint64_t element_offset_bytes;
+};
+
+/* Enters volume `index` under record->name; the record is copied. -EEXIST when the name is taken.
+ * Before any controller starts. */
+int mapping_add_volume(const struct segment *segment, uint32_t index,
+                       const struct volume_record *record);
+
+/* The volume of this name (not terminated), or -ENOENT. A hash look-up, whatever their number. */
+int mapping_find_volume(const struct segment *segment, const char *name, size_t name_bytes,
+                        uint32_t *ret_volume);
+
+/* Where [offset, offset + length) of a volume lies. -ENOENT: no such volume. -ERANGE: the range is
+ * not inside it. -EPROTO: the table itself is damaged. Two cache lines, no search. */
+int mapping_resolve(const struct segment *segment, uint32_t volume, uint64_t offset_bytes,
+                    uint64_t length_bytes, struct mapping_place *ret_place);
+
+#endif

@@ -1,0 +1,70 @@
+/*
+ * Seats: sleeping and waking.
+ *
+ * A controller that finds nothing to do says so (seat_fall_asleep) and looks once more before it
+ * blocks; who posts to it looks at `sleeping` after posting (seat_needs_doorbell). Between the
+ * store and the load on each side stands a full barrier, so at least one of the two sees the other:
+ * no wake-up is lost. The eventfd is rung only when the other really sleeps.
+ *
+ *      sleeper                               waker
+ *      sleeping = 1                          ring.tail = n + 1
+ *      fence_store_load  <- pairs with ->    fence_store_load
+ *      look at the rings                     look at sleeping
+ */
+#ifndef SHM_SEAT_H
+#define SHM_SEAT_H
+
+#include "shm/layout.h"
+
+static inline void seat_fall_asleep(struct seat *seat)
+{
+    /* relaxed: ordered before the next look at the rings by the fence. */
+    store_relaxed(&seat->sleeping, 1);
+    fence_store_load(&seat->sleeping);
+}
+
+static inline void seat_wake_up(struct seat *seat)
+{
+    /* relaxed: a waker that still sees 1 rings once too often, which is harmless. */
+    if (load_relaxed(&seat->sleeping) != 0)
+        store_relaxed(&seat->sleeping, 0); /* relaxed: as above */
+}
+
+/* After something was posted to this seat: whether its eventfd is to be rung. At most one of
+ * several wakers gets true. */
+static inline bool seat_needs_doorbell(struct seat *seat)
+{
+    fence_store_load(&seat->sleeping);
+    /* relaxed: ordered after the posting by the fence. */
+    if (load_relaxed(&seat->sleeping) == 0)
+        return false;
+    /* pairs with the same exchange by another waker: one of them rings. */
+    return exchange_acq_rel(&seat->sleeping, 0) == 1;
+}
+
+static inline uint16_t seat_epoch(const struct seat *seat)
+{
+    /* pairs with the configuration controller's store when a seat is declared dead. */
+    return (uint16_t)load_acquire(&seat->epoch);
+}
+
+static inline enum seat_state seat_state(const struct seat *seat)
+{
+    /* pairs with seat_set_state: what was done before the state changed is seen with it. */
+    return (enum seat_state)load_acquire(&seat->state);
+}
+
+static inline void seat_set_state(struct seat *seat, enum seat_state state)
+{
+    /* pairs with seat_state. */
+    store_release(&seat->state, (uint32_t)state);
+}
+
+static inline bool seat_is_gone(enum seat_state state)
+{
+    return state == SEAT_STOPPED || state == SEAT_DEAD || state == SEAT_DRAINED;
+}
+
+const char *seat_state_name(enum seat_state state);
+
+#endif

@@ -1,0 +1,63 @@
+/*
+ * The segment as one process sees it: a private copy of the geometry and the address it is mapped
+ * at.
+ */
+#ifndef SHM_SEGMENT_H
+#define SHM_SEGMENT_H
+
+#include "shm/layout.h"
+
+struct segment {
+    int fd;
+    uint8_t *base;
+    bool read_only;
+    struct segment_geometry geometry;
+};
+
+/* What decides the geometry; the rest is computed. All within limits.h. */
+struct segment_wanted {
+    uint32_t controllers;
+    uint32_t elements;
+    uint32_t volumes;
+    uint32_t slots;
+    uint32_t ring_entries;
+    uint64_t buffers_bytes;
+};
+
+/* Makes, sizes, seals and maps a segment; seats EMPTY, rings empty, slots FREE, names empty.
+ * 0 or -errno (nothing is left then). */
+int segment_create(struct segment *ret_segment, const struct segment_wanted *wanted,
+                   const char *array);
+
+/* Maps somebody's segment for reading only, from a descriptor received; the descriptor is ours from
+ * then on. -EPROTO when what the header says does not fit the file: nothing is kept. */
+int segment_attach_read_only(struct segment *ret_segment, int fd);
+
+/* A descriptor that can only be mapped for reading, for tools; the caller closes it. Or -errno. */
+int segment_open_read_only(const struct segment *segment);
+
+/* Unmaps and closes; a zeroed struct is allowed. */
+void segment_done(struct segment *segment);
+
+/* Asks for memory behind a range, so that touching it cannot raise SIGBUS. 0, -ENOMEM or -errno. */
+int segment_commit(const struct segment *segment, uint64_t offset_bytes, uint64_t bytes);
+
+static inline struct segment_header *segment_header(const struct segment *segment)
+{
+    return (struct segment_header *)(void *)segment->base;
+}
+struct seat *segment_seat(const struct segment *segment, uint32_t seat);
+struct element_record *segment_element(const struct segment *segment, uint32_t element);
+struct volume_record *segment_volume(const struct segment *segment, uint32_t volume);
+struct link *segment_link(const struct segment *segment, uint32_t source, uint32_t target,
+                          uint32_t fabric);
+struct slot *segment_slots(const struct segment *segment, uint32_t seat);
+
+/* Offset of a controller's buffer pool in the segment. */
+uint64_t segment_buffers_offset(const struct segment *segment, uint32_t seat);
+
+/* The seat whose buffer pool holds the whole range, or -1: what a target checks before it lets the
+ * kernel read or write where another process said. */
+int segment_buffers_seat(const struct segment *segment, uint64_t offset_bytes, uint64_t bytes);
+
+#endif
