@@ -1,0 +1,112 @@
+/*
+ * An element: one disk-image file or block device, as its owner uses it.
+ *
+ * Opened once, by the configuration controller before the owner starts; the owner inherits the
+ * descriptor, registers it with its io_uring and closes it. So the flock taken at opening sits on
+ * the very description that the io_uring uses: it is given up by the kernel only when the last I/O
+ * that a killed owner had submitted has landed.
+ *
+ * Three ways to do I/O, chosen at opening:
+ *   direct    O_DIRECT through the ring: offsets, lengths and memory are aligned to BLOCK_BYTES
+ *   buffered  through the ring and the page cache: file systems without O_DIRECT, sizes that are
+ * not a multiple of BLOCK_BYTES inline    by a system call at once: files that live in memory
+ * (tmpfs)
+ */
+#ifndef IO_ELEMENT_H
+#define IO_ELEMENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "io/loop.h"
+
+enum {
+    ELEMENT_BLOCK_BYTES = 4096,           /* alignment of direct I/O */
+    ELEMENT_INLINE_BYTES_MAX = 512 << 10, /* longer inline I/O would delay everybody else */
+    ELEMENT_ZERO_BYTES = 1 << 20,         /* one write of the written-zeroes fallback */
+};
+
+enum element_mode { ELEMENT_MODE_DIRECT, ELEMENT_MODE_BUFFERED, ELEMENT_MODE_INLINE };
+
+/* Why an image was refused, in words, without the image's name. */
+struct element_error {
+    char text[256];
+};
+
+struct element {
+    int fd;   /* the description that holds the flock */
+    int file; /* index in the loop's files; -1 before element_attach */
+    enum element_mode mode;
+    bool read_only;
+    bool device;
+    bool no_punch; /* learnt: the file system refuses PUNCH_HOLE / ZERO_RANGE */
+    bool no_zero_range;
+    uint64_t size_bytes; /* what is used of it */
+};
+
+struct element_wanted {
+    const char *image;   /* path */
+    uint64_t size_bytes; /* 0: the image's own */
+    bool read_only;
+};
+
+/* Looks at, opens and locks an image that exists. -ENOENT when there is none (the caller may then
+ * create it). -EBUSY: another process serves it. -EINVAL: not a file or device, or too small. */
+int element_open(struct element *ret_element, const struct element_wanted *wanted,
+                 struct element_error *ret_error);
+
+/* Whether a new image of this size can be made there: the folder exists and may be written, and the
+ * file system is large enough. Creates nothing. */
+int element_check_creatable(const struct element_wanted *wanted, struct element_error *ret_error);
+
+/* Creates a sparse image (never over an existing one), then as element_open. On failure nothing is
+ * left. */
+int element_create(struct element *ret_element, const struct element_wanted *wanted,
+                   struct element_error *ret_error);
+
+/* Closes the descriptor if it is open. */
+void element_close(struct element *element);
+
+/* The owner: hands the description to the loop. The descriptor stays open for look-ups. */
+int element_attach(struct element *element, struct loop *loop);
+
+const char *element_mode_name(enum element_mode mode);
+
+/* Whether the image is as long as it was. -EIO when somebody truncated it. One fstat. */
+int element_check_size(const struct element *element);
+
+/*
+ * I/O. Each of these either ends at once and returns its result (bytes, 0, or -errno), or returns
+ * -EINPROGRESS and fires the completion later with that result. Results may be short, as from the
+ * system calls. Direct elements want all of io aligned. `io->file` is filled in here.
+ */
+int64_t element_read(struct element *element, struct loop *loop, struct loop_io io,
+                     struct completion *completion);
+int64_t element_write(struct element *element, struct loop *loop, struct loop_io io,
+                      struct completion *completion);
+int64_t element_sync(struct element *element, struct loop *loop, struct completion *completion);
+
+/* Free the range; reads as zeroes where the file system punches holes. -EOPNOTSUPP where it cannot.
+ */
+int64_t element_punch(struct element *element, struct loop *loop, uint64_t offset_bytes,
+                      uint64_t bytes, struct completion *completion);
+/* Zero the range and keep it allocated. -EOPNOTSUPP where the file system cannot do it quickly. */
+int64_t element_zero(struct element *element, struct loop *loop, uint64_t offset_bytes,
+                     uint64_t bytes, struct completion *completion);
+/* Ask that the range be read ahead. */
+int64_t element_prefetch(struct element *element, struct loop *loop, uint64_t offset_bytes,
+                         uint64_t bytes, struct completion *completion);
+
+struct extent {
+    uint64_t length_bytes;
+    uint32_t hole; /* 1: reads as zeroes and takes no space */
+    uint32_t reserved;
+};
+
+/* Describes [offset, offset + bytes) by at most extents_max extents (1 or more), from its
+ * beginning; they may cover less than asked, never more. Adjacent ones differ. Returns how many, or
+ * -errno. */
+int element_extents(const struct element *element, uint64_t offset_bytes, uint64_t bytes,
+                    struct extent *ret_extents, uint32_t extents_max);
+
+#endif
