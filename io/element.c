@@ -299,6 +299,11 @@ int64_t element_sync(struct element *element, struct loop *loop, struct completi
     return -EINPROGRESS;
 }
 
+int element_sync_now(const struct element *element)
+{
+    return fdatasync(element->fd) == 0 ? 0 : -errno;
+}
+
 int64_t element_punch(struct element *element, struct loop *loop, uint64_t offset_bytes,
                       uint64_t bytes, struct completion *completion)
 {

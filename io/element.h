@@ -86,6 +86,9 @@ int64_t element_write(struct element *element, struct loop *loop, struct loop_io
                       struct completion *completion);
 int64_t element_sync(struct element *element, struct loop *loop, struct completion *completion);
 
+/* fdatasync in this call, for an orderly end. 0 or -errno. */
+int element_sync_now(const struct element *element);
+
 /* Free the range; reads as zeroes where the file system punches holes. -EOPNOTSUPP where it cannot.
  */
 int64_t element_punch(struct element *element, struct loop *loop, uint64_t offset_bytes,

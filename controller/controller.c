@@ -1,0 +1,420 @@
+#include "controller/controller.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "controller/path/redirect.h"
+
+enum {
+    SPIN_NS_MAX = 50000,       /* nobody is worth waiting for longer than this */
+    SPIN_NS_SLACK = 5000,      /* beyond twice the average */
+    SPIN_DISTURBED_NS = 30000, /* a step of the spin that took this long was somebody else's time */
+    SPIN_PENALTY_NS = 20000000, /* then there is no spinning for so long */
+    SPIN_LOOKS_PER_CLOCK = 16,
+};
+
+/* All pools together are registered with a ring only up to this: registering pins the memory. */
+#define REGISTERED_BYTES_MAX (256ull << 20)
+
+/* --- starting --- */
+
+static int commit_buffers(void *context, uint64_t offset_bytes, uint64_t bytes)
+{
+    const struct controller *controller = context;
+
+    return segment_commit(&controller->segment, controller->pool_offset_bytes + offset_bytes,
+                          bytes);
+}
+
+static void io_completed(struct completion *completion, int result)
+{
+    struct command *command = (struct command *)(void *)completion;
+    struct controller *controller = command->controller;
+
+    command_complete(controller, command, result);
+}
+
+_Static_assert(offsetof(struct command, io) == 0 && offsetof(struct command_io, completion) == 0,
+               "io_completed finds the command at its completion's address");
+
+static int make_commands(struct controller *controller)
+{
+    controller->commands = calloc(COMMANDS_MAX + PEER_COMMANDS_MAX, sizeof *controller->commands);
+    if (controller->commands == NULL)
+        return -ENOMEM;
+    for (uint32_t i = COMMANDS_MAX + PEER_COMMANDS_MAX; i-- > 0;) {
+        struct command *command = &controller->commands[i];
+        struct command **list =
+            i < COMMANDS_MAX ? &controller->free_commands : &controller->free_peer_commands;
+        command->controller = controller;
+        command->io.completion.fire = io_completed;
+        command->next = *list;
+        *list = command;
+    }
+    controller->free_peer_commands_count = PEER_COMMANDS_MAX;
+    return 0;
+}
+
+static int make_blocks(struct controller *controller)
+{
+    void *zeroes, *scratch;
+
+    if (posix_memalign(&zeroes, BLOCK_BYTES, ELEMENT_ZERO_BYTES) != 0)
+        return -ENOMEM;
+    controller->zeroes = zeroes;
+    memset(zeroes, 0, ELEMENT_ZERO_BYTES);
+    if (posix_memalign(&scratch, BLOCK_BYTES, SCRATCH_BLOCKS * BLOCK_BYTES) != 0)
+        return -ENOMEM;
+    controller->scratch = scratch;
+    for (uint32_t i = 0; i < SCRATCH_BLOCKS; i++)
+        controller->scratch_free[i] = controller->scratch + i * BLOCK_BYTES;
+    controller->scratch_free_count = SCRATCH_BLOCKS;
+    return 0;
+}
+
+static int make_slots(struct controller *controller)
+{
+    const struct segment *segment = &controller->segment;
+    uint32_t slots = segment->geometry.slots;
+    int error = slot_table_init(&controller->slots, segment_slots(segment, controller->id), slots);
+
+    if (error != 0)
+        return error;
+    controller->slot_commands = calloc(slots, sizeof(struct command *));
+    return controller->slot_commands == NULL ? -ENOMEM : 0;
+}
+
+static int attach_elements(struct controller *controller, const struct element *elements)
+{
+    uint32_t count = controller->segment.geometry.elements;
+
+    controller->elements = calloc(count, sizeof *controller->elements);
+    if (controller->elements == NULL)
+        return -ENOMEM;
+    controller->elements_count = count;
+    for (uint32_t i = 0; i < count; i++) {
+        controller->elements[i].file = elements[i];
+        controller->elements[i].record = segment_element(&controller->segment, i);
+        if (elements[i].fd < 0)
+            continue;
+        int error = element_attach(&controller->elements[i].file, controller->loop);
+        if (error != 0)
+            return error;
+    }
+    return 0;
+}
+
+static bool has_direct_element(const struct controller *controller)
+{
+    for (uint32_t i = 0; i < controller->elements_count; i++) {
+        const struct element *file = &controller->elements[i].file;
+        if (file->fd >= 0 && file->mode == ELEMENT_MODE_DIRECT)
+            return true;
+    }
+    return false;
+}
+
+/* Every pool, because a peer's payload is read and written in its pool. Without the right to lock
+ * so much memory, direct I/O works all the same, only a little slower. */
+static void register_buffers(struct controller *controller)
+{
+    const struct segment_geometry *geometry = &controller->segment.geometry;
+    struct iovec ranges[CONTROLLERS_MAX];
+
+    for (uint32_t i = 0; i < CONTROLLERS_MAX; i++)
+        controller->buffer_index[i] = LOOP_NO_BUFFER;
+    if (!has_direct_element(controller) ||
+        geometry->controllers * geometry->buffers_bytes > REGISTERED_BYTES_MAX)
+        return;
+    for (uint32_t i = 0; i < geometry->controllers; i++) {
+        ranges[i].iov_base =
+            controller->segment.base + segment_buffers_offset(&controller->segment, i);
+        ranges[i].iov_len = geometry->buffers_bytes;
+    }
+    if (loop_register_buffers(controller->loop, ranges, geometry->controllers) != 0)
+        return;
+    for (uint32_t i = 0; i < geometry->controllers; i++)
+        controller->buffer_index[i] = (int)i;
+}
+
+int controller_buffer_index(const struct controller *controller, uint64_t offset_bytes)
+{
+    int seat = segment_buffers_seat(&controller->segment, offset_bytes, 1);
+
+    return seat < 0 ? LOOP_NO_BUFFER : controller->buffer_index[seat];
+}
+
+static void doorbell_rang(struct completion *completion, int result)
+{
+    struct controller *controller =
+        (struct controller *)((char *)completion - offsetof(struct controller, doorbell));
+
+    (void)result; /* whatever it was, the turn looks at all rings */
+    loop_doorbell_listen(controller->loop, controller->doorbell_fd, completion);
+}
+
+static void sweep_is_due(struct timer *timer)
+{
+    redirect_sweep((struct controller *)((char *)timer - offsetof(struct controller, sweep_timer)));
+}
+
+static int make_parts(struct controller *controller, const struct controller_start *start,
+                      const char **ret_what)
+{
+    int error;
+
+    *ret_what = "its io_uring";
+    const char *missing;
+    error = loop_new(&controller->loop, &missing);
+    if (error != 0) {
+        if (missing != NULL)
+            *ret_what = missing;
+        return error;
+    }
+    *ret_what = "its buffer pool";
+    error = pool_new(&controller->pool, controller->segment.geometry.buffers_bytes, commit_buffers,
+                     controller);
+    if (error != 0)
+        return error;
+    *ret_what = "its commands";
+    error = make_commands(controller);
+    if (error == 0)
+        error = make_blocks(controller);
+    if (error == 0)
+        error = make_slots(controller);
+    if (error != 0)
+        return error;
+    *ret_what = "its links";
+    error = peers_init(controller, start->doorbells);
+    if (error != 0)
+        return error;
+    *ret_what = "its elements";
+    return attach_elements(controller, start->elements);
+}
+
+int controller_new(struct controller **ret_controller, const struct controller_start *start,
+                   const char **ret_what)
+{
+    struct controller *controller = calloc(1, sizeof *controller);
+
+    *ret_what = "itself";
+    if (controller == NULL)
+        return -ENOMEM;
+    controller->id = start->id;
+    controller->segment = start->segment;
+    controller->seat = segment_seat(&controller->segment, start->id);
+    controller->epoch = seat_epoch(controller->seat);
+    controller->counters = &controller->seat->counters;
+    controller->pool_offset_bytes = segment_buffers_offset(&controller->segment, start->id);
+    controller->waiters.next = controller->waiters.previous = &controller->waiters;
+    controller->gap_average_ns = SPIN_NS_MAX;
+    controller->sweep_timer.fire = sweep_is_due;
+    int error = make_parts(controller, start, ret_what);
+    if (error != 0) {
+        controller_free(controller);
+        return error;
+    }
+    register_buffers(controller);
+    controller->doorbell_fd = start->doorbells[start->id];
+    controller->doorbell.fire = doorbell_rang;
+    loop_doorbell_listen(controller->loop, controller->doorbell_fd, &controller->doorbell);
+    *ret_controller = controller;
+    return 0;
+}
+
+void controller_free(struct controller *controller)
+{
+    if (controller == NULL)
+        return;
+    loop_free(controller->loop);
+    for (uint32_t i = 0; i < controller->elements_count; i++)
+        element_close(&controller->elements[i].file);
+    free(controller->elements);
+    peers_done(controller);
+    slot_table_done(&controller->slots);
+    free(controller->slot_commands);
+    free(controller->commands);
+    free(controller->zeroes);
+    free(controller->scratch);
+    pool_free(controller->pool);
+    free(controller);
+}
+
+/* --- running --- */
+
+void controller_fail_element(struct controller *controller, uint32_t index, const char *why)
+{
+    struct element_record *record = controller->elements[index].record;
+
+    /* relaxed: we are its only writer; readers need nothing else that was written before. */
+    if (load_relaxed(&record->state) == ELEMENT_FAILED)
+        return;
+    store_relaxed(&record->state, ELEMENT_FAILED); /* relaxed: as above */
+    fprintf(stderr, "anyport: c%u: element %s failed: %s; its commands end with EIO\n",
+            controller->id, record->name, why);
+}
+
+static void quiesce(struct controller *controller)
+{
+    if (controller->quiescing)
+        return;
+    controller->quiescing = true;
+    if (controller->hooks.on_quiesce != NULL)
+        controller->hooks.on_quiesce(controller->hooks.context);
+}
+
+void controller_stop(struct controller *controller)
+{
+    quiesce(controller);
+    controller->finished = true;
+}
+
+/* What the configuration controller and the other seats have said since the last turn. */
+static void look_at_membership(struct controller *controller)
+{
+    struct segment_header *header = segment_header(&controller->segment);
+    /* pairs with the configuration controller's increment after it changed a seat. */
+    uint32_t membership = load_acquire(&header->membership);
+
+    if (membership == controller->membership_seen)
+        return;
+    controller->membership_seen = membership;
+    peers_look_at_seats(controller);
+    /* relaxed: written before membership, which was loaded with acquire. */
+    uint32_t request = load_relaxed(&controller->seat->request);
+    if (request != SEAT_REQUEST_NONE)
+        quiesce(controller);
+    if (request == SEAT_REQUEST_STOP)
+        controller->finished = true;
+}
+
+static bool membership_changed(const struct controller *controller)
+{
+    /* relaxed: only whether to look; look_at_membership loads it again. */
+    return load_relaxed(&segment_header(&controller->segment)->membership) !=
+           controller->membership_seen;
+}
+
+static bool something_waits(const struct controller *controller)
+{
+    return loop_has_events(controller->loop) || peers_have_entries(controller) ||
+           membership_changed(controller);
+}
+
+static bool is_quiet(const struct controller *controller)
+{
+    return controller->hooks.is_quiet == NULL ||
+           controller->hooks.is_quiet(controller->hooks.context);
+}
+
+static void declare_quiet(struct controller *controller)
+{
+    if (controller->quiescing && is_quiet(controller) &&
+        seat_state(controller->seat) == SEAT_RUNNING)
+        seat_set_state(controller->seat, SEAT_QUIESCED);
+}
+
+/* Spins while work is likely to come within the time that falling asleep and being woken would
+ * take. True when there is some. */
+static bool spin(struct controller *controller)
+{
+    uint64_t start_ns = loop_clock_ns(controller->loop), now_ns = start_ns, before_ns;
+    uint64_t limit_ns = 2 * controller->gap_average_ns + SPIN_NS_SLACK;
+
+    if (controller->gap_average_ns >= SPIN_NS_MAX || start_ns < controller->spin_not_before_ns)
+        return false;
+    if (limit_ns > SPIN_NS_MAX)
+        limit_ns = SPIN_NS_MAX;
+    while (now_ns - start_ns < limit_ns) {
+        for (int i = 0; i < SPIN_LOOKS_PER_CLOCK; i++) {
+            if (something_waits(controller)) {
+                count_up(&controller->counters->spins_won, 1);
+                return true;
+            }
+            cpu_relax();
+        }
+        before_ns = now_ns;
+        now_ns = loop_clock_ns(controller->loop);
+        if (now_ns - before_ns > SPIN_DISTURBED_NS)
+            controller->spin_not_before_ns = now_ns + SPIN_PENALTY_NS;
+    }
+    count_up(&controller->counters->spins_lost, 1);
+    return false;
+}
+
+/* Nothing to do: submit, spin a little, then sleep. */
+static void wait_for_work(struct controller *controller)
+{
+    struct loop *loop = controller->loop;
+    uint64_t idle_from_ns = loop_now_ns(loop);
+
+    if (loop_has_unsubmitted(loop) && controller->gap_average_ns < SPIN_NS_MAX) {
+        if (loop_turn(loop, 0) > 0)
+            return;
+    }
+    if (!spin(controller)) {
+        seat_fall_asleep(controller->seat);
+        if (something_waits(controller)) {
+            loop_turn(loop, 0);
+        } else {
+            uint64_t asleep_from_ns = loop_clock_ns(loop);
+            loop_turn(loop, LOOP_FOREVER);
+            count_up(&controller->counters->sleeps, 1);
+            count_up(&controller->counters->idle_ns, loop_now_ns(loop) - asleep_from_ns);
+        }
+        seat_wake_up(controller->seat);
+    } else {
+        loop_turn(loop, 0);
+    }
+    uint64_t gap_ns = loop_now_ns(loop) - idle_from_ns;
+    if (gap_ns > 4 * SPIN_NS_MAX) /* one long pause does not undo a busy phase at once */
+        gap_ns = 4 * SPIN_NS_MAX;
+    controller->gap_average_ns = (7 * controller->gap_average_ns + gap_ns) / 8;
+}
+
+static void turn(struct controller *controller)
+{
+    controller->turn++;
+    count_up(&controller->counters->turns, 1);
+    look_at_membership(controller);
+    uint32_t received = peers_receive(controller);
+    if (controller->hooks.on_turn != NULL)
+        controller->hooks.on_turn(controller->hooks.context);
+    peers_flush(controller);
+    /* relaxed: a level for status. */
+    store_relaxed(&controller->counters->buffers_bytes, pool_taken_bytes(controller->pool));
+    declare_quiet(controller);
+    if (received > 0 || something_waits(controller))
+        loop_turn(controller->loop, 0);
+    else
+        wait_for_work(controller);
+}
+
+static int flush_elements(struct controller *controller)
+{
+    int failed = 0;
+
+    for (uint32_t i = 0; i < controller->elements_count; i++) {
+        struct element *file = &controller->elements[i].file;
+        if (file->fd < 0 || file->read_only)
+            continue;
+        if (element_sync_now(file) != 0) {
+            controller_fail_element(controller, i, "the last flush of it failed");
+            failed = -EIO;
+        }
+    }
+    return failed;
+}
+
+int controller_run(struct controller *controller)
+{
+    seat_set_state(controller->seat, SEAT_RUNNING);
+    while (!controller->finished)
+        turn(controller);
+    int error = flush_elements(controller);
+    seat_set_state(controller->seat, SEAT_STOPPED);
+    return error;
+}

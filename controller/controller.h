@@ -1,0 +1,131 @@
+/*
+ * A controller: one process, one loop, its own elements, its own buffers; its peers over rings.
+ *
+ * There are no globals: everything is reached from struct controller, so that several can run in
+ * one process.
+ *
+ * A turn of the loop (controller_run):
+ *      1. submit what was started, wait if there is nothing to do, fire what completed (io/loop.h)
+ *      2. take what peers sent (path/peer.h)
+ *      3. let the host ports gather replies (on_turn)
+ *      4. publish what goes to peers, ring the doorbells of those that sleep
+ */
+#ifndef CONTROLLER_CONTROLLER_H
+#define CONTROLLER_CONTROLLER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "controller/path/command.h"
+#include "controller/path/gate.h"
+#include "controller/path/peer.h"
+#include "io/element.h"
+#include "io/loop.h"
+#include "shm/mapping.h"
+#include "shm/pool.h"
+#include "shm/seat.h"
+#include "shm/segment.h"
+
+/* An element in its owner's hands. */
+struct owned_element {
+    struct element file;
+    struct element_record *record;
+    struct gate gate;           /* order of partial writes; direct elements only */
+    uint64_t size_checked_turn; /* the image's length is looked at once a turn that writes */
+};
+
+struct controller_limits {
+    uint32_t connections;
+    uint32_t handshake_seconds;
+};
+
+/* What the floor above (the host ports) wants to be told. */
+struct controller_hooks {
+    void *context;
+    void (*on_turn)(void *context);    /* once a turn, before it is submitted */
+    void (*on_quiesce)(void *context); /* no new commands from hosts; finish, then close */
+    bool (*is_quiet)(void *context);   /* whether all of its hosts are gone */
+};
+
+enum { SCRATCH_BLOCKS = 64 }; /* partial blocks being changed at once, per controller */
+
+struct controller {
+    uint32_t id;
+    uint16_t epoch;
+    struct segment segment;
+    struct seat *seat;
+    struct controller_counters *counters; /* in the seat */
+    struct loop *loop;
+    struct controller_hooks hooks;
+
+    /* storage port */
+    struct owned_element
+        *elements; /* `elements_count` of them, by element index; file.fd -1: not ours */
+    uint32_t elements_count;
+    int buffer_index[CONTROLLERS_MAX]; /* registered buffer of each pool, or LOOP_NO_BUFFER */
+    uint8_t *zeroes;                   /* ELEMENT_ZERO_BYTES of them */
+    uint8_t *scratch;                  /* SCRATCH_BLOCKS of BLOCK_BYTES */
+    uint8_t *scratch_free[SCRATCH_BLOCKS];
+    uint32_t scratch_free_count;
+    struct command_queue scratch_waiters;
+
+    /* commands and buffers */
+    struct pool *pool;
+    uint64_t pool_offset_bytes; /* of the pool in the segment */
+    struct command *commands;   /* COMMANDS_MAX, then PEER_COMMANDS_MAX */
+    struct command *free_commands;
+    struct command *free_peer_commands;
+    uint32_t free_peer_commands_count;
+    struct command_waiter waiters; /* head of a ring, FIFO */
+    bool waking_waiters;
+
+    /* interconnect ports */
+    struct slot_table slots;
+    struct command **slot_commands; /* by slot index; NULL: free */
+    struct command_queue slot_waiters;
+    uint64_t sequence;
+    struct peers peers;
+    struct timer sweep_timer;
+
+    /* the loop */
+    struct completion doorbell;
+    int doorbell_fd;
+    uint64_t turn;
+    uint32_t membership_seen;
+    uint64_t gap_average_ns;     /* of the time between running out of work and the next work */
+    uint64_t spin_not_before_ns; /* a spin was disturbed by somebody who needed the processor */
+    bool quiescing;
+    bool finished;
+};
+
+/* What a controller process is given. Descriptors and memory are inherited; the controller owns the
+ * elements' descriptors from then on. */
+struct controller_start {
+    uint32_t id;
+    struct segment segment;
+    struct element *elements; /* by element index; fd -1: not this controller's */
+    const int *doorbells;     /* eventfds by seat */
+};
+
+/* Makes a controller on a loop of its own. On failure *ret_what says at what, and nothing is left.
+ */
+int controller_new(struct controller **ret_controller, const struct controller_start *start,
+                   const char **ret_what);
+
+/* Declares the seat RUNNING and turns until the controller was asked to stop, its hosts are gone
+ * and its elements are flushed. 0, or -EIO when a flush failed. */
+int controller_run(struct controller *controller);
+
+/* Asks for an orderly stop without the configuration controller (it is gone and a signal came). */
+void controller_stop(struct controller *controller);
+
+/* NULL is allowed. */
+void controller_free(struct controller *controller);
+
+/* Marks an element as failed: its commands end with EIO from now on. Says why on stderr, once. */
+void controller_fail_element(struct controller *controller, uint32_t element, const char *why);
+
+/* The registered buffer that holds this place of the segment, or LOOP_NO_BUFFER. */
+int controller_buffer_index(const struct controller *controller, uint64_t offset_bytes);
+
+#endif

@@ -1,0 +1,155 @@
+/*
+ * A command: a host command in the controller that received it, or a component command in the
+ * controller that executes it for a peer. Private memory of its controller, from a fixed set.
+ *
+ * Life of a host command: command_take (with its buffer) -> filled in by the session ->
+ * command_start -> stages -> origin->reply -> command_give, by the session, when the reply is sent.
+ */
+#ifndef CONTROLLER_PATH_COMMAND_H
+#define CONTROLLER_PATH_COMMAND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "controller/path/aggregate.h"
+#include "controller/path/stages.h"
+#include "io/element.h"
+#include "io/loop.h"
+#include "shm/limits.h"
+
+struct controller;
+
+/* What a command does; also the `op` of a slot, so a number is never given a new meaning. */
+enum command_op {
+    COMMAND_READ = 1,
+    COMMAND_WRITE,
+    COMMAND_FLUSH,
+    COMMAND_TRIM,
+    COMMAND_ZERO,
+    COMMAND_PREFETCH,
+    COMMAND_EXTENTS, /* the payload is an array of struct extent */
+    COMMAND_OPS_END,
+};
+
+enum command_flags {
+    COMMAND_FUA = 1 << 0,       /* durable before it is answered */
+    COMMAND_NO_HOLE = 1 << 1,   /* ZERO: keep the range allocated */
+    COMMAND_FAST_ZERO = 1 << 2, /* ZERO: rather fail than write zeroes */
+    COMMAND_ONE = 1 << 3,       /* EXTENTS: the first extent suffices */
+    COMMAND_FLAGS_ALL = (1 << 4) - 1,
+};
+
+/* Who wants the answer. */
+struct command_origin {
+    const char *name;
+    bool host; /* a host command: counted as such */
+    /* The command has its status and, for READ and EXTENTS, its payload; it is the origin's again.
+     */
+    void (*reply)(struct controller *controller, struct command *command);
+};
+
+/* Progress of element I/O: the range is worked through in pieces (execute.c). */
+struct command_io {
+    struct completion completion;
+    int64_t result;               /* of the piece that has just ended */
+    uint64_t at_bytes, end_bytes; /* on the element */
+    uint32_t piece_bytes, piece_done_bytes;
+    uint8_t step;      /* enum execute_step */
+    uint8_t waits_for; /* enum execute_wait */
+    uint8_t retries;   /* of the piece, after EAGAIN and EINTR */
+    bool gated;        /* is on the element's list of writes (gate.h) */
+    bool gate_waits;   /* and waits there for its turn */
+    uint8_t *scratch;  /* one block, or NULL */
+    struct command *gate_next, *gate_previous;
+};
+
+struct command {
+    struct command_io io;
+    struct controller *controller; /* whose it is, always */
+    struct command *next;          /* of whatever list it is on */
+    const struct command_origin *origin;
+    void *owner;     /* the origin's: a session, a peer */
+    uint64_t cookie; /* the origin's: the host's cookie, the slot's index and generation */
+    uint64_t received_ns;
+
+    uint8_t op;
+    uint8_t flags;
+    uint8_t stage;
+    uint8_t target; /* seat of the owner */
+    uint32_t volume;
+    uint32_t element;
+    uint64_t offset_bytes; /* on the volume */
+    uint64_t element_offset_bytes;
+    uint64_t length_bytes;
+
+    /* Payload, in the segment; a first byte at a multiple of BLOCK_BYTES plus the offset's
+     * remainder, so that direct I/O of its whole blocks needs no copy. */
+    uint8_t *payload;
+    uint64_t payload_offset_bytes; /* in the segment */
+    uint64_t buffer_offset_bytes;  /* in the pool: what pool_give wants */
+    bool has_buffer;
+
+    struct aggregate aggregate; /* of the components' statuses */
+    int32_t status;             /* 0 or -errno, once AGGREGATE has run */
+    uint32_t count;             /* EXTENTS: how many */
+    uint32_t slot;              /* REDIRECT: index of the slot */
+    uint32_t slot_generation;
+
+    /* The origin's scratch for its reply. */
+    uint8_t reply_head[64];
+    uint16_t reply_head_bytes;
+};
+
+/* FIFO of commands. */
+struct command_queue {
+    struct command *head, *tail;
+};
+
+void command_queue_push(struct command_queue *queue, struct command *command);
+struct command *command_queue_pop(struct command_queue *queue); /* NULL when empty */
+
+/*
+ * Somebody who could not have a command or a buffer; it is told when one may be had, in the order
+ * of asking. While anybody waits, newcomers wait behind, so a large buffer is not starved by small
+ * ones.
+ */
+struct command_waiter {
+    void (*fire)(struct command_waiter *waiter);
+    struct command_waiter *next, *previous; /* NULL when it does not wait */
+};
+
+/*
+ * Takes a command for a host, with a buffer for `payload_bytes` (0: none) whose first byte will be
+ * at `offset_bytes` of a volume. -EAGAIN: not now; then the waiter is queued (if it is not already)
+ * and fired later, and must ask again. -ENOMEM: the machine has no memory for the buffer.
+ */
+int command_take(struct controller *controller, uint64_t payload_bytes, uint64_t offset_bytes,
+                 struct command_waiter *waiter, struct command **ret_command);
+
+/* Takes a waiter off the queue; nothing happens when it is not on it. */
+void command_stop_waiting(struct controller *controller, struct command_waiter *waiter);
+
+/* Ends a host command's life and fires waiters. */
+void command_give(struct controller *controller, struct command *command);
+
+/* Sends a filled-in command on its way, from `stage` on. It may be over when this returns. */
+void command_start(struct controller *controller, struct command *command, enum stage stage);
+
+/* THE function through which every completion comes back: of element I/O, of a redirected command,
+ * of a wait. The stage that waited decides what it means. */
+void command_complete(struct controller *controller, struct command *command, int64_t result);
+
+const char *command_op_name(enum command_op op);
+const char *stage_name(enum stage stage);
+
+static inline bool command_has_payload(uint32_t op)
+{
+    return op == COMMAND_READ || op == COMMAND_WRITE || op == COMMAND_EXTENTS;
+}
+
+static inline bool command_changes_data(uint32_t op)
+{
+    return op == COMMAND_WRITE || op == COMMAND_TRIM || op == COMMAND_ZERO;
+}
+
+#endif

@@ -1,0 +1,528 @@
+/*
+ * EXECUTE: what the owner of an element does with a command for it.
+ *
+ * READ, WRITE and written zeroes work through [at, end) in pieces; everything else is one
+ * operation. On a direct element a READ takes in the whole blocks around its range (the buffer has
+ * room for them, command.h), and a WRITE is up to three kinds of piece:
+ *
+ *          |   block   |   block   |   block   |
+ *                 [====|===========|=====]            the command's range
+ *           PARTIAL      WHOLE       PARTIAL          read the block, change it, write it back
+ *
+ * An operation that ends at once and one that ends later go through the same step function.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "controller/controller.h"
+
+enum { RETRIES_MAX = 16 }; /* of one piece, after EAGAIN or EINTR */
+
+enum execute_step {
+    STEP_READ,          /* a piece of a READ */
+    STEP_WRITE,         /* a piece of whole blocks, or of any bytes where that is allowed */
+    STEP_PARTIAL_READ,  /* the block around a partial piece, into the scratch block */
+    STEP_PARTIAL_WRITE, /* and back, changed */
+    STEP_RELEASE_RANGE, /* punch or zero by the file system */
+    STEP_SYNC,          /* fdatasync: a FLUSH, or FUA after anything but a write */
+    STEP_PREFETCH,
+};
+
+/* What a command in this stage waits for. */
+enum execute_wait {
+    WAIT_STEP,    /* its operation */
+    WAIT_GATE,    /* earlier writes of the same block */
+    WAIT_SCRATCH, /* a scratch block */
+};
+
+/* What comes next; or a negative errno: the command is over with that. */
+enum execute_next {
+    NEXT_OVER = 0,
+    NEXT_STEP,
+    NEXT_SCRATCH, /* a step that needs a scratch block, and there is none */
+};
+
+static struct owned_element *owned(struct controller *controller, const struct command *command)
+{
+    return &controller->elements[command->element];
+}
+
+static bool is_direct(const struct owned_element *element)
+{
+    return element->file.mode == ELEMENT_MODE_DIRECT;
+}
+
+/* --- beginning and ending --- */
+
+static _Atomic uint64_t *operation_counter(struct io_counters *counters, uint8_t op)
+{
+    switch (op) {
+    case COMMAND_READ:
+        return &counters->reads;
+    case COMMAND_WRITE:
+        return &counters->writes;
+    case COMMAND_FLUSH:
+        return &counters->flushes;
+    case COMMAND_TRIM:
+        return &counters->trims;
+    case COMMAND_ZERO:
+        return &counters->zeroes;
+    default:
+        return &counters->others;
+    }
+}
+
+static void count_end(struct io_counters *counters, const struct command *command, int32_t status,
+                      uint64_t latency_ns)
+{
+    count_up(operation_counter(counters, command->op), 1);
+    if (command->op == COMMAND_READ)
+        count_up(&counters->read_bytes, command->length_bytes);
+    if (command->op == COMMAND_WRITE)
+        count_up(&counters->write_bytes, command->length_bytes);
+    count_up(&counters->errors, status != 0);
+    count_up(&counters->latency_ns, latency_ns);
+    count_down(&counters->in_flight, 1);
+}
+
+static void give_scratch(struct controller *controller, struct command *command)
+{
+    if (command->io.scratch == NULL)
+        return;
+    controller->scratch_free[controller->scratch_free_count++] = command->io.scratch;
+    command->io.scratch = NULL;
+    struct command *waiter = command_queue_pop(&controller->scratch_waiters);
+    if (waiter != NULL)
+        command_complete(controller, waiter, 0);
+}
+
+static void leave_gate(struct controller *controller, struct command *command)
+{
+    struct gate *gate = &owned(controller, command)->gate;
+    struct command *ready;
+
+    if (!command->io.gated)
+        return;
+    gate_leave(gate, command);
+    while ((ready = gate_next_ready(gate)) != NULL)
+        command_complete(controller, ready, 0);
+}
+
+/* What an element says that a host may be told; anything else the element says is an I/O error. */
+static int32_t element_status(int64_t error)
+{
+    switch (error) {
+    case 0:
+    case -ENOSPC:
+    case -EDQUOT:
+    case -EFBIG:
+    case -ENOMEM:
+    case -EPERM:
+    case -EOPNOTSUPP:
+        return (int32_t)error;
+    default:
+        return -EIO;
+    }
+}
+
+static enum stage_verdict finish(struct controller *controller, struct command *command,
+                                 int64_t error)
+{
+    struct owned_element *element = owned(controller, command);
+    struct volume_record *volume = segment_volume(&controller->segment, command->volume);
+    int32_t status = element_status(error);
+    uint64_t latency_ns = loop_now_ns(controller->loop) - command->received_ns;
+
+    count_end(&element->record->counters, command, status, latency_ns);
+    count_end(&volume->counters, command, status, latency_ns);
+    aggregate_add(&command->aggregate, command->offset_bytes, status);
+    give_scratch(controller, command);
+    leave_gate(controller, command);
+    return STAGE_DONE;
+}
+
+/* An image that became shorter reads as nothing past its end, and a write there would make it long
+ * again with zeroes in between: neither may reach a host. So the length is looked at before
+ * writing, once a turn, and an element found short stays failed. */
+static int check_length(struct controller *controller, struct command *command)
+{
+    struct owned_element *element = owned(controller, command);
+
+    if (element->size_checked_turn == controller->turn)
+        return 0;
+    if (element_check_size(&element->file) != 0) {
+        controller_fail_element(controller, command->element, "its image was truncated");
+        return -EIO;
+    }
+    element->size_checked_turn = controller->turn;
+    return 0;
+}
+
+/* --- steps: each starts one operation and returns its result, or -EINPROGRESS --- */
+
+static struct loop_io piece_io(struct controller *controller, struct command *command,
+                               uint8_t *memory, uint64_t memory_offset_bytes)
+{
+    const struct command_io *io = &command->io;
+
+    return (struct loop_io){
+        .buffer = controller_buffer_index(controller, memory_offset_bytes + io->piece_done_bytes),
+        .durable = (command->flags & COMMAND_FUA) != 0,
+        .memory = memory + io->piece_done_bytes,
+        .bytes = io->piece_bytes - io->piece_done_bytes,
+        .offset_bytes = io->at_bytes + io->piece_done_bytes,
+    };
+}
+
+static int64_t start_read(struct controller *controller, struct command *command)
+{
+    uint64_t lead_bytes = command->element_offset_bytes - command->io.at_bytes;
+
+    return element_read(&owned(controller, command)->file, controller->loop,
+                        piece_io(controller, command, command->payload - lead_bytes,
+                                 command->payload_offset_bytes - lead_bytes),
+                        &command->io.completion);
+}
+
+static int64_t start_write(struct controller *controller, struct command *command)
+{
+    uint64_t done_bytes = command->io.at_bytes - command->element_offset_bytes;
+    struct loop_io io;
+
+    if (command->op == COMMAND_ZERO) {
+        io = piece_io(controller, command, controller->zeroes, 0);
+        io.buffer = LOOP_NO_BUFFER;
+    } else {
+        io = piece_io(controller, command, command->payload + done_bytes,
+                      command->payload_offset_bytes + done_bytes);
+    }
+    return element_write(&owned(controller, command)->file, controller->loop, io,
+                         &command->io.completion);
+}
+
+static uint64_t block_floor(uint64_t bytes)
+{
+    return bytes & ~(uint64_t)(BLOCK_BYTES - 1);
+}
+
+static uint64_t block_ceiling(uint64_t bytes)
+{
+    return block_floor(bytes + BLOCK_BYTES - 1);
+}
+
+/* The block around the partial piece that begins at io.at_bytes. */
+static struct loop_io partial_io(const struct command *command)
+{
+    return (struct loop_io){.buffer = LOOP_NO_BUFFER,
+                            .durable = (command->flags & COMMAND_FUA) != 0,
+                            .memory = command->io.scratch,
+                            .bytes = BLOCK_BYTES,
+                            .offset_bytes = block_floor(command->io.at_bytes)};
+}
+
+static void change_block(struct command *command)
+{
+    struct command_io *io = &command->io;
+    uint8_t *into = io->scratch + io->at_bytes % BLOCK_BYTES;
+
+    if (command->op == COMMAND_ZERO)
+        memset(into, 0, io->piece_bytes);
+    else
+        memcpy(into, command->payload + (io->at_bytes - command->element_offset_bytes),
+               io->piece_bytes);
+}
+
+/* Punching frees and zeroes; zeroing keeps the space. A device wants whole blocks for both. */
+static int64_t start_release_range(struct controller *controller, struct command *command)
+{
+    struct element *file = &owned(controller, command)->file;
+    uint64_t start = command->element_offset_bytes, end = start + command->length_bytes;
+
+    if (file->device && (start | end) % BLOCK_BYTES != 0) {
+        if (command->op == COMMAND_ZERO)
+            return -EOPNOTSUPP;
+        start = block_ceiling(start);
+        end = block_floor(end);
+    }
+    if (start >= end)
+        return 0;
+    if (command->op == COMMAND_ZERO && (command->flags & COMMAND_NO_HOLE) != 0)
+        return element_zero(file, controller->loop, start, end - start, &command->io.completion);
+    return element_punch(file, controller->loop, start, end - start, &command->io.completion);
+}
+
+static int64_t start_step(struct controller *controller, struct command *command)
+{
+    struct owned_element *element = owned(controller, command);
+    struct completion *completion = &command->io.completion;
+
+    switch ((enum execute_step)command->io.step) {
+    case STEP_READ:
+        return start_read(controller, command);
+    case STEP_WRITE:
+        return start_write(controller, command);
+    case STEP_PARTIAL_READ:
+        return element_read(&element->file, controller->loop, partial_io(command), completion);
+    case STEP_PARTIAL_WRITE:
+        return element_write(&element->file, controller->loop, partial_io(command), completion);
+    case STEP_RELEASE_RANGE:
+        return start_release_range(controller, command);
+    case STEP_SYNC:
+        return element_sync(&element->file, controller->loop, completion);
+    case STEP_PREFETCH:
+        return element_prefetch(&element->file, controller->loop, command->element_offset_bytes,
+                                command->length_bytes, completion);
+    }
+    return -EIO;
+}
+
+/* --- what comes after a step: enum execute_next or -errno --- */
+
+/* Lays out the next piece of a write. */
+static int next_write_piece(struct controller *controller, struct command *command)
+{
+    struct command_io *io = &command->io;
+    uint64_t left = io->end_bytes - io->at_bytes;
+    bool direct = is_direct(owned(controller, command));
+
+    io->piece_done_bytes = 0;
+    io->retries = 0;
+    if (direct && (io->at_bytes % BLOCK_BYTES != 0 || left < BLOCK_BYTES)) {
+        uint64_t room = BLOCK_BYTES - io->at_bytes % BLOCK_BYTES;
+        io->piece_bytes = (uint32_t)(left < room ? left : room);
+        io->step = STEP_PARTIAL_READ;
+        if (io->scratch == NULL && controller->scratch_free_count == 0)
+            return NEXT_SCRATCH;
+        if (io->scratch == NULL)
+            io->scratch = controller->scratch_free[--controller->scratch_free_count];
+        return NEXT_STEP;
+    }
+    if (direct)
+        left = block_floor(left);
+    if (command->op == COMMAND_ZERO && left > ELEMENT_ZERO_BYTES)
+        left = ELEMENT_ZERO_BYTES;
+    io->piece_bytes = (uint32_t)left;
+    io->step = STEP_WRITE;
+    return NEXT_STEP;
+}
+
+static int after_write_piece(struct controller *controller, struct command *command)
+{
+    struct command_io *io = &command->io;
+
+    io->at_bytes += io->piece_bytes;
+    return io->at_bytes < io->end_bytes ? next_write_piece(controller, command) : NEXT_OVER;
+}
+
+/* A read or write moved io->result bytes. Short ones go on where they stopped; one that moved
+ * nothing has met the end of an image that became shorter. */
+static int after_transfer(struct controller *controller, struct command *command,
+                          uint32_t wanted_bytes)
+{
+    struct command_io *io = &command->io;
+    struct owned_element *element = owned(controller, command);
+
+    io->piece_done_bytes += (uint32_t)io->result;
+    if (io->piece_done_bytes == wanted_bytes)
+        return NEXT_OVER;
+    bool stuck = io->result == 0 || (is_direct(element) && io->result % BLOCK_BYTES != 0);
+    if (!stuck)
+        return NEXT_STEP;
+    if (element_check_size(&element->file) != 0)
+        controller_fail_element(controller, command->element, "its image was truncated");
+    return -EIO;
+}
+
+static int after_partial_read(struct command *command)
+{
+    if (command->io.result != BLOCK_BYTES)
+        return -EIO;
+    change_block(command);
+    command->io.step = STEP_PARTIAL_WRITE;
+    return NEXT_STEP;
+}
+
+/* Begins writing zeroes where the file system does not zero by itself. */
+static int fall_back_to_writing(struct controller *controller, struct command *command)
+{
+    if ((command->flags & COMMAND_FAST_ZERO) != 0)
+        return -EOPNOTSUPP;
+    command->io.at_bytes = command->element_offset_bytes;
+    command->io.end_bytes = command->element_offset_bytes + command->length_bytes;
+    return next_write_piece(controller, command);
+}
+
+static int after_release_range(struct controller *controller, struct command *command)
+{
+    int64_t result = command->io.result;
+
+    if (result == -EOPNOTSUPP) {
+        if (command->op == COMMAND_ZERO)
+            return fall_back_to_writing(controller, command);
+        result = 0; /* a trim is advice */
+    }
+    if (result == 0 && (command->flags & COMMAND_FUA) != 0) {
+        command->io.step = STEP_SYNC;
+        return NEXT_STEP;
+    }
+    return (int)result;
+}
+
+static int after_sync(struct controller *controller, struct command *command)
+{
+    if (command->io.result == 0)
+        return NEXT_OVER;
+    /* After a failed fdatasync the kernel may have dropped the dirty pages and report success next
+     * time: so no later flush of this element may succeed. */
+    controller_fail_element(controller, command->element, "a flush of it failed");
+    return -EIO;
+}
+
+static int after_step(struct controller *controller, struct command *command)
+{
+    struct command_io *io = &command->io;
+    int more;
+
+    if ((io->result == -EAGAIN || io->result == -EINTR) && io->retries++ < RETRIES_MAX)
+        return NEXT_STEP;
+    switch ((enum execute_step)io->step) {
+    case STEP_READ:
+        return io->result < 0 ? (int)io->result
+                              : after_transfer(controller, command, io->piece_bytes);
+    case STEP_WRITE:
+        if (io->result < 0)
+            return (int)io->result;
+        more = after_transfer(controller, command, io->piece_bytes);
+        return more != NEXT_OVER ? more : after_write_piece(controller, command);
+    case STEP_PARTIAL_READ:
+        return io->result < 0 ? (int)io->result : after_partial_read(command);
+    case STEP_PARTIAL_WRITE:
+        if (io->result != BLOCK_BYTES)
+            return io->result < 0 ? (int)io->result : -EIO;
+        return after_write_piece(controller, command);
+    case STEP_RELEASE_RANGE:
+        return after_release_range(controller, command);
+    case STEP_SYNC:
+        return after_sync(controller, command);
+    case STEP_PREFETCH:
+        return NEXT_OVER; /* advice as well */
+    }
+    return -EIO;
+}
+
+/* Starts steps until one ends later, the command is over, or it has to wait for a scratch block. */
+static enum stage_verdict go_on(struct controller *controller, struct command *command, int next)
+{
+    while (next == NEXT_STEP) {
+        command->io.result = start_step(controller, command);
+        if (command->io.result == -EINPROGRESS) {
+            command->io.waits_for = WAIT_STEP;
+            return STAGE_WAIT;
+        }
+        next = after_step(controller, command);
+    }
+    if (next == NEXT_SCRATCH) {
+        command->io.waits_for = WAIT_SCRATCH;
+        command_queue_push(&controller->scratch_waiters, command);
+        return STAGE_WAIT;
+    }
+    return finish(controller, command, next);
+}
+
+/* --- the stage --- */
+
+/* Lays out the first step: enum execute_next or -errno. */
+static int first_step(struct controller *controller, struct command *command)
+{
+    struct command_io *io = &command->io;
+    struct owned_element *element = owned(controller, command);
+    int extents;
+
+    io->at_bytes = command->element_offset_bytes;
+    io->end_bytes = io->at_bytes + command->length_bytes;
+    switch ((enum command_op)command->op) {
+    case COMMAND_READ:
+        if (is_direct(element)) {
+            io->at_bytes = block_floor(io->at_bytes);
+            io->end_bytes = block_ceiling(io->end_bytes);
+        }
+        io->piece_bytes = (uint32_t)(io->end_bytes - io->at_bytes);
+        io->step = STEP_READ;
+        return io->piece_bytes != 0 ? NEXT_STEP : NEXT_OVER;
+    case COMMAND_WRITE:
+        return command->length_bytes != 0 ? next_write_piece(controller, command) : NEXT_OVER;
+    case COMMAND_TRIM:
+    case COMMAND_ZERO:
+        io->step = STEP_RELEASE_RANGE;
+        return command->length_bytes != 0 ? NEXT_STEP : NEXT_OVER;
+    case COMMAND_FLUSH:
+        io->step = STEP_SYNC;
+        return NEXT_STEP;
+    case COMMAND_PREFETCH:
+        io->step = STEP_PREFETCH;
+        return NEXT_STEP;
+    case COMMAND_EXTENTS:
+        extents = element_extents(&element->file, io->at_bytes, command->length_bytes,
+                                  (struct extent *)(void *)command->payload,
+                                  (command->flags & COMMAND_ONE) != 0 ? 1 : EXTENTS_MAX);
+        command->count = extents < 0 ? 0 : (uint32_t)extents;
+        return extents < 0 ? extents : NEXT_OVER;
+    case COMMAND_OPS_END:
+        break;
+    }
+    return -EINVAL;
+}
+
+static void count_begin(struct controller *controller, struct command *command)
+{
+    count_up(&owned(controller, command)->record->counters.in_flight, 1);
+    count_up(&segment_volume(&controller->segment, command->volume)->counters.in_flight, 1);
+    if (command->origin->host)
+        count_up(&controller->counters->executed, 1);
+    else
+        count_up(&controller->counters->redirected_in, 1);
+}
+
+enum stage_verdict execute_run(struct controller *controller, struct command *command)
+{
+    if (command->target != controller->id)
+        return STAGE_NEXT;
+
+    struct owned_element *element = owned(controller, command);
+    struct command_io *io = &command->io;
+    assert(element->file.fd >= 0);
+    io->piece_done_bytes = 0;
+    io->retries = 0;
+    io->scratch = NULL;
+    io->gated = io->gate_waits = false;
+    count_begin(controller, command);
+    /* relaxed: this controller is the state's only writer. */
+    if (load_relaxed(&element->record->state) != ELEMENT_ONLINE)
+        return finish(controller, command, -EIO);
+    if (command_changes_data(command->op)) {
+        if (element->file.read_only)
+            return finish(controller, command, -EPERM);
+        if (check_length(controller, command) != 0)
+            return finish(controller, command, -EIO);
+        if (is_direct(element) && !gate_enter(&element->gate, command)) {
+            io->waits_for = WAIT_GATE;
+            return STAGE_WAIT;
+        }
+    }
+    return go_on(controller, command, first_step(controller, command));
+}
+
+/* What the command waited for has come. */
+enum stage_verdict execute_complete(struct controller *controller, struct command *command)
+{
+    switch ((enum execute_wait)command->io.waits_for) {
+    case WAIT_STEP:
+        return go_on(controller, command, after_step(controller, command));
+    case WAIT_GATE:
+        return go_on(controller, command, first_step(controller, command));
+    case WAIT_SCRATCH:
+        return go_on(controller, command, next_write_piece(controller, command));
+    }
+    return finish(controller, command, -EIO);
+}

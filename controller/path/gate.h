@@ -1,0 +1,29 @@
+/*
+ * The gate: order between writes of one direct element where one of them covers part of a block.
+ *
+ * Such a write reads the block, changes it and writes it back; another write of the same block in
+ * between would be lost. So each write, zero and trim of a direct element stands on its element's
+ * list while it is in progress, in order of arrival, and waits while an earlier one overlaps it (in
+ * whole blocks) and one of the two is partial. Whole-block writes never wait for each other.
+ */
+#ifndef CONTROLLER_PATH_GATE_H
+#define CONTROLLER_PATH_GATE_H
+
+#include "controller/path/command.h"
+
+struct gate {
+    struct command *first, *last;
+    uint32_t partial; /* of those on the list; 0: nobody needs to look */
+    uint32_t waiting;
+};
+
+/* Puts the command on the list. True: go on. False: it waits, and gate_next_ready will name it. */
+bool gate_enter(struct gate *gate, struct command *command);
+
+/* Takes it off. */
+void gate_leave(struct gate *gate, struct command *command);
+
+/* One that waited and may go on now, or NULL; it is no longer waiting. */
+struct command *gate_next_ready(struct gate *gate);
+
+#endif

@@ -1,0 +1,396 @@
+#include "controller/path/peer.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "controller/controller.h"
+#include "controller/path/redirect.h"
+
+enum { RECEIVE_BATCH = 64 };
+
+/* --- starting --- */
+
+static int attach_links(struct controller *controller, struct peer *peer)
+{
+    const struct segment *segment = &controller->segment;
+    uint32_t entries = segment->geometry.ring_entries;
+
+    for (uint32_t fabric = 0; fabric < FABRICS; fabric++) {
+        peer->out[fabric] = segment_link(segment, controller->id, peer->id, fabric);
+        peer->in[fabric] = segment_link(segment, peer->id, controller->id, fabric);
+        int error =
+            ring_producer_attach(&peer->producers[fabric], &peer->out[fabric]->ring, entries);
+        if (error == 0)
+            error =
+                ring_consumer_attach(&peer->consumers[fabric], &peer->in[fabric]->ring, entries);
+        if (error != 0)
+            return error;
+    }
+    return 0;
+}
+
+static int peer_init(struct controller *controller, uint8_t id, int doorbell_fd)
+{
+    struct peer *peer = &controller->peers.all[id];
+
+    peer->id = id;
+    peer->seat = segment_seat(&controller->segment, id);
+    peer->slots = segment_slots(&controller->segment, id);
+    peer->doorbell_fd = doorbell_fd;
+    if (id == controller->id)
+        return 0;
+    peer->outbox = calloc(controller->peers.outbox_capacity, sizeof *peer->outbox);
+    if (peer->outbox == NULL)
+        return -ENOMEM;
+    return attach_links(controller, peer);
+}
+
+int peers_init(struct controller *controller, const int *doorbells)
+{
+    struct peers *peers = &controller->peers;
+
+    peers->count = controller->segment.geometry.controllers;
+    peers->self = controller->id;
+    /* A request for each of our slots and an answer for each of the peer's can be pending at once,
+     * and a sweep may repeat the requests. */
+    peers->outbox_capacity = 4 * controller->segment.geometry.slots;
+    peers->all = calloc(peers->count, sizeof *peers->all);
+    if (peers->all == NULL)
+        return -ENOMEM;
+    for (uint32_t id = 0; id < peers->count; id++) {
+        int error = peer_init(controller, (uint8_t)id, doorbells[id]);
+        if (error != 0)
+            return error;
+    }
+    return 0;
+}
+
+static void free_quarantine(struct controller *controller, struct peer *peer, bool give_back)
+{
+    while (peer->quarantine != NULL) {
+        struct quarantined *first = peer->quarantine;
+        peer->quarantine = first->next;
+        if (give_back)
+            pool_give(controller->pool, first->buffer_offset_bytes);
+        free(first);
+    }
+}
+
+void peers_done(struct controller *controller)
+{
+    struct peers *peers = &controller->peers;
+
+    if (peers->all == NULL)
+        return;
+    for (uint32_t id = 0; id < peers->count; id++) {
+        free_quarantine(controller, &peers->all[id], false);
+        free(peers->all[id].outbox);
+    }
+    free(peers->all);
+    peers->all = NULL;
+}
+
+/* --- sending --- */
+
+void peer_post(struct controller *controller, uint32_t target, struct doorbell doorbell)
+{
+    struct peers *peers = &controller->peers;
+    struct peer *peer = &peers->all[target];
+
+    if (peer->lost)
+        return;
+    /* Full only if the peer stopped consuming; the slots hold the truth, and the sweep rings again.
+     */
+    if (peer->outbox_count == peers->outbox_capacity)
+        return;
+    uint32_t place = (peer->outbox_first + peer->outbox_count) % peers->outbox_capacity;
+    peer->outbox[place] = doorbell_pack(doorbell);
+    peer->outbox_count++;
+    struct link_counters *counters = &peer->out[0]->counters;
+    count_up(doorbell.kind == DOORBELL_REQUEST ? &counters->requests : &counters->answers, 1);
+}
+
+/* One run of the outbox (it wraps) into the ring. */
+static int produce_run(struct controller *controller, struct peer *peer)
+{
+    uint32_t capacity = controller->peers.outbox_capacity;
+    uint32_t run = capacity - peer->outbox_first;
+
+    if (run > peer->outbox_count)
+        run = peer->outbox_count;
+    int produced = ring_produce_spsc(&peer->producers[0], peer->outbox + peer->outbox_first, run);
+    if (produced > 0) {
+        peer->outbox_first = (peer->outbox_first + (uint32_t)produced) % capacity;
+        peer->outbox_count -= (uint32_t)produced;
+    }
+    return produced;
+}
+
+static int produce(struct controller *controller, struct peer *peer)
+{
+    int produced, total = 0;
+
+    while (peer->outbox_count > 0) {
+        produced = produce_run(controller, peer);
+        if (produced < 0)
+            return produced;
+        if (produced == 0)
+            break;
+        total += produced;
+    }
+    return total;
+}
+
+static void flush_one(struct controller *controller, struct peer *peer)
+{
+    struct link *link = peer->out[0];
+    int produced = produce(controller, peer);
+
+    if (produced >= 0 && peer->outbox_count > 0) {
+        /* Say that we wait for room, then look once more: one of us sees the other (seat.h).
+         * relaxed: ordered by the fence. */
+        store_relaxed(&link->blocked, 1);
+        fence_store_load(&link->blocked);
+        count_up(&link->counters.full, 1);
+        int more = produce(controller, peer);
+        produced = more < 0 ? more : produced + more;
+    }
+    if (produced < 0) {
+        peer_lose(controller, peer->id, "its ring's indices are impossible");
+        return;
+    }
+    count_up(&link->counters.batches, produced > 0);
+    if (produced > 0 && seat_needs_doorbell(peer->seat)) {
+        count_up(&controller->counters->doorbells_rung, 1);
+        loop_doorbell_ring(controller->loop, peer->doorbell_fd);
+    }
+}
+
+void peers_flush(struct controller *controller)
+{
+    struct peers *peers = &controller->peers;
+
+    for (uint32_t id = 0; id < peers->count; id++) {
+        if (peers->all[id].outbox_count > 0 && !peers->all[id].lost)
+            flush_one(controller, &peers->all[id]);
+    }
+}
+
+/* --- receiving --- */
+
+bool peers_have_entries(const struct controller *controller)
+{
+    const struct peers *peers = &controller->peers;
+
+    for (uint32_t id = 0; id < peers->count; id++) {
+        if (id == peers->self || peers->all[id].lost)
+            continue;
+        for (uint32_t fabric = 0; fabric < FABRICS; fabric++) {
+            if (ring_has_entries(&peers->all[id].consumers[fabric]))
+                return true;
+        }
+    }
+    return false;
+}
+
+static void reply_to_peer(struct controller *controller, struct command *command)
+{
+    struct peer *peer = command->owner;
+    uint32_t index = (uint32_t)command->cookie, generation = (uint32_t)(command->cookie >> 32);
+    struct slot_answer answer = {.status = command->status, .count = command->count};
+
+    if (slot_complete(&peer->slots[index], generation, (uint8_t)controller->id, controller->epoch,
+                      &answer))
+        peer_post(
+            controller, peer->id,
+            (struct doorbell){.generation = generation, .index = index, .kind = DOORBELL_ANSWER});
+    count_down(&controller->counters->peer_in_flight, 1);
+    command->next = controller->free_peer_commands;
+    controller->free_peer_commands = command;
+    controller->free_peer_commands_count++;
+}
+
+static const struct command_origin peer_origin = {.name = "peer", .reply = reply_to_peer};
+
+static bool payload_fits(const struct controller *controller, const struct peer *peer,
+                         const struct slot_request *request)
+{
+    uint64_t bytes = request->op == COMMAND_EXTENTS ? EXTENTS_MAX * sizeof(struct extent)
+                                                    : request->length_bytes;
+    uint64_t lead_bytes = request->buffer % BLOCK_BYTES;
+
+    if (!command_has_payload(request->op))
+        return true;
+    if (request->op != COMMAND_EXTENTS && (request->length_bytes > PAYLOAD_BYTES_MAX ||
+                                           lead_bytes != request->offset_bytes % BLOCK_BYTES))
+        return false;
+    /* Whole blocks, because a direct read fills them. */
+    bytes = (lead_bytes + bytes + BLOCK_BYTES - 1) & ~(uint64_t)(BLOCK_BYTES - 1);
+    return segment_buffers_seat(&controller->segment, request->buffer - lead_bytes, bytes) ==
+           (int)peer->id;
+}
+
+/* What a peer asks is input like any other: 0, or -errno for its answer. */
+static int check_request(const struct controller *controller, const struct peer *peer,
+                         const struct slot_request *request)
+{
+    if (request->target != controller->id || request->op < COMMAND_READ ||
+        request->op >= COMMAND_OPS_END || (request->flags & ~(uint32_t)COMMAND_FLAGS_ALL) != 0)
+        return -EPROTO;
+    if (request->volume >= controller->segment.geometry.volumes ||
+        request->element >= controller->elements_count)
+        return -EPROTO;
+    const struct element *file = &controller->elements[request->element].file;
+    if (file->fd < 0)
+        return -EIO; /* not ours (any more) */
+    if (request->offset_bytes > file->size_bytes ||
+        request->length_bytes > file->size_bytes - request->offset_bytes)
+        return -EPROTO;
+    if (request->op == COMMAND_EXTENTS && request->length_bytes == 0)
+        return -EPROTO;
+    return payload_fits(controller, peer, request) ? 0 : -EPROTO;
+}
+
+static void take_request(struct controller *controller, struct peer *peer, struct doorbell doorbell)
+{
+    struct slot *slot = &peer->slots[doorbell.index];
+    struct slot_request request;
+
+    if (!slot_claim(slot, doorbell.generation, peer->id, seat_epoch(peer->seat),
+                    (uint8_t)controller->id, controller->epoch, &request))
+        return;
+
+    struct command *command = controller->free_peer_commands;
+    controller->free_peer_commands = command->next;
+    controller->free_peer_commands_count--;
+    count_up(&controller->counters->peer_in_flight, 1);
+    command->next = NULL;
+    command->origin = &peer_origin;
+    command->owner = peer;
+    command->cookie = (uint64_t)doorbell.generation << 32 | doorbell.index;
+    command->received_ns = loop_now_ns(controller->loop);
+    command->has_buffer = false; /* it is the source's */
+    command->count = 0;
+    command->status = check_request(controller, peer, &request);
+    if (command->status != 0) {
+        reply_to_peer(controller, command);
+        return;
+    }
+    command->op = (uint8_t)request.op;
+    command->flags = (uint8_t)request.flags;
+    command->target = (uint8_t)controller->id;
+    command->volume = request.volume;
+    command->element = request.element;
+    command->element_offset_bytes = request.offset_bytes;
+    command->offset_bytes = request.offset_bytes;
+    command->length_bytes = request.length_bytes;
+    command->payload_offset_bytes = request.buffer;
+    command->payload = controller->segment.base + request.buffer;
+    command_start(controller, command, STAGE_CACHE);
+}
+
+/* A producer that had found its ring full is told that there is room. */
+static void unblock(struct controller *controller, struct peer *peer, uint32_t fabric)
+{
+    struct link *link = peer->in[fabric];
+
+    /* relaxed: set before the producer's fence and second look (flush_one); if this look is too
+     * early, that one finds the room we have just made. */
+    fence_store_load(&link->blocked);
+    if (load_relaxed(&link->blocked) == 0)
+        return;
+    store_relaxed(&link->blocked, 0); /* relaxed: a producer that sets it again looks again */
+    if (seat_needs_doorbell(peer->seat))
+        loop_doorbell_ring(controller->loop, peer->doorbell_fd);
+}
+
+static uint32_t receive_from(struct controller *controller, struct peer *peer, uint32_t fabric)
+{
+    uint64_t entries[RECEIVE_BATCH];
+    struct doorbell doorbell;
+    uint32_t room = controller->free_peer_commands_count;
+
+    if (room == 0 || !ring_has_entries(&peer->consumers[fabric]))
+        return 0;
+    int count = ring_consume_spsc(&peer->consumers[fabric], entries,
+                                  room < RECEIVE_BATCH ? room : RECEIVE_BATCH);
+    if (count < 0) {
+        peer_lose(controller, peer->id, "its ring's indices are impossible");
+        return 0;
+    }
+    for (int i = 0; i < count; i++) {
+        if (!doorbell_unpack(entries[i], controller->segment.geometry.slots, &doorbell))
+            continue; /* damaged; the sweep finds what it may have meant */
+        if (doorbell.kind == DOORBELL_REQUEST)
+            take_request(controller, peer, doorbell);
+        else
+            redirect_answered(controller, peer->id, doorbell.index, doorbell.generation);
+    }
+    unblock(controller, peer, fabric);
+    return (uint32_t)count;
+}
+
+uint32_t peers_receive(struct controller *controller)
+{
+    struct peers *peers = &controller->peers;
+    uint32_t received = 0;
+
+    for (uint32_t id = 0; id < peers->count; id++) {
+        struct peer *peer = &peers->all[id];
+        for (uint32_t fabric = 0; fabric < FABRICS && id != peers->self && !peer->lost; fabric++)
+            received += receive_from(controller, peer, fabric);
+    }
+    return received;
+}
+
+/* --- losing --- */
+
+void peer_quarantine(struct controller *controller, uint32_t id, struct command *command)
+{
+    struct quarantined *kept = malloc(sizeof *kept);
+
+    (void)controller;
+    assert(command->has_buffer);
+    command->has_buffer = false;
+    command->payload = NULL;
+    /* Without memory to remember it, the buffer is lost to the pool: better than used twice. */
+    if (kept == NULL)
+        return;
+    *kept = (struct quarantined){.buffer_offset_bytes = command->buffer_offset_bytes,
+                                 .next = controller->peers.all[id].quarantine};
+    controller->peers.all[id].quarantine = kept;
+}
+
+void peer_lose(struct controller *controller, uint32_t id, const char *why)
+{
+    struct peer *peer = &controller->peers.all[id];
+
+    if (peer->lost)
+        return;
+    peer->lost = true;
+    peer->outbox_count = 0;
+    if (why != NULL)
+        fprintf(stderr, "anyport: c%u: c%u is no longer spoken to: %s\n", controller->id, id, why);
+    redirect_fail_all(controller, id);
+}
+
+void peers_look_at_seats(struct controller *controller)
+{
+    struct peers *peers = &controller->peers;
+
+    for (uint32_t id = 0; id < peers->count; id++) {
+        struct peer *peer = &peers->all[id];
+        enum seat_state state = seat_state(peer->seat);
+        if (id == peers->self)
+            continue;
+        if (seat_is_gone(state))
+            peer_lose(controller, id, NULL);
+        if ((state == SEAT_DRAINED || state == SEAT_STOPPED) && peer->lost && !peer->drained) {
+            peer->drained = true;
+            free_quarantine(controller, peer, true);
+        }
+    }
+}

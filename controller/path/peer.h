@@ -1,0 +1,77 @@
+/*
+ * Peers: this controller's interconnect ports. To each other controller there is a link on each
+ * fabric and back; requests and answers are doorbells on it, the truth is in the slots
+ * (shm/slot.h).
+ *
+ * What is sent during a turn is collected in an outbox and published once, at the turn's end. An
+ * outbox that does not fit into its ring keeps the rest; the consumer then rings when it has made
+ * room.
+ */
+#ifndef CONTROLLER_PATH_PEER_H
+#define CONTROLLER_PATH_PEER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "shm/layout.h"
+
+struct controller;
+struct command;
+
+/* A buffer that a dead peer's I/O may still reach; given back when the seat is DRAINED. */
+struct quarantined {
+    uint64_t buffer_offset_bytes;
+    struct quarantined *next;
+};
+
+struct peer {
+    struct seat *seat;
+    struct slot *slots; /* the peer's */
+    struct link *out[FABRICS], *in[FABRICS];
+    struct ring_producer producers[FABRICS];
+    struct ring_consumer consumers[FABRICS];
+    uint64_t *outbox; /* outbox_capacity entries: every slot of either side at once */
+    uint32_t outbox_first, outbox_count;
+    uint32_t in_flight; /* our slots that it has */
+    int doorbell_fd;
+    uint8_t id;
+    bool lost;    /* dead or damaged: nothing is sent to it, nothing of it is believed */
+    bool drained; /* and its I/O has landed */
+    struct quarantined *quarantine;
+};
+
+struct peers {
+    struct peer *all; /* by seat; our own entry is unused */
+    uint32_t count;
+    uint32_t self;
+    uint32_t outbox_capacity;
+};
+
+/* 0, -ENOMEM or -EPROTO. */
+int peers_init(struct controller *controller, const int *doorbells);
+void peers_done(struct controller *controller);
+
+/* Whether any ring holds something for us; loads only. */
+bool peers_have_entries(const struct controller *controller);
+
+/* Takes what is there, as far as there are commands to hold it: claims requests and starts them,
+ * hands answers to redirect. Returns how many entries were taken. */
+uint32_t peers_receive(struct controller *controller);
+
+/* Queues a doorbell for the end of the turn. */
+void peer_post(struct controller *controller, uint32_t target, struct doorbell doorbell);
+
+/* Publishes all outboxes and rings those that sleep. */
+void peers_flush(struct controller *controller);
+
+/* Looks at all seats after the membership changed. */
+void peers_look_at_seats(struct controller *controller);
+
+/* Stops believing a peer (dead, or its shared memory is damaged) and fails what it had been sent.
+ */
+void peer_lose(struct controller *controller, uint32_t peer, const char *why);
+
+/* What became of a claimed buffer of a lost peer: kept until its I/O has landed. */
+void peer_quarantine(struct controller *controller, uint32_t peer, struct command *command);
+
+#endif

@@ -1,0 +1,182 @@
+#include "controller/path/redirect.h"
+
+#include <assert.h>
+#include <errno.h>
+
+#include "controller/controller.h"
+
+enum { SWEEP_MS = 50 };
+
+static void fill_request(struct controller *controller, const struct command *command,
+                         struct slot_request *request)
+{
+    *request = (struct slot_request){
+        .sequence = ++controller->sequence,
+        .op = command->op,
+        .flags = command->flags,
+        .element = command->element,
+        .volume = command->volume,
+        .offset_bytes = command->element_offset_bytes,
+        .length_bytes = command->length_bytes,
+        .buffer = command->payload_offset_bytes,
+        .target = command->target,
+    };
+}
+
+static void post(struct controller *controller, struct command *command, uint32_t index)
+{
+    struct slot *slot = &controller->slots.slots[index];
+    struct slot_request request;
+
+    fill_request(controller, command, &request);
+    command->slot = index;
+    command->slot_generation =
+        slot_post(slot, &request, (uint8_t)controller->id, controller->epoch);
+    controller->slot_commands[index] = command;
+    controller->peers.all[command->target].in_flight++;
+    peer_post(controller, command->target,
+              (struct doorbell){.generation = command->slot_generation,
+                                .index = index,
+                                .kind = DOORBELL_REQUEST});
+    count_up(&controller->counters->slots_used, 1);
+    if (controller->sweep_timer.next == NULL)
+        loop_timer_start(controller->loop, &controller->sweep_timer, SWEEP_MS * 1000000ull);
+}
+
+static enum stage_verdict fail(struct command *command, int32_t status)
+{
+    aggregate_add(&command->aggregate, command->offset_bytes, status);
+    return STAGE_DONE;
+}
+
+static enum stage_verdict try_to_post(struct controller *controller, struct command *command)
+{
+    uint32_t index;
+
+    if (controller->peers.all[command->target].lost)
+        return fail(command, -EIO);
+    if (slot_table_take(&controller->slots, &index) != 0) {
+        count_up(&controller->counters->waits_for_slot, 1);
+        command_queue_push(&controller->slot_waiters, command);
+        return STAGE_WAIT;
+    }
+    post(controller, command, index);
+    return STAGE_WAIT;
+}
+
+enum stage_verdict redirect_run(struct controller *controller, struct command *command)
+{
+    assert(command->target != controller->id && command->target < controller->peers.count);
+    /* A component command never travels on: its sender's table said this is the owner. */
+    if (!command->origin->host)
+        return fail(command, -EIO);
+    count_up(&controller->counters->redirected_out, 1);
+    command->slot = UINT32_MAX;
+    return try_to_post(controller, command);
+}
+
+/* Either a slot has become free for a command that waited for one, or its answer is here. */
+enum stage_verdict redirect_complete(struct controller *controller, struct command *command)
+{
+    if (command->slot == UINT32_MAX)
+        return try_to_post(controller, command);
+    return fail(command, (int32_t)command->io.result);
+}
+
+static void release_slot(struct controller *controller, struct command *command)
+{
+    controller->slot_commands[command->slot] = NULL;
+    controller->peers.all[command->target].in_flight--;
+    slot_table_give(&controller->slots, command->slot);
+    count_down(&controller->counters->slots_used, 1);
+}
+
+static void wake_slot_waiter(struct controller *controller)
+{
+    struct command *waiter = command_queue_pop(&controller->slot_waiters);
+
+    if (waiter != NULL)
+        command_complete(controller, waiter, 0);
+}
+
+/* Another process wrote the answer: an error is an errno, extents are not more than there is room
+ * for. */
+static int32_t checked_status(const struct slot_answer *answer)
+{
+    if (answer->status > 0 || answer->status < -4095 || answer->count > EXTENTS_MAX)
+        return -EIO;
+    return answer->status;
+}
+
+void redirect_answered(struct controller *controller, uint32_t peer, uint32_t slot_index,
+                       uint32_t generation)
+{
+    struct command *command = controller->slot_commands[slot_index];
+    struct slot *slot = &controller->slots.slots[slot_index];
+    struct slot_answer answer;
+
+    if (command == NULL || command->target != peer || command->slot_generation != generation ||
+        !slot_is_done(slot, generation, &answer))
+        return;
+    slot_free(slot);
+    release_slot(controller, command);
+    command->count = answer.count;
+    command_complete(controller, command, checked_status(&answer));
+    wake_slot_waiter(controller);
+}
+
+/* Takes back one slot of a lost peer. What it had claimed may still be written by the kernel on its
+ * behalf, so the buffer is not used again before the peer's I/O has landed. */
+static void fail_one(struct controller *controller, struct command *command)
+{
+    struct slot *slot = &controller->slots.slots[command->slot];
+    bool was_claimed = false;
+    uint32_t peer = command->target;
+
+    if (!slot_retract(slot, command->slot_generation, &was_claimed)) {
+        redirect_answered(controller, peer, command->slot, command->slot_generation);
+        return;
+    }
+    release_slot(controller, command);
+    if (was_claimed && command->has_buffer)
+        peer_quarantine(controller, peer, command);
+    command->count = 0;
+    command_complete(controller, command, -EIO);
+    wake_slot_waiter(controller);
+}
+
+void redirect_fail_all(struct controller *controller, uint32_t peer)
+{
+    for (uint32_t i = 0; i < controller->slots.count; i++) {
+        struct command *command = controller->slot_commands[i];
+        if (command != NULL && command->target == peer)
+            fail_one(controller, command);
+    }
+}
+
+void redirect_sweep(struct controller *controller)
+{
+    bool outstanding = false;
+
+    for (uint32_t i = 0; i < controller->slots.count; i++) {
+        struct command *command = controller->slot_commands[i];
+        if (command == NULL)
+            continue;
+        outstanding = true;
+        uint32_t peer = command->target, generation = command->slot_generation;
+        /* relaxed: only a hint of what to do; the functions called look again. */
+        enum slot_state state = slot_word_state(load_relaxed(&controller->slots.slots[i].state));
+        if (state == SLOT_DONE) {
+            count_up(&controller->counters->doorbells_swept, 1);
+            redirect_answered(controller, peer, i, generation);
+        } else if (state == SLOT_POSTED &&
+                   loop_now_ns(controller->loop) - command->received_ns > SWEEP_MS * 1000000ull) {
+            count_up(&controller->counters->doorbells_swept, 1);
+            peer_post(
+                controller, peer,
+                (struct doorbell){.generation = generation, .index = i, .kind = DOORBELL_REQUEST});
+        }
+    }
+    if (outstanding && controller->sweep_timer.next == NULL)
+        loop_timer_start(controller->loop, &controller->sweep_timer, SWEEP_MS * 1000000ull);
+}
