@@ -164,9 +164,9 @@ static void lazy_merge_all(struct pool *pool)
 
 /* --- finding blocks --- */
 
-/* `count` blocks from the smallest free buffer that holds them; the rest of it stays free. Small
- * ones come off its end and large ones off its beginning: in a pool little larger than the largest
- * payload the small ones would else stand in the middle of the only place for that payload. */
+/* `count` blocks from the smallest free buffer that holds them; the rest of it stays free. They
+ * come off its end: in a pool little larger than the largest payload, the first small buffer would
+ * else stand in the middle of the only place for that payload. */
 static uint32_t find_in_one(struct pool *pool, uint32_t count)
 {
     for (unsigned order = order_ceil(count); order < POOL_ORDERS; order++) {
@@ -175,10 +175,6 @@ static uint32_t find_in_one(struct pool *pool, uint32_t count)
             continue;
         uint32_t rest = (1u << order) - count;
         free_list_remove(pool, start);
-        if (count > LAZY_BLOCKS_MAX) {
-            run_free(pool, start + count, rest);
-            return start;
-        }
         run_free(pool, start, rest);
         return start + rest;
     }
