@@ -11,10 +11,12 @@
  *
  * Invariants
  *  1. Every block is in exactly one buffer: a free one on the list of its order, or a taken one.
- *  2. A buffer of order k starts at a multiple of (BLOCK_BYTES << k).
+ *  2. A buffer of order k starts at a multiple of (BLOCK_BYTES << k). A take of more than 256 KiB
+ * is not rounded up to an order but exact: the largest payload that starts within a block would
+ *     else take twice its size, which the smallest pool does not have.
  *  3. Two free buddies are never left apart, except that blocks of order 0 to POOL_LAZY_ORDER_MAX
- *     may be kept on their list unmerged, up to POOL_LAZY_COUNT_MAX per order: splitting and merging
- *     a small buffer at every command would cost more than the command's own bookkeeping.
+ *     may be kept on their list unmerged, up to POOL_LAZY_COUNT_MAX per order: splitting and
+ * merging a small buffer at every command would cost more than the command's own bookkeeping.
  *     Before a take fails, the lazy ones are merged and the take is tried again.
  */
 #ifndef SHM_POOL_H
@@ -43,9 +45,10 @@ typedef int pool_commit_fn(void *context, uint64_t offset_bytes, uint64_t bytes)
 int pool_new(struct pool **ret_pool, uint64_t bytes, pool_commit_fn *commit, void *context);
 void pool_free(struct pool *pool); /* NULL is allowed */
 
-/* Takes a buffer of at least `bytes` (1 or more); *ret_offset_bytes counts from the pool's start and
- * is a multiple of BLOCK_BYTES. -ENOBUFS: none is free now, wait for a give. -EMSGSIZE: the pool can
- * never hold one so large. -ENOMEM: the kernel has no memory for it (a later try may succeed). */
+/* Takes a buffer of at least `bytes` (1 or more); *ret_offset_bytes counts from the pool's start
+ * and is a multiple of BLOCK_BYTES. -ENOBUFS: none is free now, wait for a give. -EMSGSIZE: the
+ * pool can never hold one so large. -ENOMEM: the kernel has no memory for it (a later try may
+ * succeed). */
 int pool_take(struct pool *pool, uint64_t bytes, uint64_t *ret_offset_bytes);
 
 /* Gives back a taken buffer by the offset that pool_take returned. */

@@ -7,9 +7,9 @@
  *      offset 64   head        written by the consumer: entries ever consumed
  *      offset 128  entries     capacity of them, entry number n at n % capacity
  *
- * Both indices run freely through 2^32 and wrap; tail - head is what the ring holds. Each side keeps
- * its own index, the capacity and its last sight of the other's index in private memory, so that the
- * other process can make it miss entries but never read or write outside the ring.
+ * Both indices run freely through 2^32 and wrap; tail - head is what the ring holds. Each side
+ * keeps its own index, the capacity and its last sight of the other's index in private memory, so
+ * that the other process can make it miss entries but never read or write outside the ring.
  *
  * Invariants
  *  1. Only the producer writes tail and entries; only the consumer writes head.
@@ -20,6 +20,7 @@
 #ifndef SHM_RING_H
 #define SHM_RING_H
 
+#include <errno.h>
 #include <stddef.h>
 
 #include "shm/atomic.h"
@@ -63,13 +64,69 @@ int ring_consumer_attach(struct ring_consumer *ret_consumer, struct ring *ring, 
 
 /* Produces up to `count` entries with one publication and returns how many fitted: 0 when the ring
  * is full. Wait-free. -EPROTO when the consumer's index is impossible. */
-int ring_produce_spsc(struct ring_producer *producer, const uint64_t *entries, uint32_t count);
+static inline int ring_produce_spsc(struct ring_producer *producer, const uint64_t *entries,
+                                    uint32_t count)
+{
+    struct ring *ring = producer->ring;
+    uint32_t mask = producer->mask;
+    uint32_t tail = producer->tail;
+    uint32_t room = mask + 1 - (tail - producer->seen_head);
+
+    if (room < count) {
+        uint32_t head = load_acquire(&ring->head); /* invariant 3 */
+        if (tail - head > mask + 1)
+            return -EPROTO;
+        producer->seen_head = head;
+        room = mask + 1 - (tail - head);
+        if (count > room)
+            count = room;
+        if (count == 0)
+            return 0;
+    }
+    /* relaxed: the tail below publishes them */
+    for (uint32_t i = 0; i < count; i++)
+        store_relaxed(&ring->entries[(tail + i) & mask], entries[i]);
+    producer->tail = tail + count;
+    /* pairs with the consumer's load of tail: it sees the entries written above */
+    store_release(&ring->tail, tail + count);
+    return (int)count;
+}
 
 /* Consumes up to `count_max` entries and returns how many there were: 0 when the ring is empty.
  * Wait-free. -EPROTO when the producer's index is impossible. */
-int ring_consume_spsc(struct ring_consumer *consumer, uint64_t *ret_entries, uint32_t count_max);
+static inline int ring_consume_spsc(struct ring_consumer *consumer, uint64_t *ret_entries,
+                                    uint32_t count_max)
+{
+    struct ring *ring = consumer->ring;
+    uint32_t mask = consumer->mask;
+    uint32_t head = consumer->head;
+    uint32_t count = consumer->seen_tail - head;
 
-/* Whether something waits to be consumed; one load of a shared word. */
-bool ring_has_entries(const struct ring_consumer *consumer);
+    if (count < count_max) {
+        uint32_t tail = load_acquire(&ring->tail); /* invariant 2 */
+        if (tail - head > mask + 1)
+            return -EPROTO;
+        consumer->seen_tail = tail;
+        count = tail - head;
+        if (count == 0)
+            return 0;
+    }
+    if (count > count_max)
+        count = count_max;
+    /* relaxed: the load of tail that covered them was an acquire */
+    for (uint32_t i = 0; i < count; i++)
+        ret_entries[i] = load_relaxed(&ring->entries[(head + i) & mask]);
+    consumer->head = head + count;
+    /* pairs with the producer's load of head: it overwrites only what was read above */
+    store_release(&ring->head, head + count);
+    return (int)count;
+}
+
+/* Whether something waits to be consumed; one load of a shared word. True also when the producer's
+ * index is impossible: consuming then says so. */
+static inline bool ring_has_entries(const struct ring_consumer *consumer)
+{
+    return load_acquire(&consumer->ring->tail) != consumer->head;
+}
 
 #endif
