@@ -1,6 +1,6 @@
 /*
- * The options of the handshake: a row each in one table, and what they answer. For negotiate.c, which
- * knows the phases. Source: NBD protocol, "Option types", "Option reply types".
+ * The options of the handshake: a row each in one table, and what they answer. For negotiate.c,
+ * which knows the phases. Source: NBD protocol, "Option types", "Option reply types".
  */
 #ifndef HOSTIF_NEGOTIATE_OPTIONS_H
 #define HOSTIF_NEGOTIATE_OPTIONS_H
