@@ -44,7 +44,7 @@ enum {
     EXPORT_NAME_BYTES_MAX = 4096, /* NBD: "names longer than 4096 bytes" need not be supported */
     OPTION_BYTES_MAX = 64 << 10,  /* payload of one handshake option that is looked at */
     OPTION_DISCARD_BYTES_MAX = 32 << 20,     /* a refused option of more ends the handshake */
-    HANDSHAKE_OPTIONS_MAX = 4 * VOLUMES_MAX, /* a client that lists asks 3 options an export */
+    HANDSHAKE_OPTIONS_MAX = 4 * VOLUMES_MAX, /* `nbdinfo --list` asks 2 an export */
     EXTENTS_MAX = 1024, /* one block status answers with at most so many extents */
 
     /* --- configuration --- */

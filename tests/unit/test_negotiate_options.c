@@ -128,6 +128,7 @@ static void check_malformed(uint32_t option, const char *text, const void *paylo
     append(&said, payload, bytes);
     expect_error(option, NBD_REP_ERR_INVALID, text);
     finds = 0;
+    check(NEGOTIATE_OPTION); /* nothing is read behind it, and what follows is found */
     check_goes_on();
     CU_ASSERT_EQUAL(finds, 0);
 }
@@ -142,6 +143,7 @@ static void malformed_info_is_invalid(void)
 
     CHECK_MALFORMED(NBD_OPT_GO, text, "");
     CHECK_MALFORMED(NBD_OPT_GO, text, "\0\0\0");
+    CHECK_MALFORMED(NBD_OPT_GO, text, "\0\0\x10\0vol0");
     CHECK_MALFORMED(NBD_OPT_GO, text, "\0\0\0\4vol0");     /* no count */
     CHECK_MALFORMED(NBD_OPT_GO, text, "\0\0\0\4vol0\0");   /* half a count */
     CHECK_MALFORMED(NBD_OPT_GO, text, "\0\0\0\5vol0\0\0"); /* name too long by 1 */
@@ -385,6 +387,7 @@ static void malformed_contexts_are_invalid(void)
         const char *const text = rows[i].text;
 
         CHECK_MALFORMED(option, text, "");
+        CHECK_MALFORMED(option, text, "\0\0\x10\0vol0");
         CHECK_MALFORMED(option, text, "\0\0\0\4vol0");
         CHECK_MALFORMED(option, text, "\0\0\0\4vol0\0\0\0");
         CHECK_MALFORMED(option, text, "\0\0\0\5vol0\0\0\0\0");
