@@ -14,13 +14,15 @@
 
 #include "shm/limits.h"
 
+struct nbd_agreed;
+
 /* One export as the handshake shows it. */
 struct export_info {
     uint64_t size_bytes;
     uint64_t volume; /* the catalog's own number of it */
     char name[NAME_BYTES_MAX + 1];
     char description[160];
-    uint16_t transmission_flags; /* NBD_FLAG_*, without SEND_DF (added when structured replies are) */
+    uint16_t transmission_flags; /* NBD_FLAG_*; SEND_DF is added with structured replies */
 };
 
 /* What the handshake may ask. All calls are look-ups in memory. */
@@ -32,8 +34,8 @@ struct export_catalog {
     int (*next)(void *context, uint64_t *cursor, struct export_info *ret_info);
 };
 
-/* Metadata contexts that there are; bits of `selected_contexts`. Context ids on the wire are the bit
- * numbers + 1. */
+/* Metadata contexts that there are; bits of `selected_contexts`. Context ids on the wire are the
+ * bit numbers + 1. */
 enum { CONTEXT_BASE_ALLOCATION = 1 << 0, CONTEXT_ANYPORT_LOCATION = 1 << 1 };
 
 enum negotiate_phase {
@@ -53,13 +55,14 @@ struct negotiate {
     bool fixed_newstyle;
     bool no_zeroes;
     bool structured_replies;
-    uint32_t selected_contexts; /* valid for the export named in SET_META_CONTEXT only */
+    uint32_t selected_contexts; /* before TRANSMISSION: for the export named in SET_META_CONTEXT */
     char contexts_export[EXPORT_NAME_BYTES_MAX + 1];
+    uint32_t options; /* seen so far, of HANDSHAKE_OPTIONS_MAX */
     uint32_t option;
-    uint32_t option_bytes; /* length announced; what is left of it in DISCARD */
-    uint32_t discard_error; /* NBD_REP_ERR_* to answer with once the payload is consumed */
+    uint32_t option_bytes;  /* length announced; what is left of it in DISCARD */
+    uint32_t discard_error; /* NBD_REP_* to answer with once the payload is consumed */
     uint64_t list_cursor;
-    struct export_info info; /* the chosen export */
+    struct export_info info; /* the chosen export, its transmission flags as they were sent */
 };
 
 /* Output room that the caller must offer for the machine to go on: the largest single answer. */
@@ -76,5 +79,8 @@ void negotiate_begin(struct negotiate *negotiate, const struct export_catalog *c
  * bytes not consumed are the first of the transmission phase. */
 bool negotiate_step(struct negotiate *negotiate, const uint8_t *in, size_t in_bytes,
                     size_t *ret_consumed, uint8_t *out, size_t out_room, size_t *ret_out_bytes);
+
+/* What requests are checked against from now on. The phase is TRANSMISSION. */
+void negotiate_agreed(const struct negotiate *negotiate, struct nbd_agreed *ret_agreed);
 
 #endif

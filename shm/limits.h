@@ -44,7 +44,9 @@ enum {
     HANDSHAKE_SECONDS_MAX = 3600,
     EXPORT_NAME_BYTES_MAX = 4096, /* NBD: "names longer than 4096 bytes" need not be supported */
     OPTION_BYTES_MAX = 64 << 10,  /* payload of one handshake option that is looked at */
-    EXTENTS_MAX = 1024,           /* one block status answers with at most so many extents */
+    OPTION_DISCARD_BYTES_MAX = 32 << 20,     /* a refused option of more ends the handshake */
+    HANDSHAKE_OPTIONS_MAX = 4 * VOLUMES_MAX, /* `nbdinfo --list` asks 2 an export */
+    EXTENTS_MAX = 1024, /* one block status answers with at most so many extents */
 
     /* --- configuration --- */
     CONFIG_BYTES_MAX = 64 << 20, /* 100,000 volumes with room to spare */
@@ -61,6 +63,9 @@ _Static_assert((RING_ENTRIES_DEFAULT & (RING_ENTRIES_DEFAULT - 1)) == 0, "rings 
 _Static_assert((RING_ENTRIES_MAX & (RING_ENTRIES_MAX - 1)) == 0, "rings wrap by masking");
 _Static_assert(SLOTS_DEFAULT <= SLOTS_MAX && COMMANDS_MAX >= SESSION_COMMANDS_MAX,
                "defaults are within their limits");
+_Static_assert(EXPORT_NAME_BYTES_MAX < OPTION_BYTES_MAX && NAME_BYTES_MAX <= EXPORT_NAME_BYTES_MAX,
+               "an option has room for any export's name");
+_Static_assert(OPTION_BYTES_MAX <= OPTION_DISCARD_BYTES_MAX, "what is looked at may be discarded");
 _Static_assert(CONTROLLERS_MAX <= 64, "sets of controllers are 64-bit masks");
 
 #endif
