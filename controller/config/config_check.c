@@ -78,6 +78,7 @@ static int refuse_repeated(const struct config_reading *reading, const struct na
     const struct name *first = NULL;
     const struct name *again = NULL;
     const char *prefix = config_mappings[part].prefix;
+    const char *key = config_mappings[part].fields[field].key;
     char shown[EXCERPT_BYTES];
 
     for (uint32_t i = 1; i < count; i++) {
@@ -92,9 +93,9 @@ static int refuse_repeated(const struct config_reading *reading, const struct na
         return 0;
     config_excerpt(again->text, shown);
     return config_refuse(reading, ref(part, again->index, field),
-                         "'%s' is that of %s[%u] on line %u already; allowed: each %s once", shown,
-                         prefix, first->index, config_line(reading, part, first->index, field),
-                         config_mappings[part].fields[field].key);
+                         "'%s' is already the %s of %s[%u] on line %u; allowed: each %s once",
+                         shown, key, prefix, first->index,
+                         config_line(reading, part, first->index, field), key);
 }
 
 /* --- elements --- */
@@ -205,12 +206,12 @@ static int check_range(const struct config_reading *reading, uint32_t index,
     config_format_size(element->size_bytes, size);
     if (volume->offset_bytes >= element->size_bytes)
         return config_refuse(reading, ref(PART_VOLUMES, index, VOLUME_OFFSET),
-                             "behind the end of element %s; allowed: below %s", element->name,
+                             "beyond the end of element %s; allowed: below %s", element->name,
                              size);
     config_format_size(element->size_bytes - volume->offset_bytes, room);
     if (end > element->size_bytes)
         return config_refuse(reading, ref(PART_VOLUMES, index, VOLUME_SIZE),
-                             "reaches behind the end of element %s, %s; allowed: up to %s",
+                             "reaches beyond the end of element %s, %s; allowed: up to %s",
                              element->name, size, room);
     return 0;
 }

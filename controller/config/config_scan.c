@@ -230,7 +230,7 @@ static int refuse_unknown(const struct scan *scan, const char *key)
     char name[FIELD_NAME_BYTES];
     char allowed[ALLOWED_BYTES];
 
-    config_field_name(scan->at.part, scan->at.index, key, name);
+    config_field_name(scan->at.part, scan->at.index, *key ? key : "''", name);
     config_fields_allowed(&config_mappings[scan->at.part], allowed);
     return config_refuse_at(scan->reading, event_line(scan), name, "unknown field; allowed: %s",
                             allowed);

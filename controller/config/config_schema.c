@@ -59,9 +59,9 @@ static const cyaml_schema_field_t cache_fields[] = {
     [CACHE_FIELDS] = CYAML_FIELD_END,
 };
 static const struct config_rule cache_rules[] = {
-    [CACHE_SIZE] = {RULE_SIZE, CACHE_BYTES_MIN, CACHE_BYTES_MAX},
-    [CACHE_MODE] = {RULE_CHOICE},
-    [CACHE_POLICY] = {RULE_CHOICE},
+    [CACHE_SIZE] = {.kind = RULE_SIZE, .min = CACHE_BYTES_MIN, .max = CACHE_BYTES_MAX},
+    [CACHE_MODE] = {.kind = RULE_CHOICE},
+    [CACHE_POLICY] = {.kind = RULE_CHOICE},
 };
 
 /* --- elements --- */
@@ -78,11 +78,11 @@ static const cyaml_schema_field_t element_fields[] = {
     [ELEMENT_FIELDS] = CYAML_FIELD_END,
 };
 static const struct config_rule element_rules[] = {
-    [ELEMENT_NAME] = {RULE_NAME},
-    [ELEMENT_IMAGE] = {RULE_PATH},
-    [ELEMENT_SIZE] = {RULE_SIZE, 1, ELEMENT_BYTES_MAX - 1},
-    [ELEMENT_CONTROLLER] = {RULE_NUMBER, 0, CONTROLLERS_MAX - 1},
-    [ELEMENT_READ_ONLY] = {RULE_SWITCH},
+    [ELEMENT_NAME] = {.kind = RULE_NAME},
+    [ELEMENT_IMAGE] = {.kind = RULE_PATH},
+    [ELEMENT_SIZE] = {.kind = RULE_SIZE, .min = 1, .max = ELEMENT_BYTES_MAX - 1},
+    [ELEMENT_CONTROLLER] = {.kind = RULE_NUMBER, .min = 0, .max = CONTROLLERS_MAX - 1},
+    [ELEMENT_READ_ONLY] = {.kind = RULE_SWITCH},
 };
 static const cyaml_schema_value_t element_entry = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_element, element_fields),
@@ -117,14 +117,14 @@ static const cyaml_schema_field_t volume_fields[] = {
     [VOLUME_FIELDS] = CYAML_FIELD_END,
 };
 static const struct config_rule volume_rules[] = {
-    [VOLUME_NAME] = {RULE_NAME},
-    [VOLUME_ELEMENT] = {RULE_NAME},
-    [VOLUME_OFFSET] = {RULE_OFFSET, 0, ELEMENT_BYTES_MAX - 1},
-    [VOLUME_SIZE] = {RULE_SIZE, 1, ELEMENT_BYTES_MAX - 1},
-    [VOLUME_DESCRIPTION] = {RULE_TEXT, 0, DESCRIPTION_BYTES_MAX},
-    [VOLUME_READ_ONLY] = {RULE_SWITCH},
-    [VOLUME_EXPORT] = {RULE_SWITCH},
-    [VOLUME_ROTATIONAL] = {RULE_SWITCH},
+    [VOLUME_NAME] = {.kind = RULE_NAME},
+    [VOLUME_ELEMENT] = {.kind = RULE_NAME},
+    [VOLUME_OFFSET] = {.kind = RULE_OFFSET, .min = 0, .max = ELEMENT_BYTES_MAX - 1},
+    [VOLUME_SIZE] = {.kind = RULE_SIZE, .min = 1, .max = ELEMENT_BYTES_MAX - 1},
+    [VOLUME_DESCRIPTION] = {.kind = RULE_TEXT, .min = 0, .max = DESCRIPTION_BYTES_MAX},
+    [VOLUME_READ_ONLY] = {.kind = RULE_SWITCH},
+    [VOLUME_EXPORT] = {.kind = RULE_SWITCH},
+    [VOLUME_ROTATIONAL] = {.kind = RULE_SWITCH},
     [VOLUME_LAYOUT] = VIRTUAL_VOLUMES,
     [VOLUME_CHUNK] = VIRTUAL_VOLUMES,
     [VOLUME_MEMBERS] = VIRTUAL_VOLUMES,
@@ -141,7 +141,7 @@ static const cyaml_schema_field_t ports_fields[] = {
     [PORTS_FIELDS] = CYAML_FIELD_END,
 };
 static const struct config_rule ports_rules[] = {
-    [PORTS_TCP] = {RULE_ADDRESS},
+    [PORTS_TCP] = {.kind = RULE_ADDRESS},
 };
 
 static const cyaml_schema_field_t buffers_fields[] = {
@@ -150,7 +150,7 @@ static const cyaml_schema_field_t buffers_fields[] = {
     [BUFFERS_FIELDS] = CYAML_FIELD_END,
 };
 static const struct config_rule buffers_rules[] = {
-    [BUFFERS_SIZE] = {RULE_SIZE, BUFFERS_BYTES_MIN, BUFFERS_BYTES_MAX},
+    [BUFFERS_SIZE] = {.kind = RULE_SIZE, .min = BUFFERS_BYTES_MIN, .max = BUFFERS_BYTES_MAX},
 };
 
 /* --- interconnect --- */
@@ -174,9 +174,11 @@ static const cyaml_schema_field_t interconnect_fields[] = {
     [INTERCONNECT_FIELDS] = CYAML_FIELD_END,
 };
 static const struct config_rule interconnect_rules[] = {
-    [INTERCONNECT_MODEL] = {RULE_CHOICE},
-    [INTERCONNECT_SLOTS] = {RULE_NUMBER, SLOTS_MIN, SLOTS_MAX},
-    [INTERCONNECT_RING_ENTRIES] = {RULE_POWER_OF_TWO, RING_ENTRIES_MIN, RING_ENTRIES_MAX},
+    [INTERCONNECT_MODEL] = {.kind = RULE_CHOICE},
+    [INTERCONNECT_SLOTS] = {.kind = RULE_NUMBER, .min = SLOTS_MIN, .max = SLOTS_MAX},
+    [INTERCONNECT_RING_ENTRIES] = {.kind = RULE_POWER_OF_TWO,
+                                   .min = RING_ENTRIES_MIN,
+                                   .max = RING_ENTRIES_MAX},
     [INTERCONNECT_LATENCY] = MODEL_SETTING,
     [INTERCONNECT_BANDWIDTH] = MODEL_SETTING,
 };
@@ -207,17 +209,17 @@ static const cyaml_schema_field_t top_fields[] = {
     [TOP_FIELDS] = CYAML_FIELD_END,
 };
 static const struct config_rule top_rules[] = {
-    [TOP_ARRAY] = {RULE_NAME},
-    [TOP_RUN_DIR] = {RULE_PATH},
-    [TOP_CONTROLLERS] = {RULE_NUMBER, 1, CONTROLLERS_MAX},
+    [TOP_ARRAY] = {.kind = RULE_NAME},
+    [TOP_RUN_DIR] = {.kind = RULE_PATH},
+    [TOP_CONTROLLERS] = {.kind = RULE_NUMBER, .min = 1, .max = CONTROLLERS_MAX},
     [TOP_CACHE] = {.kind = RULE_MAPPING, .part = PART_CACHE},
-    [TOP_ELEMENTS] = {RULE_LIST, 1, ELEMENTS_MAX, .part = PART_ELEMENTS},
-    [TOP_VOLUMES] = {RULE_LIST, 1, VOLUMES_MAX, .part = PART_VOLUMES},
+    [TOP_ELEMENTS] = {.kind = RULE_LIST, .min = 1, .max = ELEMENTS_MAX, .part = PART_ELEMENTS},
+    [TOP_VOLUMES] = {.kind = RULE_LIST, .min = 1, .max = VOLUMES_MAX, .part = PART_VOLUMES},
     [TOP_PORTS] = {.kind = RULE_MAPPING, .part = PART_PORTS},
     [TOP_BUFFERS] = {.kind = RULE_MAPPING, .part = PART_BUFFERS},
-    [TOP_CONNECTIONS] = {RULE_NUMBER, 1, CONNECTIONS_MAX},
-    [TOP_HANDSHAKE_TIMEOUT] = {RULE_NUMBER, 1, HANDSHAKE_SECONDS_MAX},
-    [TOP_PLACEMENT] = {RULE_CHOICE},
+    [TOP_CONNECTIONS] = {.kind = RULE_NUMBER, .min = 1, .max = CONNECTIONS_MAX},
+    [TOP_HANDSHAKE_TIMEOUT] = {.kind = RULE_NUMBER, .min = 1, .max = HANDSHAKE_SECONDS_MAX},
+    [TOP_PLACEMENT] = {.kind = RULE_CHOICE},
     [TOP_INTERCONNECT] = {.kind = RULE_MAPPING, .part = PART_INTERCONNECT},
 };
 

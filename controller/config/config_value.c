@@ -256,7 +256,7 @@ bool config_value_check(const struct config_mapping *mapping, unsigned field, co
     case RULE_UNSUPPORTED:
         break;
     }
-    assert(!"a value of this kind is not a scalar");
+    assert(false); /* the scan asks about scalars only */
     return false;
 }
 
