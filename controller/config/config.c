@@ -76,8 +76,9 @@ static cyaml_config_t cyaml_settings(struct cyaml_log *log)
     };
 }
 
-/* The scan has refused what libcyaml refuses, so that a refusal here is a shortage of memory; were
- * it anything else, libcyaml's own words are better than none. */
+/* The scan has refused what libcyaml refuses, and libyaml has parsed the text once before, so that
+ * a failure here is a shortage of memory; were it anything else, libcyaml's own words are better
+ * than none. */
 static int load_raw(const struct config_reading *reading, struct raw_config **ret_raw)
 {
     struct cyaml_log log = {0};
@@ -90,7 +91,8 @@ static int load_raw(const struct config_reading *reading, struct raw_config **re
         *ret_raw = data;
         return 0;
     }
-    if (error == CYAML_ERR_OOM || error == CYAML_ERR_LIBYAML_PARSER_INIT)
+    if (error == CYAML_ERR_OOM || error == CYAML_ERR_LIBYAML_PARSER_INIT ||
+        error == CYAML_ERR_LIBYAML_PARSER)
         return -ENOMEM;
     return config_refuse_at(reading, 0, "file", "%s; allowed: what anyport.yaml(5) describes",
                             log.first[0] ? log.first : cyaml_strerror(error));
