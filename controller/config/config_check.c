@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "controller/config/config_check.h"
+#include "controller/config/config_names.h"
 #include "controller/config/config_path.h"
 #include "controller/config/config_value.h"
 #include "shm/limits.h"
@@ -47,57 +48,6 @@ static uint64_t whole_blocks(uint64_t bytes)
     return (bytes + BLOCK_BYTES - 1) / BLOCK_BYTES * BLOCK_BYTES;
 }
 
-/* --- names, sorted: 100,000 of them are compared and looked up --- */
-
-struct name {
-    const char *text; /* the configuration's */
-    uint32_t index;
-};
-
-static int compare_names(const void *left, const void *right)
-{
-    const struct name *a = left;
-    const struct name *b = right;
-    int order = strcmp(a->text, b->text);
-
-    if (order)
-        return order;
-    return a->index < b->index ? -1 : a->index > b->index;
-}
-
-static int compare_texts(const void *left, const void *right)
-{
-    return strcmp(((const struct name *)left)->text, ((const struct name *)right)->text);
-}
-
-/* Of several repeated names the one that stands first in the file is refused, as a reader meets it.
- */
-static int refuse_repeated(const struct config_reading *reading, const struct name *names,
-                           uint32_t count, enum config_part part, unsigned field)
-{
-    const struct name *first = NULL;
-    const struct name *again = NULL;
-    const char *prefix = config_mappings[part].prefix;
-    const char *key = config_mappings[part].fields[field].key;
-    char shown[EXCERPT_BYTES];
-
-    for (uint32_t i = 1; i < count; i++) {
-        if (strcmp(names[i - 1].text, names[i].text) != 0)
-            continue;
-        if (!again || names[i].index < again->index) {
-            first = &names[i - 1];
-            again = &names[i];
-        }
-    }
-    if (!again)
-        return 0;
-    config_excerpt(again->text, shown);
-    return config_refuse(reading, ref(part, again->index, field),
-                         "'%s' is already the %s of %s[%u] on line %u; allowed: each %s once",
-                         shown, key, prefix, first->index,
-                         config_line(reading, part, first->index, field), key);
-}
-
 /* --- elements --- */
 
 static int check_element(const struct config_reading *reading, struct raw_element *raw,
@@ -128,24 +78,24 @@ static int check_element(const struct config_reading *reading, struct raw_elemen
  * image does that when the array starts. */
 static int check_images(const struct config_reading *reading, const struct config *config)
 {
-    struct name *images = calloc(config->elements_count, sizeof(*images));
+    struct config_name *images = calloc(config->elements_count, sizeof(*images));
     int result = 0;
 
     if (!images)
         return -ENOMEM;
     for (uint32_t i = 0; i < config->elements_count; i++)
-        images[i] = (struct name){config->elements[i].image, i};
-    qsort(images, config->elements_count, sizeof(*images), compare_names);
-    result = refuse_repeated(reading, images, config->elements_count, PART_ELEMENTS, ELEMENT_IMAGE);
+        images[i] = (struct config_name){config->elements[i].image, i};
+    result =
+        config_names_sort(reading, images, config->elements_count, PART_ELEMENTS, ELEMENT_IMAGE);
     free(images);
     return result;
 }
 
 /* *ret_names: the elements' names, sorted, for look-ups; the caller frees it. */
 static int check_elements(const struct config_reading *reading, struct raw_config *raw,
-                          struct config *config, struct name **ret_names)
+                          struct config *config, struct config_name **ret_names)
 {
-    struct name *names = NULL;
+    struct config_name *names = NULL;
     int result = 0;
 
     config->elements = calloc(raw->elements_count, sizeof(*config->elements));
@@ -164,9 +114,8 @@ static int check_elements(const struct config_reading *reading, struct raw_confi
     if (!names)
         return -ENOMEM;
     for (uint32_t i = 0; i < config->elements_count; i++)
-        names[i] = (struct name){config->elements[i].name, i};
-    qsort(names, config->elements_count, sizeof(*names), compare_names);
-    result = refuse_repeated(reading, names, config->elements_count, PART_ELEMENTS, ELEMENT_NAME);
+        names[i] = (struct config_name){config->elements[i].name, i};
+    result = config_names_sort(reading, names, config->elements_count, PART_ELEMENTS, ELEMENT_NAME);
     if (result < 0) {
         free(names);
         return result;
@@ -217,12 +166,11 @@ static int check_range(const struct config_reading *reading, uint32_t index,
 }
 
 static int check_volume(const struct config_reading *reading, struct raw_volume *raw,
-                        uint32_t index, const struct name *elements, struct config *config)
+                        uint32_t index, const struct config_name *elements, struct config *config)
 {
     struct config_volume *volume = &config->volumes[index];
-    struct name wanted = {.text = raw->element};
-    const struct name *found =
-        bsearch(&wanted, elements, config->elements_count, sizeof(*elements), compare_texts);
+    const struct config_name *found =
+        config_names_find(elements, config->elements_count, raw->element);
 
     if (!found)
         return config_refuse(reading, ref(PART_VOLUMES, index, VOLUME_ELEMENT),
@@ -242,15 +190,14 @@ static int check_volume(const struct config_reading *reading, struct raw_volume 
 
 static int check_volume_names(const struct config_reading *reading, const struct config *config)
 {
-    struct name *names = calloc(config->volumes_count, sizeof(*names));
+    struct config_name *names = calloc(config->volumes_count, sizeof(*names));
     int result = 0;
 
     if (!names)
         return -ENOMEM;
     for (uint32_t i = 0; i < config->volumes_count; i++)
-        names[i] = (struct name){config->volumes[i].name, i};
-    qsort(names, config->volumes_count, sizeof(*names), compare_names);
-    result = refuse_repeated(reading, names, config->volumes_count, PART_VOLUMES, VOLUME_NAME);
+        names[i] = (struct config_name){config->volumes[i].name, i};
+    result = config_names_sort(reading, names, config->volumes_count, PART_VOLUMES, VOLUME_NAME);
     free(names);
     return result;
 }
@@ -303,7 +250,7 @@ static int check_overlaps(const struct config_reading *reading, const struct con
 }
 
 static int check_volumes(const struct config_reading *reading, struct raw_config *raw,
-                         const struct name *elements, struct config *config)
+                         const struct config_name *elements, struct config *config)
 {
     int result = 0;
 
@@ -390,7 +337,7 @@ _Static_assert(FABRIC_DIRECT == 0, "the model that is not given is 0");
 int config_check(const struct config_reading *reading, struct raw_config *raw,
                  struct config *config)
 {
-    struct name *elements = NULL;
+    struct config_name *elements = NULL;
     int result = 0;
 
     assert(config->folder && raw->array && raw->elements_count > 0 && raw->volumes_count > 0);

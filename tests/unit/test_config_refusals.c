@@ -95,6 +95,9 @@ static const struct refusal bytes[] = {
     {"\177ELF\002\001", "lab.yaml:1: file: control character U+007F; allowed: printable text"},
     {"array: l\377b\n", "lab.yaml:1: file: byte 0xff is not UTF-8; allowed: text in UTF-8"},
     {LAB "# \300\257\n", "lab.yaml:2: file: byte 0xc0 is not UTF-8; allowed: text in UTF-8"},
+    {LAB "# \340\200\257\n", "lab.yaml:2: file: byte 0xe0 is not UTF-8; allowed: text in UTF-8"},
+    {LAB "# \370\220\200\200\n",
+     "lab.yaml:2: file: byte 0xf8 is not UTF-8; allowed: text in UTF-8"},
     {LAB "# \355\240\200\n", "lab.yaml:2: file: byte 0xed is not UTF-8; allowed: text in UTF-8"},
     {LAB "# \364\220\200\200\n",
      "lab.yaml:2: file: byte 0xf4 is not UTF-8; allowed: text in UTF-8"},
@@ -215,6 +218,13 @@ static const struct refusal names[] = {
          "  - {name: d1, image: c}\n"
          "  - {name: d0, image: d}\n" VOLUMES,
      "lab.yaml:5: elements[2].name: 'd1' is already the name of elements[1] on line 4; allowed: "
+     "each name once"},
+    {LAB "elements:\n"
+         "  - {name: d0, image: a}\n"
+         "  - {name: d0, image: b}\n"
+         "  - {name: d1, image: c}\n"
+         "  - {name: d1, image: d}\n" VOLUMES,
+     "lab.yaml:4: elements[1].name: 'd0' is already the name of elements[0] on line 3; allowed: "
      "each name once"},
     {LAB ELEMENTS "volumes:\n"
                   "  - {name: v0, element: d0, size: 4096}\n"
