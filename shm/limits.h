@@ -16,6 +16,7 @@ enum {
     ELEMENTS_MAX = 4096,
     VOLUMES_MAX = 131072,
     NAME_BYTES_MAX = 63, /* array, element and volume names, without the final NUL */
+    DESCRIPTION_BYTES_MAX = 159, /* of a volume, without the final NUL: what the handshake shows */
     PATH_BYTES_MAX = 4095,
 
     /* --- blocks and payload --- */
@@ -23,8 +24,10 @@ enum {
     BLOCK_BYTES = 4096, /* what O_DIRECT, the cache and the buffer pool count in */
     PAYLOAD_BYTES_MAX = 32 << 20,
     BUFFERS_BYTES_DEFAULT = 64 << 20, /* one controller's buffer pool */
-    BUFFERS_BYTES_MIN = 64 << 20,     /* the largest payload, begun within a block, takes 64 MiB */
+    BUFFERS_BYTES_MIN = 40 << 20,     /* one command of the largest payload and some small ones */
     BUFFERS_BYTES_MAX = 1 << 30,
+    CACHE_BYTES_DEFAULT = 64 << 20, /* one controller's cache */
+    CACHE_BYTES_MIN = 1 << 20,
 
     /* --- commands --- */
     COMMANDS_MAX = 1024,        /* host commands a controller works on at once */
@@ -39,7 +42,7 @@ enum {
 
     /* --- host ports --- */
     CONNECTIONS_DEFAULT = 256, /* per controller */
-    CONNECTIONS_MAX = 16384,
+    CONNECTIONS_MAX = 4096,
     HANDSHAKE_SECONDS_DEFAULT = 10,
     HANDSHAKE_SECONDS_MAX = 3600,
     EXPORT_NAME_BYTES_MAX = 4096, /* NBD: "names longer than 4096 bytes" need not be supported */
@@ -55,10 +58,13 @@ enum {
 };
 
 #define ELEMENT_BYTES_MAX ((uint64_t)1 << 62)
+#define CACHE_BYTES_MAX   ((uint64_t)1 << 40)
 
-_Static_assert(BUFFERS_BYTES_MIN >= 2 * PAYLOAD_BYTES_MAX,
+_Static_assert(BUFFERS_BYTES_MIN >= PAYLOAD_BYTES_MAX + BLOCK_BYTES,
                "the pool holds the largest payload at any offset within a block");
 _Static_assert(BUFFERS_BYTES_MIN <= BUFFERS_BYTES_DEFAULT, "the default is allowed");
+_Static_assert(BUFFERS_BYTES_MAX % BLOCK_BYTES == 0 && CACHE_BYTES_MAX % BLOCK_BYTES == 0,
+               "rounding up to whole blocks stays within the limit");
 _Static_assert((RING_ENTRIES_DEFAULT & (RING_ENTRIES_DEFAULT - 1)) == 0, "rings wrap by masking");
 _Static_assert((RING_ENTRIES_MAX & (RING_ENTRIES_MAX - 1)) == 0, "rings wrap by masking");
 _Static_assert(SLOTS_DEFAULT <= SLOTS_MAX && COMMANDS_MAX >= SESSION_COMMANDS_MAX,

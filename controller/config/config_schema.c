@@ -1,0 +1,238 @@
+#include <stddef.h>
+
+#include "controller/config/config_schema.h"
+#include "shm/limits.h"
+
+#define COUNT(array) ((uint32_t)(sizeof(array) / sizeof((array)[0])))
+
+#define REQUIRED CYAML_FLAG_DEFAULT
+#define OPTIONAL CYAML_FLAG_OPTIONAL
+#define CHOICE   (CYAML_FLAG_OPTIONAL | CYAML_FLAG_STRICT)
+
+/* --- choices --- */
+
+static const cyaml_strval_t cache_modes[] = {
+    {"off", CACHE_OFF},
+    {"write-through", CACHE_WRITE_THROUGH},
+    {"write-back", CACHE_WRITE_BACK},
+};
+
+static const cyaml_strval_t cache_policies[] = {
+    {"s3-fifo", CACHE_S3_FIFO},
+    {"sieve", CACHE_SIEVE},
+    {"arc", CACHE_ARC},
+    {"lru", CACHE_LRU},
+};
+
+static const cyaml_strval_t placements[] = {
+    {"auto", PLACEMENT_AUTO},
+    {"none", PLACEMENT_NONE},
+    {"spread", PLACEMENT_SPREAD},
+};
+
+static const cyaml_strval_t fabric_models[] = {
+    {"direct", FABRIC_DIRECT},
+    {"serial", CHOICE_UNSUPPORTED},
+    {"loop", CHOICE_UNSUPPORTED},
+    {"switch", CHOICE_UNSUPPORTED},
+};
+
+const char *config_cache_mode_name(enum config_cache_mode mode)
+{
+    return (unsigned)mode < COUNT(cache_modes) ? cache_modes[mode].str : "unknown";
+}
+
+const char *config_cache_policy_name(enum config_cache_policy policy)
+{
+    return (unsigned)policy < COUNT(cache_policies) ? cache_policies[policy].str : "unknown";
+}
+
+/* --- cache --- */
+
+static const cyaml_schema_field_t cache_fields[] = {
+    [CACHE_SIZE] =
+        CYAML_FIELD_STRING_PTR("size", OPTIONAL, struct raw_cache, size, 0, CYAML_UNLIMITED),
+    [CACHE_MODE] =
+        CYAML_FIELD_ENUM("mode", CHOICE, struct raw_cache, mode, cache_modes, COUNT(cache_modes)),
+    [CACHE_POLICY] = CYAML_FIELD_ENUM("policy", CHOICE, struct raw_cache, policy, cache_policies,
+                                      COUNT(cache_policies)),
+    [CACHE_FIELDS] = CYAML_FIELD_END,
+};
+static const struct config_rule cache_rules[] = {
+    [CACHE_SIZE] = {.kind = RULE_SIZE, .min = CACHE_BYTES_MIN, .max = CACHE_BYTES_MAX},
+    [CACHE_MODE] = {.kind = RULE_CHOICE},
+    [CACHE_POLICY] = {.kind = RULE_CHOICE},
+};
+
+/* --- elements --- */
+
+static const cyaml_schema_field_t element_fields[] = {
+    [ELEMENT_NAME] =
+        CYAML_FIELD_STRING_PTR("name", REQUIRED, struct raw_element, name, 0, CYAML_UNLIMITED),
+    [ELEMENT_IMAGE] =
+        CYAML_FIELD_STRING_PTR("image", REQUIRED, struct raw_element, image, 0, CYAML_UNLIMITED),
+    [ELEMENT_SIZE] =
+        CYAML_FIELD_STRING_PTR("size", OPTIONAL, struct raw_element, size, 0, CYAML_UNLIMITED),
+    [ELEMENT_CONTROLLER] = CYAML_FIELD_UINT("controller", OPTIONAL, struct raw_element, controller),
+    [ELEMENT_READ_ONLY] = CYAML_FIELD_BOOL("read-only", OPTIONAL, struct raw_element, read_only),
+    [ELEMENT_FIELDS] = CYAML_FIELD_END,
+};
+static const struct config_rule element_rules[] = {
+    [ELEMENT_NAME] = {.kind = RULE_NAME},
+    [ELEMENT_IMAGE] = {.kind = RULE_PATH},
+    [ELEMENT_SIZE] = {.kind = RULE_SIZE, .min = 1, .max = ELEMENT_BYTES_MAX - 1},
+    [ELEMENT_CONTROLLER] = {.kind = RULE_NUMBER, .min = 0, .max = CONTROLLERS_MAX - 1},
+    [ELEMENT_READ_ONLY] = {.kind = RULE_SWITCH},
+};
+static const cyaml_schema_value_t element_entry = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_element, element_fields),
+};
+
+/* --- volumes --- */
+
+#define VIRTUAL_VOLUMES                                                                            \
+    {                                                                                              \
+        .kind = RULE_UNSUPPORTED,                                                                  \
+        .not_yet = "virtual volumes are not supported by this version yet",                        \
+        .instead = "element, and offset and size where the volume is a part of it",                \
+    }
+
+static const cyaml_schema_field_t volume_fields[] = {
+    [VOLUME_NAME] =
+        CYAML_FIELD_STRING_PTR("name", REQUIRED, struct raw_volume, name, 0, CYAML_UNLIMITED),
+    [VOLUME_ELEMENT] =
+        CYAML_FIELD_STRING_PTR("element", REQUIRED, struct raw_volume, element, 0, CYAML_UNLIMITED),
+    [VOLUME_OFFSET] =
+        CYAML_FIELD_STRING_PTR("offset", OPTIONAL, struct raw_volume, offset, 0, CYAML_UNLIMITED),
+    [VOLUME_SIZE] =
+        CYAML_FIELD_STRING_PTR("size", OPTIONAL, struct raw_volume, size, 0, CYAML_UNLIMITED),
+    [VOLUME_DESCRIPTION] = CYAML_FIELD_STRING_PTR("description", OPTIONAL, struct raw_volume,
+                                                  description, 0, CYAML_UNLIMITED),
+    [VOLUME_READ_ONLY] = CYAML_FIELD_BOOL("read-only", OPTIONAL, struct raw_volume, read_only),
+    [VOLUME_EXPORT] = CYAML_FIELD_BOOL("export", OPTIONAL, struct raw_volume, export),
+    [VOLUME_ROTATIONAL] = CYAML_FIELD_BOOL("rotational", OPTIONAL, struct raw_volume, rotational),
+    [VOLUME_LAYOUT] = CYAML_FIELD_IGNORE("layout", OPTIONAL),
+    [VOLUME_CHUNK] = CYAML_FIELD_IGNORE("chunk", OPTIONAL),
+    [VOLUME_MEMBERS] = CYAML_FIELD_IGNORE("members", OPTIONAL),
+    [VOLUME_FIELDS] = CYAML_FIELD_END,
+};
+static const struct config_rule volume_rules[] = {
+    [VOLUME_NAME] = {.kind = RULE_NAME},
+    [VOLUME_ELEMENT] = {.kind = RULE_NAME},
+    [VOLUME_OFFSET] = {.kind = RULE_OFFSET, .min = 0, .max = ELEMENT_BYTES_MAX - 1},
+    [VOLUME_SIZE] = {.kind = RULE_SIZE, .min = 1, .max = ELEMENT_BYTES_MAX - 1},
+    [VOLUME_DESCRIPTION] = {.kind = RULE_TEXT, .min = 0, .max = DESCRIPTION_BYTES_MAX},
+    [VOLUME_READ_ONLY] = {.kind = RULE_SWITCH},
+    [VOLUME_EXPORT] = {.kind = RULE_SWITCH},
+    [VOLUME_ROTATIONAL] = {.kind = RULE_SWITCH},
+    [VOLUME_LAYOUT] = VIRTUAL_VOLUMES,
+    [VOLUME_CHUNK] = VIRTUAL_VOLUMES,
+    [VOLUME_MEMBERS] = VIRTUAL_VOLUMES,
+};
+static const cyaml_schema_value_t volume_entry = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_volume, volume_fields),
+};
+
+/* --- ports, buffers --- */
+
+static const cyaml_schema_field_t ports_fields[] = {
+    [PORTS_TCP] =
+        CYAML_FIELD_STRING_PTR("tcp", OPTIONAL, struct raw_ports, tcp, 0, CYAML_UNLIMITED),
+    [PORTS_FIELDS] = CYAML_FIELD_END,
+};
+static const struct config_rule ports_rules[] = {
+    [PORTS_TCP] = {.kind = RULE_ADDRESS},
+};
+
+static const cyaml_schema_field_t buffers_fields[] = {
+    [BUFFERS_SIZE] =
+        CYAML_FIELD_STRING_PTR("size", OPTIONAL, struct raw_buffers, size, 0, CYAML_UNLIMITED),
+    [BUFFERS_FIELDS] = CYAML_FIELD_END,
+};
+static const struct config_rule buffers_rules[] = {
+    [BUFFERS_SIZE] = {.kind = RULE_SIZE, .min = BUFFERS_BYTES_MIN, .max = BUFFERS_BYTES_MAX},
+};
+
+/* --- interconnect --- */
+
+#define MODEL_SETTING                                                                              \
+    {                                                                                              \
+        .kind = RULE_UNSUPPORTED,                                                                  \
+        .not_yet = "it belongs to the models serial, loop and switch, which this version does "    \
+                   "not support yet",                                                              \
+        .instead = "model, slots, ring-entries",                                                   \
+    }
+
+static const cyaml_schema_field_t interconnect_fields[] = {
+    [INTERCONNECT_MODEL] = CYAML_FIELD_ENUM("model", CHOICE, struct raw_interconnect, model,
+                                            fabric_models, COUNT(fabric_models)),
+    [INTERCONNECT_SLOTS] = CYAML_FIELD_UINT("slots", OPTIONAL, struct raw_interconnect, slots),
+    [INTERCONNECT_RING_ENTRIES] =
+        CYAML_FIELD_UINT("ring-entries", OPTIONAL, struct raw_interconnect, ring_entries),
+    [INTERCONNECT_LATENCY] = CYAML_FIELD_IGNORE("latency", OPTIONAL),
+    [INTERCONNECT_BANDWIDTH] = CYAML_FIELD_IGNORE("bandwidth", OPTIONAL),
+    [INTERCONNECT_FIELDS] = CYAML_FIELD_END,
+};
+static const struct config_rule interconnect_rules[] = {
+    [INTERCONNECT_MODEL] = {.kind = RULE_CHOICE},
+    [INTERCONNECT_SLOTS] = {.kind = RULE_NUMBER, .min = SLOTS_MIN, .max = SLOTS_MAX},
+    [INTERCONNECT_RING_ENTRIES] = {.kind = RULE_POWER_OF_TWO,
+                                   .min = RING_ENTRIES_MIN,
+                                   .max = RING_ENTRIES_MAX},
+    [INTERCONNECT_LATENCY] = MODEL_SETTING,
+    [INTERCONNECT_BANDWIDTH] = MODEL_SETTING,
+};
+
+/* --- top --- */
+
+static const cyaml_schema_field_t top_fields[] = {
+    [TOP_ARRAY] =
+        CYAML_FIELD_STRING_PTR("array", REQUIRED, struct raw_config, array, 0, CYAML_UNLIMITED),
+    [TOP_RUN_DIR] =
+        CYAML_FIELD_STRING_PTR("run-dir", OPTIONAL, struct raw_config, run_dir, 0, CYAML_UNLIMITED),
+    [TOP_CONTROLLERS] = CYAML_FIELD_UINT("controllers", OPTIONAL, struct raw_config, controllers),
+    [TOP_CACHE] = CYAML_FIELD_MAPPING("cache", OPTIONAL, struct raw_config, cache, cache_fields),
+    [TOP_ELEMENTS] = CYAML_FIELD_SEQUENCE("elements", CYAML_FLAG_POINTER, struct raw_config,
+                                          elements, &element_entry, 1, ELEMENTS_MAX),
+    [TOP_VOLUMES] = CYAML_FIELD_SEQUENCE("volumes", CYAML_FLAG_POINTER, struct raw_config, volumes,
+                                         &volume_entry, 1, VOLUMES_MAX),
+    [TOP_PORTS] = CYAML_FIELD_MAPPING("ports", OPTIONAL, struct raw_config, ports, ports_fields),
+    [TOP_BUFFERS] =
+        CYAML_FIELD_MAPPING("buffers", OPTIONAL, struct raw_config, buffers, buffers_fields),
+    [TOP_CONNECTIONS] = CYAML_FIELD_UINT("connections", OPTIONAL, struct raw_config, connections),
+    [TOP_HANDSHAKE_TIMEOUT] =
+        CYAML_FIELD_UINT("handshake-timeout", OPTIONAL, struct raw_config, handshake_timeout),
+    [TOP_PLACEMENT] = CYAML_FIELD_ENUM("placement", CHOICE, struct raw_config, placement,
+                                       placements, COUNT(placements)),
+    [TOP_INTERCONNECT] = CYAML_FIELD_MAPPING("interconnect", OPTIONAL, struct raw_config,
+                                             interconnect, interconnect_fields),
+    [TOP_FIELDS] = CYAML_FIELD_END,
+};
+static const struct config_rule top_rules[] = {
+    [TOP_ARRAY] = {.kind = RULE_NAME},
+    [TOP_RUN_DIR] = {.kind = RULE_PATH},
+    [TOP_CONTROLLERS] = {.kind = RULE_NUMBER, .min = 1, .max = CONTROLLERS_MAX},
+    [TOP_CACHE] = {.kind = RULE_MAPPING, .part = PART_CACHE},
+    [TOP_ELEMENTS] = {.kind = RULE_LIST, .min = 1, .max = ELEMENTS_MAX, .part = PART_ELEMENTS},
+    [TOP_VOLUMES] = {.kind = RULE_LIST, .min = 1, .max = VOLUMES_MAX, .part = PART_VOLUMES},
+    [TOP_PORTS] = {.kind = RULE_MAPPING, .part = PART_PORTS},
+    [TOP_BUFFERS] = {.kind = RULE_MAPPING, .part = PART_BUFFERS},
+    [TOP_CONNECTIONS] = {.kind = RULE_NUMBER, .min = 1, .max = CONNECTIONS_MAX},
+    [TOP_HANDSHAKE_TIMEOUT] = {.kind = RULE_NUMBER, .min = 1, .max = HANDSHAKE_SECONDS_MAX},
+    [TOP_PLACEMENT] = {.kind = RULE_CHOICE},
+    [TOP_INTERCONNECT] = {.kind = RULE_MAPPING, .part = PART_INTERCONNECT},
+};
+
+const struct config_mapping config_mappings[CONFIG_PARTS] = {
+    [PART_TOP] = {"", top_fields, top_rules, false},
+    [PART_CACHE] = {"cache", cache_fields, cache_rules, false},
+    [PART_ELEMENTS] = {"elements", element_fields, element_rules, true},
+    [PART_VOLUMES] = {"volumes", volume_fields, volume_rules, true},
+    [PART_PORTS] = {"ports", ports_fields, ports_rules, false},
+    [PART_BUFFERS] = {"buffers", buffers_fields, buffers_rules, false},
+    [PART_INTERCONNECT] = {"interconnect", interconnect_fields, interconnect_rules, false},
+};
+
+const cyaml_schema_value_t config_schema = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct raw_config, top_fields),
+};

@@ -1,0 +1,176 @@
+/*
+ * The fields that a configuration may have: one table for libcyaml, which loads them, and for the
+ * scan, which goes before it and words the messages.
+ *
+ * Each mapping of the file has an enum of its fields. Two arrays are indexed by it: libcyaml's
+ * fields (key, type, required or not, where it goes) and our rules (which values are allowed).
+ */
+#ifndef CONTROLLER_CONFIG_CONFIG_SCHEMA_H
+#define CONTROLLER_CONFIG_CONFIG_SCHEMA_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <cyaml/cyaml.h>
+
+#include "controller/config/config.h"
+
+enum top_field {
+    TOP_ARRAY,
+    TOP_RUN_DIR,
+    TOP_CONTROLLERS,
+    TOP_CACHE,
+    TOP_ELEMENTS,
+    TOP_VOLUMES,
+    TOP_PORTS,
+    TOP_BUFFERS,
+    TOP_CONNECTIONS,
+    TOP_HANDSHAKE_TIMEOUT,
+    TOP_PLACEMENT,
+    TOP_INTERCONNECT,
+    TOP_FIELDS,
+};
+enum cache_field { CACHE_SIZE, CACHE_MODE, CACHE_POLICY, CACHE_FIELDS };
+enum element_field {
+    ELEMENT_NAME,
+    ELEMENT_IMAGE,
+    ELEMENT_SIZE,
+    ELEMENT_CONTROLLER,
+    ELEMENT_READ_ONLY,
+    ELEMENT_FIELDS,
+};
+enum volume_field {
+    VOLUME_NAME,
+    VOLUME_ELEMENT,
+    VOLUME_OFFSET,
+    VOLUME_SIZE,
+    VOLUME_DESCRIPTION,
+    VOLUME_READ_ONLY,
+    VOLUME_EXPORT,
+    VOLUME_ROTATIONAL,
+    VOLUME_LAYOUT,
+    VOLUME_CHUNK,
+    VOLUME_MEMBERS,
+    VOLUME_FIELDS,
+};
+enum ports_field { PORTS_TCP, PORTS_FIELDS };
+enum buffers_field { BUFFERS_SIZE, BUFFERS_FIELDS };
+enum interconnect_field {
+    INTERCONNECT_MODEL,
+    INTERCONNECT_SLOTS,
+    INTERCONNECT_RING_ENTRIES,
+    INTERCONNECT_LATENCY,
+    INTERCONNECT_BANDWIDTH,
+    INTERCONNECT_FIELDS,
+};
+enum { CONFIG_FIELDS_MAX = TOP_FIELDS };
+_Static_assert((int)CONFIG_FIELDS_MAX >= (int)VOLUME_FIELDS, "a place holds a line for each field");
+
+/* The mappings of the file, as parts. ELEMENTS and VOLUMES occur once for each list entry. */
+enum config_part {
+    PART_TOP,
+    PART_CACHE,
+    PART_ELEMENTS,
+    PART_VOLUMES,
+    PART_PORTS,
+    PART_BUFFERS,
+    PART_INTERCONNECT,
+    CONFIG_PARTS,
+};
+
+enum config_rule_kind {
+    RULE_MAPPING,
+    RULE_LIST, /* of mappings, min to max of them */
+    RULE_NAME,
+    RULE_PATH,
+    RULE_TEXT,
+    RULE_SIZE,   /* min to max bytes */
+    RULE_OFFSET, /* a size that is a multiple of a block */
+    RULE_NUMBER, /* min to max */
+    RULE_POWER_OF_TWO,
+    RULE_SWITCH,
+    RULE_CHOICE, /* one of libcyaml's strings whose value is not CHOICE_UNSUPPORTED */
+    RULE_ADDRESS,
+    RULE_UNSUPPORTED, /* defined, but not in this version */
+};
+
+enum { CHOICE_UNSUPPORTED = -1 };
+
+struct config_rule {
+    enum config_rule_kind kind;
+    uint64_t min;
+    uint64_t max;
+    enum config_part part; /* MAPPING, LIST: the part that the value, or each entry, is */
+    const char *instead;   /* UNSUPPORTED: what is allowed */
+    const char *not_yet;   /* UNSUPPORTED: what is not, in words */
+};
+
+struct config_mapping {
+    const char *prefix;                 /* of a field's name in messages */
+    const cyaml_schema_field_t *fields; /* ends with a NULL key */
+    const struct config_rule *rules;
+    bool listed; /* one of several: the prefix is followed by [INDEX] */
+};
+
+extern const struct config_mapping config_mappings[CONFIG_PARTS];
+extern const cyaml_schema_value_t config_schema;
+
+/* What libcyaml fills in. Sizes stay strings until config_check: libcyaml has no such type. A field
+ * that was not given is 0 or NULL. The strings and lists belong to libcyaml. */
+struct raw_element {
+    char *name;
+    char *image;
+    char *size;
+    uint32_t controller;
+    bool read_only;
+};
+
+struct raw_volume {
+    char *name;
+    char *element;
+    char *offset;
+    char *size;
+    char *description;
+    bool read_only;
+    bool export;
+    bool rotational;
+};
+
+struct raw_cache {
+    char *size;
+    enum config_cache_mode mode;
+    enum config_cache_policy policy;
+};
+
+struct raw_ports {
+    char *tcp;
+};
+
+struct raw_buffers {
+    char *size;
+};
+
+struct raw_interconnect {
+    enum config_fabric_model model;
+    uint32_t slots;
+    uint32_t ring_entries;
+};
+
+struct raw_config {
+    char *array;
+    char *run_dir;
+    uint32_t controllers;
+    struct raw_cache cache;
+    struct raw_element *elements;
+    uint32_t elements_count;
+    struct raw_volume *volumes;
+    uint32_t volumes_count;
+    struct raw_ports ports;
+    struct raw_buffers buffers;
+    uint32_t connections;
+    uint32_t handshake_timeout;
+    enum config_placement placement;
+    struct raw_interconnect interconnect;
+};
+
+#endif
