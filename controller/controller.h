@@ -34,11 +34,6 @@ struct owned_element {
     uint64_t size_checked_turn; /* the image's length is looked at once a turn that writes */
 };
 
-struct controller_limits {
-    uint32_t connections;
-    uint32_t handshake_seconds;
-};
-
 /* What the floor above (the host ports) wants to be told. */
 struct controller_hooks {
     void *context;
@@ -124,6 +119,12 @@ void controller_free(struct controller *controller);
 
 /* Marks an element as failed: its commands end with EIO from now on. Says why on stderr, once. */
 void controller_fail_element(struct controller *controller, uint32_t element, const char *why);
+
+/* Whether any session waits in line for a command or a buffer. */
+static inline bool controller_has_waiters(const struct controller *controller)
+{
+    return controller->waiters.next != &controller->waiters;
+}
 
 /* The registered buffer that holds this place of the segment, or LOOP_NO_BUFFER. */
 int controller_buffer_index(const struct controller *controller, uint64_t offset_bytes);

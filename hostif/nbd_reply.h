@@ -14,12 +14,12 @@
 
 enum {
     NBD_REPLY_SIMPLE_BYTES = 16,
-    NBD_REPLY_CHUNK_BYTES = 20,         /* header of any chunk */
-    NBD_REPLY_DATA_BYTES = 20 + 8,      /* OFFSET_DATA up to its data */
-    NBD_REPLY_HOLE_BYTES = 20 + 8 + 4,  /* OFFSET_HOLE, whole */
-    NBD_REPLY_ERROR_BYTES = 20 + 6,     /* ERROR without a message, whole */
+    NBD_REPLY_CHUNK_BYTES = 20,        /* header of any chunk */
+    NBD_REPLY_DATA_BYTES = 20 + 8,     /* OFFSET_DATA up to its data */
+    NBD_REPLY_HOLE_BYTES = 20 + 8 + 4, /* OFFSET_HOLE, whole */
+    NBD_REPLY_ERROR_BYTES = 20 + 6,    /* ERROR without a message, whole */
     NBD_REPLY_ERROR_OFFSET_BYTES = 20 + 6 + 8,
-    NBD_REPLY_STATUS_BYTES = 20 + 4,    /* BLOCK_STATUS up to its descriptors */
+    NBD_REPLY_STATUS_BYTES = 20 + 4, /* BLOCK_STATUS up to its descriptors */
     NBD_REPLY_DESCRIPTOR_BYTES = 8,
 };
 

@@ -37,6 +37,7 @@ struct export_catalog {
 /* Metadata contexts that there are; bits of `selected_contexts`. Context ids on the wire are the
  * bit numbers + 1. */
 enum { CONTEXT_BASE_ALLOCATION = 1 << 0, CONTEXT_ANYPORT_LOCATION = 1 << 1 };
+enum { CONTEXT_ID_ALLOCATION = 1, CONTEXT_ID_LOCATION = 2 };
 
 enum negotiate_phase {
     NEGOTIATE_GREETING,     /* our greeting is not sent yet */

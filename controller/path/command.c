@@ -79,7 +79,6 @@ enum stage_verdict reply_send(struct controller *controller, struct command *com
 
     if (command->origin->host) {
         count_up(&counters->host_latency_ns, loop_now_ns(controller->loop) - command->received_ns);
-        count_down(&counters->host_in_flight, 1);
         if (command->status != 0)
             count_up(&counters->failed, 1);
     }
@@ -213,6 +212,7 @@ void command_give(struct controller *controller, struct command *command)
     if (command->has_buffer)
         pool_give(controller->pool, command->buffer_offset_bytes);
     command->has_buffer = false;
+    count_down(&controller->counters->host_in_flight, 1);
     command->next = controller->free_commands;
     controller->free_commands = command;
     wake_waiters(controller);

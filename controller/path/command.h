@@ -94,10 +94,7 @@ struct command {
     uint32_t count;             /* EXTENTS: how many */
     uint32_t slot;              /* REDIRECT: index of the slot */
     uint32_t slot_generation;
-
-    /* The origin's scratch for its reply. */
-    uint8_t reply_head[64];
-    uint16_t reply_head_bytes;
+    uint8_t answer_flags; /* the origin's: what form its answer has */
 };
 
 /* FIFO of commands. */

@@ -45,7 +45,7 @@ static const char full[] = "array: full\n"
                            "  - {name: v1, element: d0, read-only: false}\n"
                            "ports: {tcp: \"[::1]:10809\"}\n"
                            "buffers: {size: 48MiB}\n"
-                           "connections: 16384\n"
+                           "connections: 4096\n"
                            "handshake-timeout: 3600\n"
                            "placement: spread\n"
                            "interconnect: {model: direct, slots: 4096, ring-entries: 2}\n";
@@ -186,7 +186,7 @@ static void takes_every_setting(void)
     CU_ASSERT_STRING_EQUAL(config->tcp_host, "::1");
     CU_ASSERT_EQUAL(config->tcp_port, 10809);
     CU_ASSERT_EQUAL(config->buffers_bytes, MIB(48));
-    CU_ASSERT_EQUAL(config->connections, 16384);
+    CU_ASSERT_EQUAL(config->connections, 4096);
     CU_ASSERT_EQUAL(config->handshake_seconds, 3600);
     CU_ASSERT_EQUAL(config->placement, PLACEMENT_SPREAD);
     CU_ASSERT_EQUAL(config->slots, 4096);

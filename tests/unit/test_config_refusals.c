@@ -293,9 +293,9 @@ static const struct refusal numbers[] = {
      "  - {name: d0, image: d0.img, controller: 4}\n" VOLUMES,
      "lab.yaml:4: elements[0].controller: there is no controller 4; allowed: 0 to 3 (controllers "
      "is 4)"},
-    {TOP("connections: 0\n"), "lab.yaml:6: connections: '0' is out of range; allowed: 1 to 16384"},
-    {TOP("connections: 16385\n"),
-     "lab.yaml:6: connections: '16385' is out of range; allowed: 1 to 16384"},
+    {TOP("connections: 0\n"), "lab.yaml:6: connections: '0' is out of range; allowed: 1 to 4096"},
+    {TOP("connections: 4097\n"),
+     "lab.yaml:6: connections: '4097' is out of range; allowed: 1 to 4096"},
     {TOP("handshake-timeout: 0\n"),
      "lab.yaml:6: handshake-timeout: '0' is out of range; allowed: 1 to 3600"},
     {TOP("handshake-timeout: 3601\n"),

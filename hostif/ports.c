@@ -1,0 +1,199 @@
+#include "hostif/ports.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "hostif/catalog.h"
+#include "hostif/session.h"
+
+enum {
+    ACCEPT_AGAIN_MS = 100,
+    PRESSURE_LOOK_MS = 500, /* how often stalled sessions are looked for while others wait */
+    STALLED_MS = 2000, /* a session that holds buffers, and whose socket has not moved so long */
+};
+
+#define MS_NS 1000000ull
+
+/* --- sessions --- */
+
+void ports_add(struct host_ports *ports, struct session *session)
+{
+    session->previous = NULL;
+    session->next = ports->sessions;
+    if (ports->sessions != NULL)
+        ports->sessions->previous = session;
+    ports->sessions = session;
+    ports->sessions_count++;
+    count_up(&ports->controller->counters->connections, 1);
+    count_up(&ports->controller->counters->connections_total, 1);
+}
+
+void ports_remove(struct host_ports *ports, struct session *session)
+{
+    if (session->previous != NULL)
+        session->previous->next = session->next;
+    else
+        ports->sessions = session->next;
+    if (session->next != NULL)
+        session->next->previous = session->previous;
+    ports->sessions_count--;
+    count_down(&ports->controller->counters->connections, 1);
+}
+
+void ports_mark_dirty(struct host_ports *ports, struct session *session)
+{
+    if (session->dirty)
+        return;
+    session->dirty = true;
+    session->next_dirty = ports->dirty;
+    ports->dirty = session;
+}
+
+/* --- pressure: nobody's slowness delays others for long --- */
+
+static bool holds_buffers_and_stalls(const struct session *session, uint64_t now_ns)
+{
+    bool waits_for_host = session->send_active || session->writing != NULL;
+
+    return waits_for_host && session->state == SESSION_TRANSMISSION &&
+           now_ns - session->progress_ns > STALLED_MS * MS_NS;
+}
+
+static void look_for_stalled(struct timer *timer)
+{
+    struct host_ports *ports =
+        (struct host_ports *)((char *)timer - offsetof(struct host_ports, pressure));
+    struct controller *controller = ports->controller;
+
+    if (!controller_has_waiters(controller))
+        return;
+    for (struct session *session = ports->sessions; session != NULL; session = session->next) {
+        if (!holds_buffers_and_stalls(session, loop_now_ns(controller->loop)))
+            continue;
+        count_up(&controller->counters->connections_dropped, 1);
+        session_close(session);
+    }
+    loop_timer_start(controller->loop, &ports->pressure, PRESSURE_LOOK_MS * MS_NS);
+}
+
+static void watch_pressure(struct host_ports *ports)
+{
+    if (controller_has_waiters(ports->controller) && ports->pressure.next == NULL)
+        loop_timer_start(ports->controller->loop, &ports->pressure, PRESSURE_LOOK_MS * MS_NS);
+}
+
+/* --- what the controller tells us --- */
+
+static void on_turn(void *context)
+{
+    struct host_ports *ports = context;
+
+    while (ports->dirty != NULL) {
+        struct session *session = ports->dirty;
+        ports->dirty = session->next_dirty;
+        session->dirty = false;
+        session_turn(session);
+    }
+    watch_pressure(ports);
+}
+
+static void on_quiesce(void *context)
+{
+    struct host_ports *ports = context;
+
+    ports->quiescing = true;
+    for (uint32_t i = 0; i < ports->listeners_count; i++) {
+        loop_timer_stop(ports->controller->loop, &ports->listeners[i].again);
+        if (ports->listeners[i].active)
+            loop_cancel(ports->controller->loop, &ports->listeners[i].accept);
+    }
+    for (struct session *session = ports->sessions; session != NULL; session = session->next)
+        session_finish(session);
+}
+
+static bool is_quiet(void *context)
+{
+    return ((const struct host_ports *)context)->sessions_count == 0;
+}
+
+/* --- accepting --- */
+
+static void listen_on(struct listener *listener)
+{
+    listener->active = true;
+    loop_accept(listener->ports->controller->loop, listener->fd, &listener->accept);
+}
+
+static void listen_again(struct timer *timer)
+{
+    listen_on((struct listener *)((char *)timer - offsetof(struct listener, again)));
+}
+
+static void take_connection(struct listener *listener, int fd)
+{
+    struct host_ports *ports = listener->ports;
+    int one = 1;
+
+    if (listener->tcp)
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    if (!ports->quiescing && ports->sessions_count < ports->limits.connections &&
+        session_new(ports, fd) == 0)
+        return;
+    count_up(&ports->controller->counters->connections_refused, 1);
+    close(fd);
+}
+
+static void accepted(struct completion *completion, int result)
+{
+    struct listener *listener =
+        (struct listener *)((char *)completion - offsetof(struct listener, accept));
+    struct host_ports *ports = listener->ports;
+
+    listener->active = false;
+    if (result >= 0)
+        take_connection(listener, result);
+    if (ports->quiescing)
+        return;
+    /* Out of descriptors or memory: the connection stays in the socket's queue; asking again at
+     * once would only fail again. */
+    if (result == -EMFILE || result == -ENFILE || result == -ENOMEM || result == -ENOBUFS)
+        loop_timer_start(ports->controller->loop, &listener->again, ACCEPT_AGAIN_MS * MS_NS);
+    else
+        listen_on(listener);
+}
+
+int ports_new(struct host_ports **ret_ports, struct controller *controller,
+              const struct port_limits *limits, const struct port_listening *listening,
+              uint32_t listening_count)
+{
+    struct host_ports *ports = calloc(1, sizeof *ports);
+
+    if (ports == NULL)
+        return -ENOMEM;
+    ports->controller = controller;
+    ports->limits = *limits;
+    ports->pressure.fire = look_for_stalled;
+    catalog_init(&ports->catalog, &controller->segment);
+    ports->listeners_count = listening_count;
+    for (uint32_t i = 0; i < listening_count; i++) {
+        ports->listeners[i] = (struct listener){.accept.fire = accepted,
+                                                .again.fire = listen_again,
+                                                .ports = ports,
+                                                .fd = listening[i].fd,
+                                                .tcp = listening[i].tcp};
+        listen_on(&ports->listeners[i]);
+    }
+    controller->hooks = (struct controller_hooks){
+        .context = ports, .on_turn = on_turn, .on_quiesce = on_quiesce, .is_quiet = is_quiet};
+    *ret_ports = ports;
+    return 0;
+}
+
+void ports_free(struct host_ports *ports)
+{
+    free(ports);
+}

@@ -1,0 +1,102 @@
+/*
+ * A session: one host's connection, from accept to close.
+ *
+ *      HANDSHAKE ----> TRANSMISSION ----> CLOSING ----> freed
+ *          |                                 ^
+ *          +---------------------------------+   garbage, end of file, time limit, quiesce
+ *
+ * Receiving: bytes arrive in the session's own buffer, as many requests at once as the host has
+ * sent. A write's payload is copied from there into a buffer of the pool, or, when it is long,
+ * received there directly. A short write takes its buffer only when all of its payload has arrived,
+ * so a host that stops in the middle holds nothing that others need.
+ *
+ * Sending: answers wait in `ready` and go out together, once a turn, while nothing is being sent.
+ *
+ * Back-pressure: with SESSION_COMMANDS_MAX commands in flight, or while it waits in line for a
+ * command or a buffer, the session does not read its socket.
+ */
+#ifndef HOSTIF_SESSION_H
+#define HOSTIF_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "controller/controller.h"
+#include "hostif/answer.h"
+#include "hostif/nbd_parse.h"
+#include "hostif/negotiate.h"
+
+struct host_ports;
+
+enum {
+    SESSION_RECEIVE_BYTES = 256 << 10,
+    SESSION_SHORT_BYTES = 64 << 10,     /* payload up to this is received in the session's buffer */
+    SESSION_AFTER_LONG_BYTES = 4 << 10, /* read ahead behind a long payload, which is likely to be
+                                           followed by another: its bytes would be copied */
+    SESSION_COMPACT_BYTES = 96 << 10,   /* room wanted at the end of the receive buffer */
+    SESSION_DISCARD_BYTES_MAX = 64 << 20, /* of a refused write; more: drop the connection */
+};
+
+_Static_assert(SESSION_RECEIVE_BYTES >= SESSION_SHORT_BYTES + NBD_REQUEST_BYTES,
+               "a short write fits whole");
+_Static_assert((int)SESSION_RECEIVE_BYTES >= (int)NEGOTIATE_INPUT_BYTES, "so does an option");
+
+enum session_state { SESSION_HANDSHAKE, SESSION_TRANSMISSION, SESSION_CLOSING };
+
+struct session {
+    struct host_ports *ports;
+    struct session *next, *previous; /* all sessions */
+    struct session *next_dirty;      /* those to look at this turn */
+    bool dirty;
+    int fd;
+    enum session_state state;
+    bool ending;        /* nothing more is read; it closes when all is answered */
+    struct timer limit; /* of the handshake */
+
+    /* receiving */
+    struct completion receive;
+    bool receiving;
+    uint8_t *in; /* SESSION_RECEIVE_BYTES */
+    uint32_t in_first, in_end;
+    struct command *writing; /* its long payload is being received */
+    uint64_t written_bytes;  /* of that payload */
+    uint64_t discard_bytes;  /* of a refused payload, still to come */
+    uint64_t progress_ns;    /* when the socket last moved while a buffer was held */
+    struct msghdr receive_message;
+    struct iovec receive_vectors[2];
+
+    /* commands */
+    struct command_waiter waiter;
+    bool waiting;
+    uint32_t in_flight;
+    struct command_queue ready;   /* answered, to be sent */
+    struct command_queue sending; /* in the message that is being sent */
+
+    /* sending */
+    struct completion send;
+    bool send_active;
+    struct msghdr send_message;
+    struct answer answer;
+    uint64_t sent_bytes; /* of the message */
+
+    /* what was agreed */
+    struct nbd_agreed agreed;
+    uint32_t volume;
+    uint8_t contexts; /* ANSWER_ALLOCATION, ANSWER_LOCATION */
+    struct negotiate negotiate;
+};
+
+/* Takes the connection over and begins the handshake. -ENOMEM: the descriptor is still the
+ * caller's. */
+int session_new(struct host_ports *ports, int fd);
+
+/* An orderly end: nothing more is read, what is in flight is answered, then it closes. */
+void session_finish(struct session *session);
+
+/* Ends it now; may free it at the end of the turn. */
+void session_close(struct session *session);
+
+/* What is to be done once a turn for a session that is dirty: send, or free. */
+void session_turn(struct session *session);
+
+#endif
