@@ -12,7 +12,8 @@ enum {
     HEADS_PER_ANSWER = ANSWER_PIECES_MAX * NBD_REPLY_HOLE_BYTES,
 };
 
-_Static_assert(ANSWER_VECTORS >= VECTORS_PER_ANSWER && ANSWER_HEADS_BYTES >= HEADS_PER_ANSWER,
+_Static_assert((int)ANSWER_VECTORS >= (int)VECTORS_PER_ANSWER &&
+                   (int)ANSWER_HEADS_BYTES >= (int)HEADS_PER_ANSWER,
                "an empty answer has room for any command");
 
 void answer_begin(struct answer *answer)

@@ -21,7 +21,7 @@ struct export_info {
     uint64_t size_bytes;
     uint64_t volume; /* the catalog's own number of it */
     char name[NAME_BYTES_MAX + 1];
-    char description[160];
+    char description[DESCRIPTION_BYTES_MAX + 1];
     uint16_t transmission_flags; /* NBD_FLAG_*; SEND_DF is added with structured replies */
 };
 

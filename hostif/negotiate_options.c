@@ -17,15 +17,14 @@ static const struct {
     const char *name_space;
     const char *name;
 } contexts[] = {
-    {CONTEXT_BASE_ALLOCATION, 1, "base:", "base:allocation"},
-    {CONTEXT_ANYPORT_LOCATION, 2, "anyport:", "anyport:location"},
+    {CONTEXT_BASE_ALLOCATION, CONTEXT_ID_ALLOCATION, "base:", "base:allocation"},
+    {CONTEXT_ANYPORT_LOCATION, CONTEXT_ID_LOCATION, "anyport:", "anyport:location"},
 };
 
 enum { CONTEXTS = sizeof(contexts) / sizeof(contexts[0]) };
 
 /* Longest answers: all items of INFO with the ACK, and what is written piece by piece. */
 enum {
-    DESCRIPTION_BYTES_MAX = sizeof(((struct export_info *)0)->description) - 1,
     INFO_ITEM_BYTES = NBD_OPTION_REPLY_BYTES + 2,
     INFO_BYTES_MAX = INFO_ITEM_BYTES + NBD_EXPORT_BYTES + INFO_ITEM_BYTES + NAME_BYTES_MAX +
                      INFO_ITEM_BYTES + DESCRIPTION_BYTES_MAX + INFO_ITEM_BYTES + 12 +

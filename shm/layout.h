@@ -131,7 +131,7 @@ struct volume_record {
     uint32_t element;
     uint32_t flags;
     char name[NAME_BYTES_MAX + 1];
-    char description[160];
+    char description[DESCRIPTION_BYTES_MAX + 1];
     _Alignas(CACHELINE_BYTES) struct io_counters counters; /* writer: the element's owner */
 };
 

@@ -1,0 +1,107 @@
+#include "controller/config/images.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static struct element_wanted wanted_of(const struct config_element *element)
+{
+    return (struct element_wanted){.image = element->image,
+                                   .size_bytes = element->size_bytes,
+                                   .read_only = element->read_only};
+}
+
+static int refuse(const struct config *config, uint32_t index, int error,
+                  const struct element_error *why, struct config_error *ret_error)
+{
+    const struct config_element *element = &config->elements[index];
+
+    snprintf(ret_error->text, sizeof ret_error->text, "%s:%u: elements[%u] (%s): image %s: %s",
+             config->path, element->line, index, element->name, element->image, why->text);
+    return error;
+}
+
+/* Opens those that exist; notes which do not, after checking that they could be made. */
+static int open_existing(const struct config *config, struct element *elements, bool *missing,
+                         struct config_error *ret_error)
+{
+    struct element_error why;
+
+    for (uint32_t i = 0; i < config->elements_count; i++) {
+        struct element_wanted wanted = wanted_of(&config->elements[i]);
+        missing[i] = access(wanted.image, F_OK) < 0 && errno == ENOENT;
+        int error = missing[i] ? element_check_creatable(&wanted, &why)
+                               : element_open(&elements[i], &wanted, &why);
+        if (error != 0)
+            return refuse(config, i, error, &why, ret_error);
+    }
+    return 0;
+}
+
+/* On failure takes away what it has made. */
+static int create_missing(const struct config *config, struct element *elements,
+                          const bool *missing, struct config_error *ret_error)
+{
+    struct element_error why;
+
+    for (uint32_t i = 0; i < config->elements_count; i++) {
+        struct element_wanted wanted = wanted_of(&config->elements[i]);
+        int error = missing[i] ? element_create(&elements[i], &wanted, &why) : 0;
+        if (error == 0)
+            continue;
+        for (uint32_t made = 0; made < i; made++) {
+            if (missing[made])
+                (void)unlink(config->elements[made].image);
+        }
+        return refuse(config, i, error, &why, ret_error);
+    }
+    return 0;
+}
+
+static int open_or_check(const struct config *config, bool create, struct element **ret_elements,
+                         struct config_error *ret_error)
+{
+    struct element *elements = calloc(config->elements_count, sizeof *elements);
+    bool *missing = calloc(config->elements_count, sizeof *missing);
+    int error = -ENOMEM;
+
+    if (elements == NULL || missing == NULL) {
+        snprintf(ret_error->text, sizeof ret_error->text, "%s: not enough memory", config->path);
+        goto done;
+    }
+    for (uint32_t i = 0; i < config->elements_count; i++)
+        elements[i].fd = elements[i].file = -1;
+    error = open_existing(config, elements, missing, ret_error);
+    if (error == 0 && create)
+        error = create_missing(config, elements, missing, ret_error);
+done:
+    free(missing);
+    if (error != 0 || !create) {
+        images_close(elements, config->elements_count);
+        elements = NULL;
+    }
+    if (error == 0)
+        *ret_elements = elements;
+    return error;
+}
+
+int images_open(const struct config *config, struct element **ret_elements,
+                struct config_error *ret_error)
+{
+    return open_or_check(config, true, ret_elements, ret_error);
+}
+
+int images_check(const struct config *config, struct config_error *ret_error)
+{
+    struct element *none;
+
+    return open_or_check(config, false, &none, ret_error);
+}
+
+void images_close(struct element *elements, uint32_t count)
+{
+    for (uint32_t i = 0; elements != NULL && i < count; i++)
+        element_close(&elements[i]);
+    free(elements);
+}

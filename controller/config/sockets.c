@@ -1,0 +1,234 @@
+#include "controller/config/sockets.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { BACKLOG = 512 };
+
+__attribute__((format(printf, 5, 6))) static int refuse(const struct config *config,
+                                                        struct config_error *ret_error,
+                                                        const char *field, int error,
+                                                        const char *format, ...)
+{
+    va_list arguments;
+    int length = snprintf(ret_error->text, sizeof ret_error->text, "%s: %s: ", config->path, field);
+
+    va_start(arguments, format);
+    vsnprintf(ret_error->text + length, sizeof ret_error->text - (size_t)length, format, arguments);
+    va_end(arguments);
+    return error;
+}
+
+/* --- the run-dir --- */
+
+static int open_run_dir(const struct config *config, struct array_sockets *sockets,
+                        struct config_error *ret_error)
+{
+    sockets->made_run_dir = mkdir(config->run_dir, 0777) == 0;
+    if (!sockets->made_run_dir && errno != EEXIST)
+        return refuse(config, ret_error, "run-dir", -errno, "cannot create %s: %s", config->run_dir,
+                      strerror(errno));
+    sockets->run_dir = realpath(config->run_dir, NULL);
+    sockets->run_dir_fd = open(config->run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (sockets->run_dir == NULL || sockets->run_dir_fd < 0)
+        return refuse(config, ret_error, "run-dir", -errno, "cannot open %s: %s", config->run_dir,
+                      strerror(errno));
+    if (flock(sockets->run_dir_fd, LOCK_EX | LOCK_NB) < 0)
+        return refuse(config, ret_error, "run-dir", -EBUSY,
+                      "an array is running in %s (or controllers of one still are); allowed: "
+                      "another run-dir",
+                      sockets->run_dir);
+    return 0;
+}
+
+/* --- Unix --- */
+
+static int listen_unix(const struct config *config, const struct array_sockets *sockets,
+                       const char *name, mode_t mode, struct array_socket *ret_socket,
+                       struct config_error *ret_error)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+    if (asprintf(&ret_socket->path, "%s/%s.sock", sockets->run_dir, name) < 0) {
+        ret_socket->path = NULL;
+        return refuse(config, ret_error, "run-dir", -ENOMEM, "not enough memory");
+    }
+    if (strlen(ret_socket->path) >= sizeof address.sun_path)
+        return refuse(config, ret_error, "run-dir", -ENAMETOOLONG,
+                      "%s is too long for a socket's path; allowed: %zu bytes", ret_socket->path,
+                      sizeof address.sun_path - 1);
+    strcpy(address.sun_path, ret_socket->path);
+    /* The flock says that no array runs here, so a socket that is still here is a dead one's. */
+    (void)unlink(ret_socket->path);
+    ret_socket->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    mode_t umask_before = umask(0777 & ~mode);
+    int bound = bind(ret_socket->fd, (struct sockaddr *)&address, sizeof address);
+    umask(umask_before);
+    if (bound < 0 || listen(ret_socket->fd, BACKLOG) < 0)
+        return refuse(config, ret_error, "run-dir", -errno, "cannot listen on %s: %s",
+                      ret_socket->path, strerror(errno));
+    return 0;
+}
+
+/* --- TCP --- */
+
+static int bind_tcp(const struct addrinfo *address, int *ret_fd)
+{
+    int one = 1, error;
+    int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        return -errno;
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) == 0 &&
+        bind(fd, address->ai_addr, address->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0) {
+        *ret_fd = fd;
+        return 0;
+    }
+    error = -errno;
+    close(fd);
+    return error;
+}
+
+static uint16_t bound_port(int fd)
+{
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } address;
+    socklen_t bytes = sizeof address;
+
+    if (getsockname(fd, &address.any, &bytes) < 0)
+        return 0;
+    return ntohs(address.any.sa_family == AF_INET6 ? address.v6.sin6_port : address.v4.sin_port);
+}
+
+static int listen_tcp(const struct config *config, uint16_t port, struct array_socket *ret_socket,
+                      struct config_error *ret_error)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+    struct addrinfo *addresses;
+    char service[8];
+
+    snprintf(service, sizeof service, "%u", port);
+    int problem = getaddrinfo(config->tcp_host, service, &hints, &addresses);
+    if (problem != 0)
+        return refuse(config, ret_error, "ports.tcp", -EINVAL, "cannot resolve %s: %s",
+                      config->tcp_host, gai_strerror(problem));
+    int error = bind_tcp(addresses, &ret_socket->fd);
+    freeaddrinfo(addresses);
+    if (error != 0)
+        return refuse(config, ret_error, "ports.tcp", error, "cannot listen on %s port %u: %s",
+                      config->tcp_host, port, strerror(-error));
+    ret_socket->port = bound_port(ret_socket->fd);
+    return 0;
+}
+
+/* --- all --- */
+
+static int open_unix(const struct config *config, struct array_sockets *sockets,
+                     struct config_error *ret_error)
+{
+    char name[16];
+    int error = listen_unix(config, sockets, "front", 0777, &sockets->front, ret_error);
+
+    if (error == 0)
+        error = listen_unix(config, sockets, "admin", 0600, &sockets->admin, ret_error);
+    for (uint32_t i = 0; i < config->controllers && error == 0; i++) {
+        snprintf(name, sizeof name, "c%u", i);
+        error = listen_unix(config, sockets, name, 0777, &sockets->own[i], ret_error);
+    }
+    return error;
+}
+
+static int open_tcp(const struct config *config, struct array_sockets *sockets,
+                    struct config_error *ret_error)
+{
+    uint16_t front = config->tcp_port;
+
+    if (config->tcp_host == NULL)
+        return 0;
+    int error = listen_tcp(config, front, &sockets->front_tcp, ret_error);
+    for (uint32_t i = 0; i < config->controllers && error == 0; i++)
+        error = listen_tcp(config, front == 0 ? 0 : (uint16_t)(front + 1 + i), &sockets->own_tcp[i],
+                           ret_error);
+    return error;
+}
+
+int sockets_open(const struct config *config, struct array_sockets *ret_sockets,
+                 struct config_error *ret_error)
+{
+    struct array_sockets sockets = {.run_dir_fd = -1,
+                                    .controllers = config->controllers,
+                                    .front.fd = -1,
+                                    .front_tcp.fd = -1,
+                                    .admin.fd = -1};
+
+    for (uint32_t i = 0; i < CONTROLLERS_MAX; i++)
+        sockets.own[i].fd = sockets.own_tcp[i].fd = -1;
+    int error = open_run_dir(config, &sockets, ret_error);
+    if (error == 0)
+        error = open_tcp(config, &sockets, ret_error);
+    if (error == 0)
+        error = open_unix(config, &sockets, ret_error);
+    if (error != 0) {
+        sockets_close(&sockets);
+        return error;
+    }
+    *ret_sockets = sockets;
+    return 0;
+}
+
+static void close_one(struct array_socket *socket, bool remove)
+{
+    if (socket->fd >= 0)
+        close(socket->fd);
+    if (remove && socket->fd >= 0 && socket->path != NULL)
+        (void)unlink(socket->path);
+    free(socket->path);
+    *socket = (struct array_socket){.fd = -1};
+}
+
+void sockets_close_controller(struct array_sockets *sockets, uint32_t controller)
+{
+    close_one(&sockets->own[controller], true);
+    close_one(&sockets->own_tcp[controller], true);
+}
+
+void sockets_close(struct array_sockets *sockets)
+{
+    close_one(&sockets->front, true);
+    close_one(&sockets->front_tcp, true);
+    close_one(&sockets->admin, true);
+    for (uint32_t i = 0; i < sockets->controllers; i++)
+        sockets_close_controller(sockets, i);
+    if (sockets->made_run_dir && sockets->run_dir != NULL)
+        (void)rmdir(sockets->run_dir);
+    if (sockets->run_dir_fd >= 0)
+        close(sockets->run_dir_fd);
+    free(sockets->run_dir);
+    sockets->run_dir = NULL;
+    sockets->run_dir_fd = -1;
+}
+
+void sockets_keep_only(struct array_sockets *sockets, uint32_t controller)
+{
+    close_one(&sockets->admin, false);
+    for (uint32_t i = 0; i < sockets->controllers; i++) {
+        if (i == controller)
+            continue;
+        close_one(&sockets->own[i], false);
+        close_one(&sockets->own_tcp[i], false);
+    }
+}
