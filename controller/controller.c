@@ -219,6 +219,7 @@ int controller_new(struct controller **ret_controller, const struct controller_s
     }
     register_buffers(controller);
     controller->doorbell_fd = start->doorbells[start->id];
+    controller->notice_fd = start->notice_fd;
     controller->doorbell.fire = doorbell_rang;
     loop_doorbell_listen(controller->loop, controller->doorbell_fd, &controller->doorbell);
     *ret_controller = controller;
@@ -244,6 +245,13 @@ void controller_free(struct controller *controller)
 }
 
 /* --- running --- */
+
+/* Changes the seat's state and tells the configuration controller. */
+static void declare(struct controller *controller, enum seat_state state)
+{
+    seat_set_state(controller->seat, state);
+    loop_doorbell_ring(controller->loop, controller->notice_fd);
+}
 
 void controller_fail_element(struct controller *controller, uint32_t index, const char *why)
 {
@@ -314,7 +322,7 @@ static void declare_quiet(struct controller *controller)
 {
     if (controller->quiescing && is_quiet(controller) &&
         seat_state(controller->seat) == SEAT_RUNNING)
-        seat_set_state(controller->seat, SEAT_QUIESCED);
+        declare(controller, SEAT_QUIESCED);
 }
 
 /* Spins while work is likely to come within the time that falling asleep and being woken would
@@ -411,7 +419,7 @@ static int flush_elements(struct controller *controller)
 
 int controller_run(struct controller *controller)
 {
-    seat_set_state(controller->seat, SEAT_RUNNING);
+    declare(controller, SEAT_RUNNING);
     while (!controller->finished)
         turn(controller);
     int error = flush_elements(controller);

@@ -85,6 +85,7 @@ struct controller {
     /* the loop */
     struct completion doorbell;
     int doorbell_fd;
+    int notice_fd;
     uint64_t turn;
     uint32_t membership_seen;
     uint64_t gap_average_ns;     /* of the time between running out of work and the next work */
@@ -100,6 +101,7 @@ struct controller_start {
     struct segment segment;
     struct element *elements; /* by element index; fd -1: not this controller's */
     const int *doorbells;     /* eventfds by seat */
+    int notice_fd;            /* an eventfd: rung when the seat's state changed */
 };
 
 /* Makes a controller on a loop of its own. On failure *ret_what says at what, and nothing is left.

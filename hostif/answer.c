@@ -93,7 +93,7 @@ static void add_data(struct answer *answer, struct command *command, uint64_t at
 static void add_sparse(struct answer *answer, struct command *command)
 {
     uint64_t at = 0;
-    bool zero;
+    bool zero = false;
 
     for (uint32_t piece = 1; at < command->length_bytes; piece++) {
         uint64_t bytes = run_bytes(command, at, &zero);

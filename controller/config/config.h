@@ -30,7 +30,8 @@ struct config_element {
     uint64_t size_bytes; /* 0: not said, the image's own */
     uint32_t controller;
     bool read_only;
-    unsigned line; /* in the configuration file, for later messages (an image that cannot be opened) */
+    unsigned
+        line; /* in the configuration file, for later messages (an image that cannot be opened) */
 };
 
 struct config_volume {
@@ -57,9 +58,10 @@ struct config {
     struct config_volume *volumes;
     uint32_t volumes_count;
     char *tcp_host;    /* NULL: no TCP. Without brackets where IPv6 was written in them. */
-    uint16_t tcp_port; /* the front; controller I listens on tcp_port + 1 + I. 0: the system chooses each */
-    uint64_t buffers_bytes;  /* buffer pool of each controller */
-    uint32_t connections;    /* per controller */
+    uint16_t tcp_port; /* the front; controller I listens on tcp_port + 1 + I. 0: the system chooses
+                          each */
+    uint64_t buffers_bytes; /* buffer pool of each controller */
+    uint32_t connections;   /* per controller */
     uint32_t handshake_seconds;
     enum config_placement placement;
     enum config_fabric_model fabric_model;
@@ -83,8 +85,9 @@ int config_parse(const char *path, const char *text, size_t text_bytes, struct c
 
 void config_free(struct config *config); /* NULL is allowed */
 
-/* "64KiB", "1GiB", "10GB", "4096" -> bytes; KiB MiB GiB TiB PiB are powers of 1024, KB MB GB TB PB (and K M G T
- * P, as powers of 1024, like qemu-img) as usual. 0 or -EINVAL (not a size) or -ERANGE (2^62 or more). */
+/* "64KiB", "1GiB", "10GB", "4096" -> bytes; KiB MiB GiB TiB PiB are powers of 1024, KB MB GB TB PB
+ * (and K M G T P, as powers of 1024, like qemu-img) as usual. 0 or -EINVAL (not a size) or -ERANGE
+ * (2^62 or more). */
 int config_parse_size(const char *text, uint64_t *ret_bytes);
 
 const char *config_cache_mode_name(enum config_cache_mode mode);

@@ -140,7 +140,7 @@ static int listen_tcp(const struct config *config, uint16_t port, struct array_s
 static int open_unix(const struct config *config, struct array_sockets *sockets,
                      struct config_error *ret_error)
 {
-    char name[16];
+    char name[24];
     int error = listen_unix(config, sockets, "front", 0777, &sockets->front, ret_error);
 
     if (error == 0)

@@ -1,0 +1,526 @@
+#include "controller/config/configurator.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "controller/config/images.h"
+#include "controller/config/placement.h"
+#include "shm/mapping.h"
+
+enum {
+    START_SECONDS = 30,   /* then it will not come up any more */
+    QUIESCE_SECONDS = 10, /* hosts that do not let go are dropped */
+    STOP_SECONDS = 60,    /* a flush may take long; then it is killed */
+    CLOCK_MS = 20,
+};
+
+#define CONFIGURATOR_OF(pointer, member)                                                           \
+    ((struct configurator *)((char *)(pointer)-offsetof(struct configurator, member)))
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+__attribute__((format(printf, 4, 5))) static int refuse(const struct config *config,
+                                                        struct config_error *ret_error, int error,
+                                                        const char *format, ...)
+{
+    va_list arguments;
+    int length = snprintf(ret_error->text, sizeof ret_error->text, "%s: ", config->path);
+
+    va_start(arguments, format);
+    vsnprintf(ret_error->text + length, sizeof ret_error->text - (size_t)length, format, arguments);
+    va_end(arguments);
+    return error;
+}
+
+/* --- the mapping table --- */
+
+static void enter_element(struct configurator *configurator, uint32_t index)
+{
+    const struct config_element *wanted = &configurator->config->elements[index];
+    const struct element *file = &configurator->elements[index];
+    struct element_record *record = segment_element(&configurator->segment, index);
+
+    /* relaxed: no controller has started yet. */
+    store_relaxed(&record->owner, wanted->controller);
+    record->size_bytes = file->size_bytes;
+    record->flags = (file->read_only ? ELEMENT_READ_ONLY : 0) |
+                    (file->device ? ELEMENT_DEVICE : 0) |
+                    (file->mode == ELEMENT_MODE_DIRECT ? ELEMENT_DIRECT : 0) |
+                    (file->mode == ELEMENT_MODE_INLINE ? ELEMENT_INLINE : 0);
+    snprintf(record->name, sizeof record->name, "%s", wanted->name);
+}
+
+static int enter_volume(struct configurator *configurator, uint32_t index,
+                        struct config_error *ret_error)
+{
+    const struct config *config = configurator->config;
+    const struct config_volume *wanted = &config->volumes[index];
+    const struct element *file = &configurator->elements[wanted->element];
+    struct volume_record record = {.offset_bytes = wanted->offset_bytes,
+                                   .size_bytes = wanted->size_bytes,
+                                   .element = wanted->element};
+
+    if (wanted->offset_bytes >= file->size_bytes ||
+        wanted->size_bytes > file->size_bytes - wanted->offset_bytes)
+        return refuse(config, ret_error, -EINVAL,
+                      "line %u: volumes[%u] (%s): ends behind element %s, which has %llu bytes; "
+                      "allowed: a range inside it",
+                      wanted->line, index, wanted->name, config->elements[wanted->element].name,
+                      (unsigned long long)file->size_bytes);
+    if (record.size_bytes == 0)
+        record.size_bytes = file->size_bytes - record.offset_bytes;
+    record.flags = (wanted->read_only || file->read_only ? VOLUME_READ_ONLY : 0) |
+                   (wanted->export ? VOLUME_EXPORTED : 0) |
+                   (wanted->rotational ? VOLUME_ROTATIONAL : 0);
+    snprintf(record.name, sizeof record.name, "%s", wanted->name);
+    snprintf(record.description, sizeof record.description, "%s",
+             wanted->description != NULL ? wanted->description : "");
+    if (mapping_add_volume(&configurator->segment, index, &record) != 0)
+        return refuse(config, ret_error, -EEXIST, "line %u: volumes[%u] (%s): duplicate name",
+                      wanted->line, index, wanted->name);
+    return 0;
+}
+
+static int build_mapping(struct configurator *configurator, struct config_error *ret_error)
+{
+    const struct config *config = configurator->config;
+    int error = 0;
+
+    for (uint32_t i = 0; i < config->elements_count; i++)
+        enter_element(configurator, i);
+    for (uint32_t i = 0; i < config->volumes_count && error == 0; i++)
+        error = enter_volume(configurator, i, ret_error);
+    return error;
+}
+
+static int make_segment(struct configurator *configurator, struct config_error *ret_error)
+{
+    const struct config *config = configurator->config;
+    struct segment_wanted wanted = {.controllers = config->controllers,
+                                    .elements = config->elements_count,
+                                    .volumes = config->volumes_count,
+                                    .slots = config->slots,
+                                    .ring_entries = config->ring_entries,
+                                    .buffers_bytes = config->buffers_bytes};
+    int error = segment_create(&configurator->segment, &wanted, config->array);
+
+    if (error != 0)
+        return refuse(config, ret_error, error, "cannot make the shared-memory segment: %s",
+                      strerror(-error));
+    return build_mapping(configurator, ret_error);
+}
+
+/* --- telling controllers --- */
+
+static struct seat *seat_of(const struct configurator *configurator, uint32_t id)
+{
+    return segment_seat(&configurator->segment, id);
+}
+
+/* After a seat changed: everybody looks. */
+static void publish_membership(struct configurator *configurator)
+{
+    struct segment_header *header = segment_header(&configurator->segment);
+    uint64_t one = 1;
+
+    /* relaxed: we are its only writer.  pairs with look_at_membership's load. */
+    store_release(&header->membership, load_relaxed(&header->membership) + 1);
+    for (uint32_t i = 0; i < configurator->config->controllers; i++)
+        (void)!write(configurator->doorbells[i], &one, sizeof one);
+}
+
+static void request_all(struct configurator *configurator, enum seat_request request)
+{
+    for (uint32_t i = 0; i < configurator->config->controllers; i++)
+        store_relaxed(&seat_of(configurator, i)->request, request); /* relaxed: published below */
+    publish_membership(configurator);
+}
+
+/* --- phases --- */
+
+static void enter_phase(struct configurator *configurator, enum configurator_phase phase,
+                        uint32_t seconds)
+{
+    configurator->phase = phase;
+    configurator->deadline_ns = now_ns() + seconds * 1000000000ull;
+    if (configurator->on_phase != NULL)
+        configurator->on_phase(configurator->on_phase_context, phase);
+}
+
+static bool all_alive_are(const struct configurator *configurator, enum seat_state state)
+{
+    for (uint32_t i = 0; i < configurator->config->controllers; i++) {
+        if (configurator->controllers[i].alive && seat_state(seat_of(configurator, i)) != state)
+            return false;
+    }
+    return true;
+}
+
+static bool any_alive(const struct configurator *configurator)
+{
+    for (uint32_t i = 0; i < configurator->config->controllers; i++) {
+        if (configurator->controllers[i].alive)
+            return true;
+    }
+    return false;
+}
+
+static void kill_all(struct configurator *configurator)
+{
+    for (uint32_t i = 0; i < configurator->config->controllers; i++) {
+        if (configurator->controllers[i].alive)
+            (void)kill(configurator->controllers[i].pid, SIGKILL);
+    }
+}
+
+void configurator_stop(struct configurator *configurator)
+{
+    if (configurator->phase >= CONFIGURATOR_QUIESCING)
+        return;
+    enter_phase(configurator, CONFIGURATOR_QUIESCING, QUIESCE_SECONDS);
+    request_all(configurator, SEAT_REQUEST_QUIESCE);
+}
+
+/* Goes on to the next phase when the present one is complete, or its time is over. */
+static void look_at_phase(struct configurator *configurator)
+{
+    bool late = now_ns() > configurator->deadline_ns;
+
+    if (!any_alive(configurator)) {
+        if (configurator->phase != CONFIGURATOR_STOPPED)
+            enter_phase(configurator, CONFIGURATOR_STOPPED, 0);
+        return;
+    }
+    switch (configurator->phase) {
+    case CONFIGURATOR_STARTING:
+        if (all_alive_are(configurator, SEAT_RUNNING)) {
+            enter_phase(configurator, CONFIGURATOR_RUNNING, 0);
+        } else if (late) {
+            fprintf(stderr, "anyport: controllers did not come up within %d s\n", START_SECONDS);
+            configurator->failed = true;
+            configurator_stop(configurator);
+        }
+        break;
+    case CONFIGURATOR_QUIESCING:
+        if (late || all_alive_are(configurator, SEAT_QUIESCED)) {
+            enter_phase(configurator, CONFIGURATOR_STOPPING, STOP_SECONDS);
+            request_all(configurator, SEAT_REQUEST_STOP);
+        }
+        break;
+    case CONFIGURATOR_STOPPING:
+        if (late) {
+            fprintf(stderr, "anyport: controllers did not stop within %d s\n", STOP_SECONDS);
+            configurator->failed = true;
+            kill_all(configurator);
+        }
+        break;
+    case CONFIGURATOR_RUNNING:
+    case CONFIGURATOR_STOPPED:
+        break;
+    }
+}
+
+static void controller_noticed(struct watched *watched, uint32_t events)
+{
+    uint64_t count;
+
+    (void)events;
+    (void)!read(watched->fd, &count, sizeof count);
+    look_at_phase(CONFIGURATOR_OF(watched, notice));
+}
+
+/* --- deaths --- */
+
+static void say_death(const struct configurator *configurator, uint32_t id, const siginfo_t *info)
+{
+    fprintf(stderr, "anyport: controller %u (process %d) %s %d; commands for its elements fail\n",
+            id, (int)configurator->controllers[id].pid,
+            info->si_code == CLD_EXITED ? "exited with status" : "was killed by signal",
+            info->si_status);
+}
+
+static void declare_dead(struct configurator *configurator, uint32_t id)
+{
+    struct seat *seat = seat_of(configurator, id);
+
+    /* relaxed: we are its only writer.  pairs with seat_epoch. */
+    store_release(&seat->epoch, load_relaxed(&seat->epoch) + 1);
+    seat_set_state(seat, SEAT_DEAD);
+    publish_membership(configurator);
+    sockets_close_controller(&configurator->sockets, id);
+}
+
+static void controller_died(struct watched *watched, uint32_t events)
+{
+    struct watched_controller *controller = (struct watched_controller *)(void *)watched;
+    struct configurator *configurator = controller->configurator;
+    siginfo_t info = {0};
+
+    (void)events;
+    if (waitid(P_PID, (id_t)controller->pid, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
+        return;
+    watch_remove(configurator->watch, watched);
+    close(watched->fd);
+    watched->fd = -1;
+    controller->alive = false;
+    bool in_order = info.si_code == CLD_EXITED && info.si_status == 0 &&
+                    seat_state(seat_of(configurator, controller->id)) == SEAT_STOPPED;
+    if (!in_order) {
+        configurator->failed = true;
+        say_death(configurator, controller->id, &info);
+        declare_dead(configurator, controller->id);
+    }
+    look_at_phase(configurator);
+}
+
+_Static_assert(offsetof(struct watched_controller, death) == 0, "controller_died relies on it");
+
+/* I/O that a killed controller had submitted still lands; the flock sits on the description that
+ * its io_uring uses, so when the lock can be had, all of it has landed. */
+static bool element_has_drained(const struct config_element *element)
+{
+    int fd = open(element->image, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+    if (fd < 0)
+        return true; /* it is gone, and nobody can be writing to where we could look */
+    bool drained = flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
+    close(fd);
+    return drained;
+}
+
+static void look_at_draining(struct configurator *configurator)
+{
+    const struct config *config = configurator->config;
+
+    for (uint32_t id = 0; id < config->controllers; id++) {
+        bool drained = seat_state(seat_of(configurator, id)) == SEAT_DEAD;
+        for (uint32_t i = 0; i < config->elements_count && drained; i++) {
+            if (config->elements[i].controller == id)
+                drained = element_has_drained(&config->elements[i]);
+        }
+        if (drained) {
+            seat_set_state(seat_of(configurator, id), SEAT_DRAINED);
+            publish_membership(configurator);
+        }
+    }
+}
+
+/* --- the clock --- */
+
+/* It ticks only while something has to be looked at, so an idle array wakes nobody. */
+static void set_clock(struct configurator *configurator)
+{
+    bool wanted = configurator->phase == CONFIGURATOR_STARTING ||
+                  configurator->phase == CONFIGURATOR_QUIESCING ||
+                  configurator->phase == CONFIGURATOR_STOPPING;
+    struct itimerspec interval = {0};
+
+    for (uint32_t id = 0; id < configurator->config->controllers; id++)
+        wanted = wanted || seat_state(seat_of(configurator, id)) == SEAT_DEAD;
+    if (wanted)
+        interval.it_value.tv_nsec = CLOCK_MS * 1000000;
+    (void)timerfd_settime(configurator->clock.fd, 0, &interval, NULL);
+}
+
+static void clock_ticked(struct watched *watched, uint32_t events)
+{
+    struct configurator *configurator = CONFIGURATOR_OF(watched, clock);
+    uint64_t count;
+
+    (void)events;
+    (void)!read(watched->fd, &count, sizeof count);
+    look_at_draining(configurator);
+    look_at_phase(configurator);
+}
+
+void configurator_turn(struct configurator *configurator)
+{
+    set_clock(configurator);
+    watch_once(configurator->watch, -1);
+}
+
+/* --- opening and closing --- */
+
+static int make_descriptors(struct configurator *configurator, struct config_error *ret_error)
+{
+    const struct config *config = configurator->config;
+
+    configurator->notice =
+        (struct watched){.ready = controller_noticed, .fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+    configurator->clock = (struct watched){
+        .ready = clock_ticked, .fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)};
+    bool made = configurator->notice.fd >= 0 && configurator->clock.fd >= 0;
+    for (uint32_t i = 0; i < config->controllers && made; i++) {
+        configurator->doorbells[i] = eventfd(0, EFD_CLOEXEC);
+        made = configurator->doorbells[i] >= 0;
+    }
+    if (!made)
+        return refuse(config, ret_error, -errno, "cannot make an eventfd: %s", strerror(errno));
+    int error = watch_add(configurator->watch, &configurator->notice, EPOLLIN);
+    if (error == 0)
+        error = watch_add(configurator->watch, &configurator->clock, EPOLLIN);
+    return error == 0 ? 0 : refuse(config, ret_error, error, "epoll: %s", strerror(-error));
+}
+
+int configurator_open(struct configurator *configurator, const struct config *config,
+                      struct watch *watch, struct config_error *ret_error)
+{
+    *configurator = (struct configurator){
+        .config = config, .watch = watch, .notice.fd = -1, .clock.fd = -1, .segment.fd = -1};
+    configurator->sockets.run_dir_fd = -1;
+    for (uint32_t i = 0; i < CONTROLLERS_MAX; i++)
+        configurator->doorbells[i] = -1;
+    /* The sockets first: what they may meet (an array that runs already, a port in use) is found
+     * before an image is created. */
+    int error = sockets_open(config, &configurator->sockets, ret_error);
+    if (error != 0)
+        return error;
+    error = images_open(config, &configurator->elements, ret_error);
+    if (error == 0)
+        error = make_segment(configurator, ret_error);
+    if (error == 0)
+        error = make_descriptors(configurator, ret_error);
+    if (error != 0)
+        configurator_close(configurator);
+    return error;
+}
+
+void configurator_close(struct configurator *configurator)
+{
+    if (configurator->sockets.run_dir != NULL)
+        sockets_close(&configurator->sockets);
+    images_close(configurator->elements, configurator->config->elements_count);
+    configurator->elements = NULL;
+    if (configurator->notice.fd >= 0)
+        close(configurator->notice.fd);
+    if (configurator->clock.fd >= 0)
+        close(configurator->clock.fd);
+    for (uint32_t i = 0; i < CONTROLLERS_MAX; i++) {
+        if (configurator->doorbells[i] >= 0)
+            close(configurator->doorbells[i]);
+    }
+    segment_done(&configurator->segment);
+}
+
+/* --- starting --- */
+
+/* In the new process: keep what is its own, give up the rest. */
+static void become_controller(struct configurator *configurator, uint32_t id,
+                              controller_main_fn *main)
+{
+    const struct config *config = configurator->config;
+    struct controller_process process = {
+        .start = {.id = id,
+                  .segment = configurator->segment,
+                  .elements = configurator->elements,
+                  .doorbells = configurator->doorbells,
+                  .notice_fd = configurator->notice.fd},
+        .sockets = &configurator->sockets,
+        .config = config,
+        .parent = getppid(),
+    };
+    char name[24];
+
+    snprintf(name, sizeof name, "anyport-c%u", id);
+    (void)prctl(PR_SET_NAME, name);
+    watch_done(configurator->watch);
+    close(configurator->clock.fd);
+    for (uint32_t i = 0; i < id; i++) {
+        if (configurator->controllers[i].death.fd >= 0)
+            close(configurator->controllers[i].death.fd);
+    }
+    sockets_keep_only(&configurator->sockets, id);
+    for (uint32_t i = 0; i < config->elements_count; i++) {
+        if (config->elements[i].controller != id)
+            element_close(&configurator->elements[i]);
+    }
+    placement_apply(config->placement, &configurator->segment, id);
+    int status = main(&process);
+    configurator->clock.fd = -1;
+    configurator->sockets.made_run_dir = false;
+    free(configurator->elements);
+    segment_done(&configurator->segment);
+    fflush(NULL);
+    exit(status);
+}
+
+static int start_one(struct configurator *configurator, uint32_t id, controller_main_fn *main)
+{
+    struct watched_controller *controller = &configurator->controllers[id];
+    struct seat *seat = seat_of(configurator, id);
+
+    store_relaxed(&seat->epoch, 1); /* relaxed: the process inherits what was written before it */
+    seat_set_state(seat, SEAT_STARTING);
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid < 0)
+        return -errno;
+    if (pid == 0)
+        become_controller(configurator, id, main);
+    store_relaxed(&seat->pid, (uint32_t)pid); /* relaxed: for status only */
+    controller->configurator = configurator;
+    controller->id = id;
+    controller->pid = pid;
+    controller->alive = true;
+    controller->death =
+        (struct watched){.ready = controller_died, .fd = (int)syscall(SYS_pidfd_open, pid, 0)};
+    if (controller->death.fd < 0)
+        return -errno;
+    (void)fcntl(controller->death.fd, F_SETFD, FD_CLOEXEC);
+    return watch_add(configurator->watch, &controller->death, EPOLLIN);
+}
+
+static void give_up_starting(struct configurator *configurator)
+{
+    kill_all(configurator);
+    for (uint32_t i = 0; i < configurator->config->controllers; i++) {
+        struct watched_controller *controller = &configurator->controllers[i];
+        if (!controller->alive)
+            continue;
+        (void)waitpid(controller->pid, NULL, 0);
+        controller->alive = false;
+        if (controller->death.fd >= 0)
+            close(controller->death.fd);
+    }
+}
+
+int configurator_start(struct configurator *configurator, controller_main_fn *main,
+                       struct config_error *ret_error)
+{
+    const struct config *config = configurator->config;
+
+    enter_phase(configurator, CONFIGURATOR_STARTING, START_SECONDS);
+    for (uint32_t i = 0; i < config->controllers; i++) {
+        int error = start_one(configurator, i, main);
+        if (error == 0)
+            continue;
+        give_up_starting(configurator);
+        return refuse(config, ret_error, error, "cannot start controller %u: %s", i,
+                      strerror(-error));
+    }
+    /* The descriptions that hold the locks now belong to the controllers. */
+    for (uint32_t i = 0; i < config->elements_count; i++)
+        element_close(&configurator->elements[i]);
+    return 0;
+}

@@ -1,0 +1,85 @@
+/*
+ * The configuration controller (claims 3 and 8): makes the segment and the mapping table before any
+ * port accepts, starts the controllers, notices their deaths, and ends them in order.
+ *
+ * It is not on the data path: while it is away, I/O goes on.
+ */
+#ifndef CONTROLLER_CONFIG_CONFIGURATOR_H
+#define CONTROLLER_CONFIG_CONFIGURATOR_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "controller/config/config.h"
+#include "controller/config/sockets.h"
+#include "controller/controller.h"
+#include "io/watch.h"
+#include "shm/segment.h"
+
+struct configurator;
+
+/* What a new controller process runs; its return value is the exit status. It may use everything it
+ * is given until then. */
+struct controller_process {
+    struct controller_start start;
+    const struct array_sockets *sockets; /* only its own descriptors are still open */
+    const struct config *config;
+    pid_t parent; /* the configuration controller */
+};
+typedef int controller_main_fn(const struct controller_process *process);
+
+struct watched_controller {
+    struct watched death; /* its pidfd */
+    struct configurator *configurator;
+    uint32_t id;
+    pid_t pid;
+    bool alive;
+    int exit_status; /* of waitid, once it is not alive */
+};
+
+enum configurator_phase {
+    CONFIGURATOR_STARTING,
+    CONFIGURATOR_RUNNING,
+    CONFIGURATOR_QUIESCING, /* hosts are being let go */
+    CONFIGURATOR_STOPPING,  /* elements are being flushed */
+    CONFIGURATOR_STOPPED,   /* no controller is left */
+};
+
+struct configurator {
+    const struct config *config;
+    struct watch *watch;
+    struct segment segment;
+    struct array_sockets sockets;
+    struct element *elements;
+    int doorbells[CONTROLLERS_MAX];
+    struct watched notice; /* an eventfd: a controller changed its state */
+    struct watched
+        clock; /* a timerfd: deadlines, and looking whether a dead one's I/O has landed */
+    struct watched_controller controllers[CONTROLLERS_MAX];
+    enum configurator_phase phase;
+    uint64_t deadline_ns; /* of the phase */
+    bool failed;          /* something ended otherwise than in order */
+    void (*on_phase)(void *context, enum configurator_phase phase);
+    void *on_phase_context;
+};
+
+/* Makes everything the array consists of but its processes. 0 or -errno with a message; on failure
+ * nothing is left of it. `config` and `watch` outlive it. */
+int configurator_open(struct configurator *configurator, const struct config *config,
+                      struct watch *watch, struct config_error *ret_error);
+
+/* Starts all controllers. on_phase hears RUNNING when all ports answer, and STOPPED when none is
+ * left (also when they died). 0 or -errno (those that were started have been killed). */
+int configurator_start(struct configurator *configurator, controller_main_fn *main,
+                       struct config_error *ret_error);
+
+/* Waits for one thing to happen and deals with it. */
+void configurator_turn(struct configurator *configurator);
+
+/* Begins the orderly end. A second call does not hurt. */
+void configurator_stop(struct configurator *configurator);
+
+/* Takes everything away; no controller may be left. */
+void configurator_close(struct configurator *configurator);
+
+#endif

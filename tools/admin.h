@@ -1,0 +1,28 @@
+/*
+ * The admin socket: JSON-RPC 2.0, one object a line in each direction. One method a verb:
+ *      status, controller.list, volume.list     -> the object that --json prints
+ *      segment                                  -> {"bytes": N}, with a read-only descriptor of the
+ *                                                  segment beside it (SCM_RIGHTS)
+ * Requests are answered in order. What a client sends is input like any other: its line is at most
+ * ADMIN_LINE_BYTES_MAX long, and one that does not read its answers is dropped.
+ */
+#ifndef TOOLS_ADMIN_H
+#define TOOLS_ADMIN_H
+
+#include "io/watch.h"
+#include "shm/segment.h"
+
+enum {
+    ADMIN_LINE_BYTES_MAX = 64 << 10,
+    ADMIN_CONNECTIONS_MAX = 32,
+    ADMIN_OUTPUT_BYTES_MAX = 256 << 20, /* of answers that a client has not read yet */
+};
+
+struct admin;
+
+/* Serves `listen_fd`, which listens already and stays the caller's. 0 or -errno. */
+int admin_new(struct admin **ret_admin, struct watch *watch, int listen_fd,
+              const struct segment *segment);
+void admin_free(struct admin *admin); /* NULL is allowed */
+
+#endif

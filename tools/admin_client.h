@@ -1,0 +1,17 @@
+/*
+ * Asking a running array over its admin socket.
+ */
+#ifndef TOOLS_ADMIN_CLIENT_H
+#define TOOLS_ADMIN_CLIENT_H
+
+#include <jansson.h>
+
+/* Calls a method and returns its result (a new reference), or NULL after saying on stderr why not.
+ * `socket_path` NULL: $ANYPORT_ADMIN. *ret_fd (NULL: not wanted) gets the descriptor that came with
+ * the answer, or -1. */
+json_t *admin_call(const char *socket_path, const char *method, int *ret_fd);
+
+/* The path that admin_call will use for this argument of a verb: a socket, a run-dir, or NULL. */
+const char *admin_path(const char *argument, char *buffer, size_t buffer_bytes);
+
+#endif

@@ -1,0 +1,166 @@
+/*
+ * anyport status, anyport controller list, anyport volume list: what a running array says of
+ * itself.
+ */
+#include <argp.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tools/admin_client.h"
+#include "tools/anyport.h"
+#include "tools/size_text.h"
+
+struct request {
+    bool json;
+    const char *verb; /* the word behind volume, controller: NULL for status */
+    const char *verb_allowed;
+    const char *array;
+};
+
+static error_t parse_option(int key, char *argument, struct argp_state *state)
+{
+    struct request *request = state->input;
+
+    switch (key) {
+    case 'j':
+        request->json = true;
+        return 0;
+    case ARGP_KEY_ARG:
+        if (request->verb_allowed != NULL && request->verb == NULL) {
+            request->verb = argument;
+            if (strcmp(argument, request->verb_allowed) != 0)
+                argp_error(state, "%s: unknown; allowed: %s", argument, request->verb_allowed);
+        } else if (request->array == NULL) {
+            request->array = argument;
+        } else {
+            argp_error(state, "%s: one array only", argument);
+        }
+        return 0;
+    case ARGP_KEY_END:
+        if (request->verb_allowed != NULL && request->verb == NULL)
+            argp_error(state, "what? allowed: %s", request->verb_allowed);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp_option options[] = {
+    {"json", 'j', NULL, 0, "Print one JSON object with a version field", 0}, {0}};
+
+static const char array_help[] =
+    "\vARRAY is its run-dir or its admin socket; without it, $ANYPORT_ADMIN.";
+
+static int64_t number(const json_t *object, const char *key)
+{
+    return json_integer_value(json_object_get(object, key));
+}
+
+static const char *text(const json_t *object, const char *key)
+{
+    const char *value = json_string_value(json_object_get(object, key));
+
+    return value != NULL ? value : "-";
+}
+
+static void print_controllers(const json_t *result)
+{
+    const json_t *one;
+    size_t i;
+
+    printf("%-11s %-9s %8s %11s %11s %13s %12s\n", "CONTROLLER", "STATE", "PID", "CONNECTIONS",
+           "EXECUTED", "REDIRECTED-OUT", "REDIRECTED-IN");
+    json_array_foreach(json_object_get(result, "controllers"), i, one) printf(
+        "c%-10" PRId64 " %-9s %8" PRId64 " %11" PRId64 " %11" PRId64 " %14" PRId64 " %13" PRId64
+        "\n",
+        number(one, "id"), text(one, "state"), number(one, "pid"), number(one, "connections"),
+        number(one, "executed"), number(one, "redirected_out"), number(one, "redirected_in"));
+}
+
+static void print_elements(const json_t *result)
+{
+    char size[SIZE_TEXT_BYTES];
+    const json_t *one;
+    size_t i;
+
+    printf("%-20s %-10s %-11s %10s %-8s %11s %11s %7s\n", "ELEMENT", "CONTROLLER", "STATE", "SIZE",
+           "IO", "READS", "WRITES", "ERRORS");
+    json_array_foreach(json_object_get(result, "elements"), i, one)
+        printf("%-20s c%-9" PRId64 " %-11s %10s %-8s %11" PRId64 " %11" PRId64 " %7" PRId64 "\n",
+               text(one, "name"), number(one, "controller"), text(one, "state"),
+               size_text((uint64_t)number(one, "size"), size), text(one, "io"),
+               number(one, "reads"), number(one, "writes"), number(one, "errors"));
+}
+
+static void print_volumes(const json_t *result)
+{
+    char size[SIZE_TEXT_BYTES];
+    const json_t *one;
+    size_t i;
+
+    printf("%-20s %-20s %-10s %10s %11s %11s %7s\n", "VOLUME", "ELEMENT", "CONTROLLER", "SIZE",
+           "READS", "WRITES", "ERRORS");
+    json_array_foreach(json_object_get(result, "volumes"), i, one)
+        printf("%-20s %-20s c%-9" PRId64 " %10s %11" PRId64 " %11" PRId64 " %7" PRId64 "\n",
+               text(one, "name"), text(one, "element"), number(one, "controller"),
+               size_text((uint64_t)number(one, "size"), size), number(one, "reads"),
+               number(one, "writes"), number(one, "errors"));
+}
+
+static void print_status(const json_t *result)
+{
+    printf("array %s\n\n", text(result, "array"));
+    print_controllers(result);
+    putchar('\n');
+    print_elements(result);
+    putchar('\n');
+    print_volumes(result);
+}
+
+static int ask(const struct request *request, const char *method, void (*print)(const json_t *))
+{
+    char path[4096];
+    json_t *result = admin_call(admin_path(request->array, path, sizeof path), method, NULL);
+
+    if (result == NULL)
+        return EXIT_FAILED;
+    if (request->json) {
+        json_dumpf(result, stdout, JSON_INDENT(2));
+        putchar('\n');
+    } else {
+        print(result);
+    }
+    json_decref(result);
+    return ferror(stdout) || fflush(stdout) != 0 ? EXIT_FAILED : EXIT_FINE;
+}
+
+int verb_status(int argc, char **argv)
+{
+    const struct argp parser = {options, parse_option, "[ARRAY]", array_help, NULL, NULL, NULL};
+    struct request request = {0};
+
+    argp_parse(&parser, argc, argv, 0, NULL, &request);
+    return ask(&request, "status", print_status);
+}
+
+static int verb_list(int argc, char **argv, const char *method, void (*print)(const json_t *))
+{
+    const struct argp parser = {options, parse_option, "list [ARRAY]", array_help, NULL,
+                                NULL,    NULL};
+    struct request request = {.verb_allowed = "list"};
+
+    argp_parse(&parser, argc, argv, 0, NULL, &request);
+    return ask(&request, method, print);
+}
+
+int verb_volume(int argc, char **argv)
+{
+    return verb_list(argc, argv, "volume.list", print_volumes);
+}
+
+int verb_controller(int argc, char **argv)
+{
+    return verb_list(argc, argv, "controller.list", print_controllers);
+}
