@@ -397,7 +397,7 @@ static void turn(struct controller *controller)
     declare_quiet(controller);
     if (received > 0 || something_waits(controller))
         loop_turn(controller->loop, 0);
-    else
+    else if (!controller->finished)
         wait_for_work(controller);
 }
 
