@@ -189,8 +189,12 @@ int element_open(struct element *ret_element, const struct element_wanted *wante
 int element_check_creatable(const struct element_wanted *wanted, struct element_error *ret_error)
 {
     struct statvfs file_system;
+    struct stat status;
     char path[4096];
 
+    /* Opening follows it and finds nothing, creating would find it in the way. */
+    if (lstat(wanted->image, &status) == 0 && S_ISLNK(status.st_mode))
+        return refuse(ret_error, -ENOENT, "it is a symbolic link to something that does not exist");
     if (wanted->size_bytes == 0)
         return refuse(ret_error, -ENOENT,
                       "it does not exist, and without a size it cannot be created");
