@@ -9,9 +9,10 @@
 #include "controller/path/redirect.h"
 
 enum {
-    SPIN_NS_MAX = 50000,       /* nobody is worth waiting for longer than this */
-    SPIN_NS_SLACK = 5000,      /* beyond twice the average */
-    SPIN_DISTURBED_NS = 30000, /* a step of the spin that took this long was somebody else's time */
+    SPIN_NS_MAX = 50000,  /* nobody is worth waiting for longer than this */
+    SPIN_NS_SLACK = 5000, /* beyond twice the average */
+    SPIN_DISTURBED_NS =
+        500000, /* a step of the spin that took so long was a busy stranger's time */
     SPIN_PENALTY_NS = 20000000, /* then there is no spinning for so long */
     SPIN_LOOKS_PER_CLOCK = 16,
 };
