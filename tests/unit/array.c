@@ -12,7 +12,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { LIMIT_MS = 60000, LOOK_MS = 5 };
+enum { LIMIT_MS = 20000, LOOK_MS = 5 };
 
 static void ring(int fd)
 {
@@ -129,9 +129,12 @@ static void on_turn(void *context)
     struct host *host = context;
     struct command *command;
 
-    while ((command = command_queue_pop(&host->replies)) != NULL)
-        take_reply(host, command);
-    issue_some(host);
+    do { /* what is issued may end at once */
+        while ((command = command_queue_pop(&host->replies)) != NULL)
+            take_reply(host, command);
+        if (host->waiter.next == NULL) /* else it is told when to go on, as a session is */
+            issue_some(host);
+    } while (host->replies.head != NULL);
     for (uint32_t id = 0; id < host->controller->peers.count; id++) {
         if (host->sabotage != SABOTAGE_NONE && id != host->id)
             sabotage_peer(host, &host->controller->peers.all[id]);
