@@ -371,7 +371,10 @@ static void wait_for_work(struct controller *controller)
             loop_turn(loop, 0);
         } else {
             uint64_t asleep_from_ns = loop_clock_ns(loop);
+            /* relaxed: a level for status: idle_ns grows only when the sleep is over. */
+            store_relaxed(&controller->counters->asleep_since_ns, asleep_from_ns);
             loop_turn(loop, LOOP_FOREVER);
+            store_relaxed(&controller->counters->asleep_since_ns, 0); /* relaxed: as above */
             count_up(&controller->counters->sleeps, 1);
             count_up(&controller->counters->idle_ns, loop_now_ns(loop) - asleep_from_ns);
         }
