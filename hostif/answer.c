@@ -39,11 +39,12 @@ static void add_memory(struct answer *answer, void *memory, uint64_t bytes)
 static void add_head(struct answer *answer, size_t bytes)
 {
     uint8_t *head = head_room(answer);
-    struct iovec *last = &answer->vectors[answer->vectors_count - 1];
+    struct iovec *last =
+        answer->vectors_count > 0 ? &answer->vectors[answer->vectors_count - 1] : NULL;
 
     answer->heads_bytes += (uint32_t)bytes;
     assert(answer->heads_bytes <= ANSWER_HEADS_BYTES);
-    if (answer->vectors_count > 0 && (uint8_t *)last->iov_base + last->iov_len == head) {
+    if (last != NULL && (uint8_t *)last->iov_base + last->iov_len == head) {
         last->iov_len += bytes;
         answer->bytes += bytes;
     } else {

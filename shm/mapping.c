@@ -20,8 +20,8 @@ static uint32_t *names_of(const struct segment *segment)
 
 static bool name_equals(const struct volume_record *record, const char *name, size_t name_bytes)
 {
-    return name_bytes <= NAME_BYTES_MAX && memcmp(record->name, name, name_bytes) == 0 &&
-           record->name[name_bytes] == '\0';
+    return name_bytes <= NAME_BYTES_MAX && memchr(name, '\0', name_bytes) == NULL &&
+           memcmp(record->name, name, name_bytes) == 0 && record->name[name_bytes] == '\0';
 }
 
 /* The bucket that holds the name, or the empty one where it would go. Open addressing; the table is
@@ -60,7 +60,9 @@ int mapping_find_volume(const struct segment *segment, const char *name, size_t 
     if (name_bytes > NAME_BYTES_MAX)
         return -ENOENT;
     uint32_t entry = names_of(segment)[find_bucket(segment, name, name_bytes)];
-    if (entry == 0 || entry > segment->geometry.volumes)
+    /* Looked at again: in a damaged table without an empty bucket the search ends anywhere. */
+    if (entry == 0 || entry > segment->geometry.volumes ||
+        !name_equals(segment_volume(segment, entry - 1), name, name_bytes))
         return -ENOENT;
     *ret_volume = entry - 1;
     return 0;

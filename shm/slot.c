@@ -83,10 +83,10 @@ uint32_t slot_post(struct slot *slot, const struct slot_request *request, uint8_
                    uint16_t epoch)
 {
     /* relaxed: only we, the source, write the word while it is FREE */
-    uint64_t word = load_relaxed(&slot->state);
-    uint32_t generation = slot_word_generation(word);
+    uint32_t generation = slot_word_generation(load_relaxed(&slot->state));
 
-    assert(slot_word_state(word) == SLOT_FREE);
+    /* That the word says FREE is not asserted: a peer may have scribbled over it, and any
+     * generation is as good as another. */
     assert(source < CONTROLLERS_MAX);
     slot->request = *request;
     /* pairs with the swap in slot_claim: who wins it sees the request */
@@ -134,10 +134,9 @@ bool slot_is_done(struct slot *slot, uint32_t generation, struct slot_answer *re
 
 void slot_free(struct slot *slot)
 {
-    /* relaxed: only we, the source, write the word while it is DONE */
+    /* relaxed: only we, the source, write the word while it is DONE; not asserted, as in post */
     uint64_t word = load_relaxed(&slot->state);
 
-    assert(slot_word_state(word) == SLOT_DONE);
     /* pairs with the swap in slot_claim, by way of the next post: the next answer is written after
      * this one was read */
     store_release(&slot->state, word_free_after(slot_word_generation(word)));
@@ -162,6 +161,12 @@ bool slot_retract(struct slot *slot, uint32_t generation, bool *ret_was_claimed)
         }
     }
     return false;
+}
+
+void slot_seize(struct slot *slot, uint32_t generation)
+{
+    /* pairs with the swap in slot_claim, by way of the next post, as in slot_free */
+    store_release(&slot->state, word_free_after(generation));
 }
 
 int slot_table_init(struct slot_table *table, struct slot *slots, uint32_t count)

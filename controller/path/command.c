@@ -190,8 +190,7 @@ int command_take(struct controller *controller, uint64_t payload_bytes, uint64_t
     return 0;
 }
 
-/* Those in line ask again, in order, until one must go on waiting. */
-static void wake_waiters(struct controller *controller)
+void command_wake_waiters(struct controller *controller)
 {
     struct command_waiter *head = &controller->waiters;
 
@@ -215,5 +214,5 @@ void command_give(struct controller *controller, struct command *command)
     count_down(&controller->counters->host_in_flight, 1);
     command->next = controller->free_commands;
     controller->free_commands = command;
-    wake_waiters(controller);
+    command_wake_waiters(controller);
 }

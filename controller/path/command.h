@@ -126,6 +126,9 @@ int command_take(struct controller *controller, uint64_t payload_bytes, uint64_t
 /* Takes a waiter off the queue; nothing happens when it is not on it. */
 void command_stop_waiting(struct controller *controller, struct command_waiter *waiter);
 
+/* Fires those in line, in order, until one must go on waiting: after something was given back. */
+void command_wake_waiters(struct controller *controller);
+
 /* Ends a host command's life and fires waiters. */
 void command_give(struct controller *controller, struct command *command);
 

@@ -484,6 +484,15 @@ static void count_begin(struct controller *controller, struct command *command)
         count_up(&controller->counters->redirected_in, 1);
 }
 
+/* The place came from the mapping table, which every process of the array can write. */
+static bool place_is_ours(struct controller *controller, const struct command *command)
+{
+    const struct element *file = &owned(controller, command)->file;
+
+    return file->fd >= 0 && command->element_offset_bytes <= file->size_bytes &&
+           command->length_bytes <= file->size_bytes - command->element_offset_bytes;
+}
+
 enum stage_verdict execute_run(struct controller *controller, struct command *command)
 {
     if (command->target != controller->id)
@@ -491,7 +500,10 @@ enum stage_verdict execute_run(struct controller *controller, struct command *co
 
     struct owned_element *element = owned(controller, command);
     struct command_io *io = &command->io;
-    assert(element->file.fd >= 0);
+    if (!place_is_ours(controller, command)) {
+        aggregate_add(&command->aggregate, command->offset_bytes, -EIO);
+        return STAGE_DONE;
+    }
     io->piece_done_bytes = 0;
     io->retries = 0;
     io->scratch = NULL;

@@ -224,6 +224,8 @@ static bool payload_fits(const struct controller *controller, const struct peer 
 
     if (!command_has_payload(request->op))
         return true;
+    if (request->op == COMMAND_EXTENTS && lead_bytes != 0) /* an array, not bytes */
+        return false;
     if (request->op != COMMAND_EXTENTS && (request->length_bytes > PAYLOAD_BYTES_MAX ||
                                            lead_bytes != request->offset_bytes % BLOCK_BYTES))
         return false;
@@ -391,6 +393,7 @@ void peers_look_at_seats(struct controller *controller)
         if ((state == SEAT_DRAINED || state == SEAT_STOPPED) && peer->lost && !peer->drained) {
             peer->drained = true;
             free_quarantine(controller, peer, true);
+            command_wake_waiters(controller);
         }
     }
 }

@@ -91,11 +91,13 @@ static void release_slot(struct controller *controller, struct command *command)
     count_down(&controller->counters->slots_used, 1);
 }
 
-static void wake_slot_waiter(struct controller *controller)
+/* As long as there are slots: a waiter whose target was lost meanwhile ends without taking one. */
+static void wake_slot_waiters(struct controller *controller)
 {
-    struct command *waiter = command_queue_pop(&controller->slot_waiters);
+    struct command *waiter;
 
-    if (waiter != NULL)
+    while (controller->slots.free_count > 0 &&
+           (waiter = command_queue_pop(&controller->slot_waiters)) != NULL)
         command_complete(controller, waiter, 0);
 }
 
@@ -122,27 +124,31 @@ void redirect_answered(struct controller *controller, uint32_t peer, uint32_t sl
     release_slot(controller, command);
     command->count = answer.count;
     command_complete(controller, command, checked_status(&answer));
-    wake_slot_waiter(controller);
+    wake_slot_waiters(controller);
 }
 
 /* Takes back one slot of a lost peer. What it had claimed may still be written by the kernel on its
  * behalf, so the buffer is not used again before the peer's I/O has landed. */
 static void fail_one(struct controller *controller, struct command *command)
 {
-    struct slot *slot = &controller->slots.slots[command->slot];
+    uint32_t index = command->slot, generation = command->slot_generation;
+    struct slot *slot = &controller->slots.slots[index];
     bool was_claimed = false;
     uint32_t peer = command->target;
 
-    if (!slot_retract(slot, command->slot_generation, &was_claimed)) {
-        redirect_answered(controller, peer, command->slot, command->slot_generation);
-        return;
+    if (!slot_retract(slot, generation, &was_claimed)) {
+        redirect_answered(controller, peer, index, generation);
+        if (controller->slot_commands[index] != command)
+            return;
+        slot_seize(slot, generation); /* neither taken back nor answered: it is damaged */
+        was_claimed = true;
     }
     release_slot(controller, command);
     if (was_claimed && command->has_buffer)
         peer_quarantine(controller, peer, command);
     command->count = 0;
     command_complete(controller, command, -EIO);
-    wake_slot_waiter(controller);
+    wake_slot_waiters(controller);
 }
 
 void redirect_fail_all(struct controller *controller, uint32_t peer)
@@ -166,11 +172,11 @@ void redirect_sweep(struct controller *controller)
         uint32_t peer = command->target, generation = command->slot_generation;
         /* relaxed: only a hint of what to do; the functions called look again. */
         enum slot_state state = slot_word_state(load_relaxed(&controller->slots.slots[i].state));
-        if (state == SLOT_DONE) {
+        bool old = loop_now_ns(controller->loop) - command->received_ns > SWEEP_MS * 1000000ull;
+        if (state == SLOT_DONE && old) {
             count_up(&controller->counters->doorbells_swept, 1);
             redirect_answered(controller, peer, i, generation);
-        } else if (state == SLOT_POSTED &&
-                   loop_now_ns(controller->loop) - command->received_ns > SWEEP_MS * 1000000ull) {
+        } else if (state == SLOT_POSTED && old) {
             count_up(&controller->counters->doorbells_swept, 1);
             peer_post(
                 controller, peer,

@@ -4,7 +4,7 @@
 
 #include "hostif/nbd_parse.h"
 #include "shm/limits.h"
-#include "tests/unit/suite.h"
+#include "tests/unit/unit.h"
 
 #define EXPORT_BYTES (UINT64_C(1) << 40)
 
@@ -333,7 +333,7 @@ static void a_disconnect_is_not_refused(void)
 
 int main(void)
 {
-    CU_TestInfo tests[] = {
+    static const struct unit_test tests[] = {
         {"fields are read from the wire", fields_are_read_from_the_wire},
         {"a partial request waits for more", a_partial_request_waits_for_more},
         {"a wrong magic is seen at once", a_wrong_magic_is_seen_at_once},
@@ -349,8 +349,7 @@ int main(void)
         {"length 0 succeeds but for block status", length_zero_succeeds_but_for_block_status},
         {"a flush has no range", a_flush_has_no_range},
         {"a disconnect is not refused", a_disconnect_is_not_refused},
-        CU_TEST_INFO_NULL,
     };
 
-    return suite_run("nbd_parse", tests);
+    return UNIT_RUN("nbd_parse", tests);
 }

@@ -5,7 +5,7 @@
 #include "hostif/nbd_reply.h"
 #include "hostif/nbd_wire.h"
 #include "shm/limits.h"
-#include "tests/unit/suite.h"
+#include "tests/unit/unit.h"
 
 #define COOKIE UINT64_C(0x0102030405060708)
 #define OFFSET UINT64_C(0xf1f2f3f4f5f6f7f8)
@@ -139,7 +139,7 @@ static void no_status_but_0_is_success(void)
 
 int main(void)
 {
-    CU_TestInfo tests[] = {
+    static const struct unit_test tests[] = {
         {"a simple reply is 16 bytes", a_simple_reply_is_16_bytes},
         {"NONE is always done", none_is_always_done},
         {"data counts its offset", data_counts_its_offset},
@@ -149,8 +149,7 @@ int main(void)
         {"the constants are what is written", the_constants_are_what_is_written},
         {"errnos become errors of the protocol", errnos_become_errors_of_the_protocol},
         {"no status but 0 is success", no_status_but_0_is_success},
-        CU_TEST_INFO_NULL,
     };
 
-    return suite_run("nbd_reply", tests);
+    return UNIT_RUN("nbd_reply", tests);
 }

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "hostif/nbd_parse.h"
-#include "tests/unit/suite.h"
+#include "tests/unit/unit.h"
 #include "tests/unit/talk.h"
 
 /* --- greeting --- */
@@ -377,7 +377,7 @@ static void other_protocols_are_closed(void)
 
 int main(void)
 {
-    CU_TestInfo tests[] = {
+    static const struct unit_test tests[] = {
         {"greets first", greets_first},
         {"unknown client flags close", unknown_client_flags_close},
         {"a wrong option magic closes at once", a_wrong_option_magic_closes_at_once},
@@ -402,8 +402,7 @@ int main(void)
         {"beyond the limit of discarding it closes", beyond_the_limit_of_discarding_it_closes},
         {"endless options end", endless_options_end},
         {"other protocols are closed", other_protocols_are_closed},
-        CU_TEST_INFO_NULL,
     };
 
-    return suite_run("negotiate", tests);
+    return UNIT_RUN("negotiate", tests);
 }

@@ -1,6 +1,6 @@
 /* Options with structured data: INFO, GO, and metadata contexts. */
 #include "hostif/nbd_parse.h"
-#include "tests/unit/suite.h"
+#include "tests/unit/unit.h"
 #include "tests/unit/talk.h"
 
 /* --- INFO, GO --- */
@@ -419,7 +419,7 @@ static void contexts_of_an_unknown_export_are_told(void)
 
 int main(void)
 {
-    CU_TestInfo tests[] = {
+    static const struct unit_test tests[] = {
         {"INFO shows what is asked for", info_shows_what_is_asked_for},
         {"the default export is told by its name", the_default_export_is_told_by_its_name},
         {"there is no empty description", there_is_no_empty_description},
@@ -442,8 +442,7 @@ int main(void)
         {"contexts of another export do not count", contexts_of_another_export_do_not_count},
         {"malformed contexts are invalid", malformed_contexts_are_invalid},
         {"contexts of an unknown export are told", contexts_of_an_unknown_export_are_told},
-        CU_TEST_INFO_NULL,
     };
 
-    return suite_run("negotiate_options", tests);
+    return UNIT_RUN("negotiate_options", tests);
 }

@@ -1,0 +1,373 @@
+#include "tests/unit/array.h"
+
+#undef NDEBUG
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { LIMIT_MS = 20000, LOOK_MS = 5 };
+
+static void ring(int fd)
+{
+    uint64_t one = 1;
+
+    assert(write(fd, &one, sizeof one) == sizeof one);
+}
+
+void array_ring(struct array *array, uint32_t seat)
+{
+    ring(array->doorbells[seat]);
+}
+
+/* --- a host: in its controller's thread --- */
+
+static bool all_bytes_are(const uint8_t *memory, uint64_t bytes, uint8_t fill)
+{
+    return bytes == 0 || (memory[0] == fill && memcmp(memory, memory + 1, bytes - 1) == 0);
+}
+
+static void host_reply(struct controller *controller, struct command *command)
+{
+    struct host *host = controller->hooks.context;
+
+    command_queue_push(&host->replies, command);
+}
+
+static const struct command_origin host_origin = {
+    .name = "test", .host = true, .reply = host_reply};
+
+static void take_reply(struct host *host, struct command *command)
+{
+    struct job *job = command->owner;
+
+    job->status = command->status;
+    if (job->op == COMMAND_READ && command->status == 0)
+        job->wrong = !all_bytes_are(command->payload, job->bytes, job->fill);
+    job->replied = true;
+    command_give(host->controller, command);
+    host->in_flight--;
+    /* relaxed: we are its only writer.  pairs with the test's load: the job is complete */
+    store_release(&host->answered, load_relaxed(&host->answered) + 1);
+    ring(host->answered_fd);
+}
+
+/* False: it has to wait for a command or a buffer. */
+static bool issue(struct host *host, struct job *job)
+{
+    uint64_t payload = job->op == COMMAND_EXTENTS     ? EXTENTS_MAX * sizeof(struct extent)
+                       : command_has_payload(job->op) ? job->bytes
+                                                      : 0;
+    struct command *command;
+    int error = command_take(host->controller, payload, job->offset_bytes, &host->waiter, &command);
+
+    if (error == -EAGAIN)
+        return false;
+    assert(error == 0);
+    command->origin = &host_origin;
+    command->owner = job;
+    command->op = job->op;
+    command->flags = job->flags;
+    command->volume = job->volume;
+    command->offset_bytes = job->offset_bytes;
+    command->length_bytes = job->bytes;
+    command->status = 0;
+    command->count = 0;
+    if (job->op == COMMAND_WRITE)
+        memset(command->payload, job->fill, job->bytes);
+    host->issued++;
+    host->in_flight++;
+    command_start(host->controller, command, STAGE_MAP);
+    return true;
+}
+
+static void issue_some(struct host *host)
+{
+    /* pairs with host_submit: the job is complete */
+    while (!host->stopping && host->in_flight < host->depth &&
+           host->issued < load_acquire(&host->submitted)) {
+        if (!issue(host, &host->jobs[host->issued]))
+            return;
+    }
+}
+
+static void may_go_on(struct command_waiter *waiter)
+{
+    issue_some((struct host *)((char *)waiter - offsetof(struct host, waiter)));
+}
+
+static uint32_t host_random(struct host *host, uint32_t below)
+{
+    host->seed = host->seed * 1664525u + 1013904223u;
+    return (host->seed >> 16) % below;
+}
+
+/* What is about to be published is lost or said twice. */
+static void sabotage_peer(struct host *host, struct peer *peer)
+{
+    uint32_t capacity = host->controller->peers.outbox_capacity;
+
+    if (peer->outbox_count == 0 || host_random(host, 4) != 0)
+        return;
+    if (host->sabotage == SABOTAGE_DROP) {
+        peer->outbox_count--;
+    } else if (host->sabotage == SABOTAGE_DOUBLE && peer->outbox_count < capacity) {
+        uint32_t last = (peer->outbox_first + peer->outbox_count - 1) % capacity;
+        peer->outbox[(last + 1) % capacity] = peer->outbox[last];
+        peer->outbox_count++;
+    }
+}
+
+static void on_turn(void *context)
+{
+    struct host *host = context;
+    struct command *command;
+
+    do { /* what is issued may end at once */
+        while ((command = command_queue_pop(&host->replies)) != NULL)
+            take_reply(host, command);
+        if (host->waiter.next == NULL) /* else it is told when to go on, as a session is */
+            issue_some(host);
+    } while (host->replies.head != NULL);
+    for (uint32_t id = 0; id < host->controller->peers.count; id++) {
+        if (host->sabotage != SABOTAGE_NONE && id != host->id)
+            sabotage_peer(host, &host->controller->peers.all[id]);
+    }
+}
+
+static void on_quiesce(void *context)
+{
+    ((struct host *)context)->stopping = true;
+}
+
+static bool is_quiet(void *context)
+{
+    return ((struct host *)context)->in_flight == 0;
+}
+
+static void *run_controller(void *argument)
+{
+    struct host *host = argument;
+    struct array *array = host->array;
+    struct element elements[ARRAY_CONTROLLERS_MAX];
+    const char *what;
+
+    for (uint32_t i = 0; i < array->wanted.controllers; i++) {
+        elements[i] = (struct element){.fd = -1, .file = -1};
+        if (i == host->id)
+            elements[i] = array->elements[i];
+    }
+    struct controller_start start = {.id = host->id,
+                                     .segment = array->segment,
+                                     .elements = elements,
+                                     .doorbells = array->doorbells,
+                                     .notice_fd = array->notice_fd};
+    int error = controller_new(&host->controller, &start, &what);
+    if (error != 0)
+        fprintf(stderr, "%s: %s\n", what, strerror(-error));
+    assert(error == 0);
+    host->controller->hooks = (struct controller_hooks){
+        .context = host, .on_turn = on_turn, .on_quiesce = on_quiesce, .is_quiet = is_quiet};
+    host->run_status = controller_run(host->controller);
+    controller_free(host->controller);
+    return NULL;
+}
+
+/* --- the test's side --- */
+
+uint32_t host_submit(struct array *array, uint32_t id, struct job job)
+{
+    struct host *host = array->hosts[id];
+    /* relaxed: we are its only writer */
+    uint32_t number = load_relaxed(&host->submitted);
+
+    assert(number < ARRAY_JOBS_MAX);
+    host->jobs[number] = job;
+    /* pairs with issue_some's load */
+    store_release(&host->submitted, number + 1);
+    array_ring(array, id);
+    return number;
+}
+
+bool host_wait(struct array *array, uint32_t id, uint32_t count)
+{
+    struct host *host = array->hosts[id];
+    struct pollfd wait = {.fd = host->answered_fd, .events = POLLIN};
+    uint64_t rung;
+
+    while (load_acquire(&host->answered) < count) {
+        if (poll(&wait, 1, LIMIT_MS) != 1)
+            return false;
+        assert(read(host->answered_fd, &rung, sizeof rung) == sizeof rung);
+    }
+    return true;
+}
+
+bool host_wait_all(struct array *array, uint32_t id)
+{
+    /* relaxed: we are its only writer */
+    return host_wait(array, id, load_relaxed(&array->hosts[id]->submitted));
+}
+
+bool array_wait_until(struct array *array, bool (*reached)(struct array *array))
+{
+    struct pollfd wait = {.fd = array->notice_fd, .events = POLLIN};
+    uint64_t rung;
+
+    for (int looks = 0; looks < LIMIT_MS / LOOK_MS; looks++) {
+        if (reached(array))
+            return true;
+        if (poll(&wait, 1, LOOK_MS) == 1)
+            assert(read(array->notice_fd, &rung, sizeof rung) == sizeof rung);
+    }
+    return false;
+}
+
+static void publish_membership(struct array *array)
+{
+    struct segment_header *header = segment_header(&array->segment);
+
+    /* relaxed: we are its only writer.  pairs with the controllers' load */
+    store_release(&header->membership, load_relaxed(&header->membership) + 1);
+    for (uint32_t i = 0; i < array->wanted.controllers; i++)
+        array_ring(array, i);
+}
+
+void array_set_seat(struct array *array, uint32_t id, enum seat_state state)
+{
+    struct seat *seat = segment_seat(&array->segment, id);
+
+    if (state == SEAT_DEAD)
+        /* relaxed: we are its only writer.  pairs with seat_epoch */
+        store_release(&seat->epoch, load_relaxed(&seat->epoch) + 1);
+    seat_set_state(seat, state);
+    publish_membership(array);
+}
+
+void array_request(struct array *array, enum seat_request request)
+{
+    for (uint32_t i = 0; i < array->wanted.controllers; i++)
+        /* relaxed: published with the membership */
+        store_relaxed(&segment_seat(&array->segment, i)->request, request);
+    publish_membership(array);
+}
+
+void array_sabotage(struct array *array, enum sabotage sabotage)
+{
+    for (uint32_t i = 0; i < array->wanted.controllers; i++) {
+        if (array->hosts[i] != NULL)
+            array->hosts[i]->sabotage = sabotage;
+    }
+}
+
+static int new_image(const struct array *array)
+{
+    char path[] = "/tmp/anyport-test-XXXXXX";
+    int fd = array->wanted.direct ? mkstemp(path) : memfd_create("image", MFD_CLOEXEC);
+
+    assert(fd >= 0 && ftruncate(fd, ARRAY_ELEMENT_BYTES) == 0);
+    if (array->wanted.direct)
+        assert(unlink(path) == 0);
+    return fd;
+}
+
+static void make_element(struct array *array, uint32_t id)
+{
+    struct volume_record volume = {.size_bytes = ARRAY_ELEMENT_BYTES, .element = id};
+    struct element_record *record = segment_element(&array->segment, id);
+    struct element_error why;
+    char path[64];
+
+    array->images[id] = new_image(array);
+    snprintf(path, sizeof path, "/proc/self/fd/%d", array->images[id]);
+    struct element_wanted wanted = {.image = path};
+    assert(element_open(&array->elements[id], &wanted, &why) == 0);
+    snprintf(record->name, sizeof record->name, "disk%u", id);
+    record->size_bytes = ARRAY_ELEMENT_BYTES;
+    store_relaxed(&record->owner, id); /* relaxed: no controller has started yet */
+    snprintf(volume.name, sizeof volume.name, "vol%u", id);
+    assert(mapping_add_volume(&array->segment, id, &volume) == 0);
+}
+
+static void start_host(struct array *array, uint32_t id)
+{
+    struct host *host = calloc(1, sizeof *host);
+
+    assert(host != NULL);
+    host->array = array;
+    host->id = id;
+    host->depth = 64;
+    host->seed = id + 1;
+    host->waiter.fire = may_go_on;
+    host->answered_fd = eventfd(0, EFD_CLOEXEC);
+    assert(host->answered_fd >= 0);
+    array->hosts[id] = host;
+    assert(pthread_create(&host->thread, NULL, run_controller, host) == 0);
+}
+
+static bool all_run(struct array *array)
+{
+    for (uint32_t i = 0; i < array->wanted.controllers - array->wanted.puppets; i++) {
+        if (seat_state(segment_seat(&array->segment, i)) != SEAT_RUNNING)
+            return false;
+    }
+    return true;
+}
+
+struct array *array_start(const struct array_wanted *wanted)
+{
+    struct array *array = calloc(1, sizeof *array);
+    struct segment_wanted shape = {.controllers = wanted->controllers,
+                                   .elements = wanted->controllers,
+                                   .volumes = wanted->controllers,
+                                   .slots = wanted->slots,
+                                   .ring_entries = wanted->ring_entries,
+                                   .buffers_bytes = wanted->buffers_bytes};
+
+    assert(array != NULL);
+    array->wanted = *wanted;
+    assert(segment_create(&array->segment, &shape, "test") == 0);
+    array->notice_fd = eventfd(0, EFD_CLOEXEC);
+    for (uint32_t i = 0; i < wanted->controllers; i++) {
+        array->doorbells[i] = eventfd(0, EFD_CLOEXEC);
+        make_element(array, i);
+        /* relaxed: threads see what was written before they were started */
+        store_relaxed(&segment_seat(&array->segment, i)->epoch, 1);
+    }
+    for (uint32_t i = 0; i < wanted->controllers - wanted->puppets; i++)
+        start_host(array, i);
+    for (uint32_t i = wanted->controllers - wanted->puppets; i < wanted->controllers; i++)
+        seat_set_state(segment_seat(&array->segment, i), SEAT_RUNNING);
+    assert(array_wait_until(array, all_run));
+    return array;
+}
+
+int array_stop(struct array *array)
+{
+    int status = 0;
+
+    array_request(array, SEAT_REQUEST_STOP);
+    for (uint32_t i = 0; i < array->wanted.controllers; i++) {
+        struct host *host = array->hosts[i];
+        if (host != NULL) {
+            pthread_join(host->thread, NULL);
+            status = status != 0 ? status : host->run_status;
+            close(host->answered_fd);
+            free(host);
+        } else {
+            element_close(&array->elements[i]);
+        }
+        close(array->images[i]);
+        close(array->doorbells[i]);
+    }
+    close(array->notice_fd);
+    segment_done(&array->segment);
+    free(array);
+    return status;
+}

@@ -1,0 +1,90 @@
+/*
+ * An array in one process, for tests: controllers as threads over one segment, each with one
+ * element, and volume I on element I, owned by controller I. The test plays the configuration
+ * controller, one host a controller, and, for a seat that no controller was started for, a peer
+ * that does whatever the test wants.
+ *
+ * A controller belongs to the thread that made it. The test hands jobs to its host and waits until
+ * they are answered; nothing else is shared but the segment.
+ */
+#ifndef TESTS_UNIT_ARRAY_H
+#define TESTS_UNIT_ARRAY_H
+
+#include <pthread.h>
+
+#include "controller/controller.h"
+
+enum { ARRAY_CONTROLLERS_MAX = 4, ARRAY_JOBS_MAX = 8192, ARRAY_ELEMENT_BYTES = 4 << 20 };
+
+/* What a host asks, and what came of it. A WRITE writes bytes of `fill`, a READ expects them. */
+struct job {
+    uint8_t op, flags, fill;
+    uint32_t volume;
+    uint64_t offset_bytes, bytes;
+    bool replied, wrong; /* wrong: a READ brought something else */
+    int32_t status;
+};
+
+/* What a host does to its controller's interconnect once a turn. */
+enum sabotage { SABOTAGE_NONE, SABOTAGE_DROP, SABOTAGE_DOUBLE };
+
+struct host {
+    struct array *array;
+    struct controller *controller;
+    uint32_t id;
+    pthread_t thread;
+    int run_status;
+    enum sabotage sabotage;
+    uint32_t seed;
+    uint32_t depth; /* jobs in flight at once */
+    struct job jobs[ARRAY_JOBS_MAX];
+    _Atomic uint32_t submitted, answered;
+    int answered_fd; /* eventfd, rung for each answer */
+    /* of the controller's thread */
+    uint32_t issued, in_flight;
+    bool stopping;
+    struct command_waiter waiter;
+    struct command_queue replies;
+};
+
+struct array_wanted {
+    uint32_t controllers; /* seats; 4 at most */
+    uint32_t puppets;     /* the last ones of them have no controller */
+    uint32_t slots, ring_entries;
+    uint64_t buffers_bytes;
+    bool direct; /* images on disk instead of in memory */
+};
+
+struct array {
+    struct array_wanted wanted;
+    struct segment segment;
+    struct element elements[ARRAY_CONTROLLERS_MAX];
+    int images[ARRAY_CONTROLLERS_MAX]; /* descriptors of their own, to look behind the array */
+    int doorbells[ARRAY_CONTROLLERS_MAX];
+    int notice_fd;
+    struct host *hosts[ARRAY_CONTROLLERS_MAX];
+};
+
+/* Makes the array and starts its controllers; what does not work ends the test. */
+struct array *array_start(const struct array_wanted *wanted);
+void array_sabotage(struct array *array, enum sabotage sabotage); /* of jobs submitted after it */
+
+/* Hands a job to a host; returns its number. */
+uint32_t host_submit(struct array *array, uint32_t host, struct job job);
+/* Waits until `count` of the host's jobs were answered in all. False: they were not, in time. */
+bool host_wait(struct array *array, uint32_t host, uint32_t count);
+bool host_wait_all(struct array *array, uint32_t host);
+
+/* Waits until `reached` says so, looking again after each of the controllers' own wake-ups. */
+bool array_wait_until(struct array *array, bool (*reached)(struct array *array));
+
+/* The configuration controller's part. */
+void array_set_seat(struct array *array, uint32_t seat, enum seat_state state);
+void array_request(struct array *array, enum seat_request request);
+void array_ring(struct array *array, uint32_t seat);
+
+/* Stops all controllers in order, joins them and takes the array away. Returns 0 when all of them
+ * ended well. */
+int array_stop(struct array *array);
+
+#endif

@@ -1,0 +1,181 @@
+/*
+ * The gate: writes of one block follow each other where one of them is partial, and nobody else
+ * waits.
+ */
+#include "controller/path/gate.h"
+
+#include <string.h>
+
+#include "tests/unit/unit.h"
+
+static struct command write_of(uint64_t offset_bytes, uint64_t bytes)
+{
+    return (struct command){.element_offset_bytes = offset_bytes, .length_bytes = bytes};
+}
+
+static void whole_blocks_never_wait(void)
+{
+    struct gate gate = {0};
+    struct command first = write_of(0, 8192), same = write_of(0, 8192), next = write_of(4096, 4096);
+
+    CU_ASSERT_TRUE(gate_enter(&gate, &first));
+    CU_ASSERT_TRUE(gate_enter(&gate, &same));
+    CU_ASSERT_TRUE(gate_enter(&gate, &next));
+    CU_ASSERT_PTR_NULL(gate_next_ready(&gate));
+    gate_leave(&gate, &same);
+    gate_leave(&gate, &first);
+    gate_leave(&gate, &next);
+    CU_ASSERT_PTR_NULL(gate.first);
+    CU_ASSERT_PTR_NULL(gate.last);
+    CU_ASSERT_EQUAL(gate.partial, 0);
+}
+
+static void a_partial_write_waits_for_its_block(void)
+{
+    struct gate gate = {0};
+    struct command whole = write_of(0, 8192), partial = write_of(4090, 10);
+    struct command beside = write_of(8192, 1), behind = write_of(8191, 1);
+
+    CU_ASSERT_TRUE(gate_enter(&gate, &whole));
+    CU_ASSERT_FALSE(gate_enter(&gate, &partial));
+    CU_ASSERT_TRUE(gate_enter(&gate, &beside)); /* another block */
+    CU_ASSERT_FALSE(gate_enter(&gate, &behind));
+    CU_ASSERT_PTR_NULL(gate_next_ready(&gate));
+    gate_leave(&gate, &whole);
+    CU_ASSERT_PTR_EQUAL(gate_next_ready(&gate), &partial);
+    CU_ASSERT_PTR_NULL(gate_next_ready(&gate)); /* behind shares block 1 with partial */
+    gate_leave(&gate, &partial);
+    CU_ASSERT_PTR_EQUAL(gate_next_ready(&gate), &behind);
+    gate_leave(&gate, &behind);
+    gate_leave(&gate, &beside);
+    CU_ASSERT_EQUAL(gate.partial, 0);
+    CU_ASSERT_EQUAL(gate.waiting, 0);
+}
+
+static void a_whole_write_waits_for_a_partial_one(void)
+{
+    struct gate gate = {0};
+    struct command partial = write_of(1, 1), whole = write_of(0, 4096), later = write_of(0, 4096);
+
+    CU_ASSERT_TRUE(gate_enter(&gate, &partial));
+    CU_ASSERT_FALSE(gate_enter(&gate, &whole));
+    CU_ASSERT_FALSE(gate_enter(&gate, &later));
+    gate_leave(&gate, &partial);
+    CU_ASSERT_PTR_EQUAL(gate_next_ready(&gate), &whole);
+    CU_ASSERT_PTR_EQUAL(gate_next_ready(&gate), &later); /* both whole: together */
+    gate_leave(&gate, &whole);
+    gate_leave(&gate, &later);
+}
+
+/* Commands that come and go in a random order: at no time do two go on that must not, and all that
+ * entered leave in the end. */
+enum { COMMANDS = 24, STEPS = 20000, SEEDS = 20 };
+
+struct crowd {
+    struct gate gate;
+    struct command commands[COMMANDS];
+    bool inside[COMMANDS], going[COMMANDS];
+    uint64_t order[COMMANDS], entered;
+    uint32_t seed;
+};
+
+static uint32_t crowd_random(struct crowd *crowd, uint32_t below)
+{
+    crowd->seed = crowd->seed * 1664525u + 1013904223u;
+    return (crowd->seed >> 16) % below;
+}
+
+static bool must_not_meet(const struct command *a, const struct command *b)
+{
+    uint64_t a_end = a->element_offset_bytes + a->length_bytes;
+    uint64_t b_end = b->element_offset_bytes + b->length_bytes;
+    bool partial =
+        ((a->element_offset_bytes | a->length_bytes | b->element_offset_bytes | b->length_bytes) %
+         BLOCK_BYTES) != 0;
+
+    return partial &&
+           a->element_offset_bytes / BLOCK_BYTES < (b_end + BLOCK_BYTES - 1) / BLOCK_BYTES &&
+           b->element_offset_bytes / BLOCK_BYTES < (a_end + BLOCK_BYTES - 1) / BLOCK_BYTES;
+}
+
+static void crowd_check(const struct crowd *crowd)
+{
+    for (uint32_t i = 0; i < COMMANDS; i++) {
+        bool held = false;
+        for (uint32_t j = 0; j < COMMANDS && crowd->inside[i]; j++) {
+            if (!crowd->inside[j] || crowd->order[j] >= crowd->order[i] ||
+                !must_not_meet(&crowd->commands[i], &crowd->commands[j]))
+                continue;
+            held = true;
+            if (crowd->going[i])
+                CU_FAIL("two go on that must not");
+        }
+        if (crowd->inside[i] && !held && !crowd->going[i])
+            CU_FAIL("one waits for nobody");
+    }
+}
+
+static void crowd_let_go_on(struct crowd *crowd)
+{
+    struct command *ready;
+
+    while ((ready = gate_next_ready(&crowd->gate)) != NULL)
+        crowd->going[ready - crowd->commands] = true;
+}
+
+static void crowd_step(struct crowd *crowd)
+{
+    uint32_t i = crowd_random(crowd, COMMANDS);
+
+    if (!crowd->inside[i]) {
+        uint32_t unit = crowd_random(crowd, 2) ? BLOCK_BYTES : 512;
+        crowd->commands[i] = write_of((uint64_t)crowd_random(crowd, 16 * 4096 / unit) * unit,
+                                      (1 + crowd_random(crowd, 4)) * unit);
+        crowd->inside[i] = true;
+        crowd->order[i] = ++crowd->entered;
+        crowd->going[i] = gate_enter(&crowd->gate, &crowd->commands[i]);
+    } else if (crowd->going[i]) {
+        gate_leave(&crowd->gate, &crowd->commands[i]);
+        crowd->inside[i] = crowd->going[i] = false;
+        crowd_let_go_on(crowd);
+    }
+}
+
+static void random_writes_keep_the_order(void)
+{
+    for (uint32_t seed = 1; seed <= SEEDS; seed++) {
+        struct crowd crowd = {.seed = seed};
+        unsigned failures = CU_get_number_of_failures();
+        for (uint32_t step = 0; step < STEPS && CU_get_number_of_failures() == failures; step++) {
+            crowd_step(&crowd);
+            if (step % 16 == 0)
+                crowd_check(&crowd);
+        }
+        for (uint32_t i = 0; i < COMMANDS; i++) {
+            for (uint32_t j = 0; j < COMMANDS; j++) {
+                if (!crowd.going[j])
+                    continue;
+                gate_leave(&crowd.gate, &crowd.commands[j]);
+                crowd.inside[j] = crowd.going[j] = false;
+                crowd_let_go_on(&crowd);
+            }
+        }
+        CU_ASSERT_PTR_NULL(crowd.gate.first);
+        CU_ASSERT_EQUAL(crowd.gate.waiting + crowd.gate.partial, 0);
+        if (CU_get_number_of_failures() != failures) {
+            printf("seed %u\n", seed);
+            return;
+        }
+    }
+}
+
+int main(void)
+{
+    static const struct unit_test tests[] = {
+        {"whole blocks never wait", whole_blocks_never_wait},
+        {"a partial write waits for its block", a_partial_write_waits_for_its_block},
+        {"a whole write waits for a partial one", a_whole_write_waits_for_a_partial_one},
+        {"random writes keep the order", random_writes_keep_the_order},
+    };
+    return UNIT_RUN("gate", tests);
+}

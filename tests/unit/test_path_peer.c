@@ -1,0 +1,448 @@
+/*
+ * A peer that is dead, damaged or hostile: the last seat has no controller, and the test writes
+ * into its shared memory whatever it likes. The others must not suffer, and nobody may hang.
+ */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/unit/array.h"
+#include "tests/unit/threads.h"
+#include "tests/unit/unit.h"
+
+static const struct array_wanted with_one_puppet = {
+    .controllers = 3, .puppets = 1, .slots = 8, .ring_entries = 16, .buffers_bytes = 64 << 10};
+
+enum { PUPPET = 2, EPOCH = 1 };
+
+struct puppet {
+    struct array *array;
+    struct ring_producer to;     /* controller 0 */
+    struct ring_consumer from;   /* controller 0 */
+    struct slot *slots, *theirs; /* our own; controller 0's */
+};
+
+static struct puppet attach(struct array *array)
+{
+    const struct segment *segment = &array->segment;
+    uint32_t entries = segment->geometry.ring_entries;
+    struct puppet puppet = {.array = array,
+                            .slots = segment_slots(segment, PUPPET),
+                            .theirs = segment_slots(segment, 0)};
+
+    assert(ring_producer_attach(&puppet.to, &segment_link(segment, PUPPET, 0, 0)->ring, entries) ==
+           0);
+    assert(ring_consumer_attach(&puppet.from, &segment_link(segment, 0, PUPPET, 0)->ring,
+                                entries) == 0);
+    return puppet;
+}
+
+static struct doorbell next_doorbell(struct puppet *puppet)
+{
+    struct doorbell doorbell = {0};
+    uint64_t entry;
+    int count;
+
+    while ((count = ring_consume_spsc(&puppet->from, &entry, 1)) == 0)
+        thread_wait();
+    assert(count == 1 && doorbell_unpack(entry, SLOTS_MAX, &doorbell));
+    return doorbell;
+}
+
+static void send_entry(struct puppet *puppet, uint64_t entry)
+{
+    assert(ring_produce_spsc(&puppet->to, &entry, 1) == 1);
+    array_ring(puppet->array, 0);
+}
+
+static void send_doorbell(struct puppet *puppet, struct doorbell doorbell)
+{
+    send_entry(puppet, doorbell_pack(doorbell));
+}
+
+/* Claims the next request that controller 0 sends. */
+static struct doorbell claim(struct puppet *puppet, struct slot_request *ret_request)
+{
+    struct doorbell doorbell = next_doorbell(puppet);
+
+    assert(doorbell.kind == DOORBELL_REQUEST);
+    assert(slot_claim(&puppet->theirs[doorbell.index], doorbell.generation, 0, EPOCH, PUPPET, EPOCH,
+                      ret_request));
+    return doorbell;
+}
+
+static bool complete(struct puppet *puppet, struct doorbell doorbell, int32_t status)
+{
+    struct slot_answer answer = {.status = status};
+
+    return slot_complete(&puppet->theirs[doorbell.index], doorbell.generation, PUPPET, EPOCH,
+                         &answer);
+}
+
+/* Posts a request to controller 0 and returns its answer's status. */
+static int32_t ask(struct puppet *puppet, const struct slot_request *request)
+{
+    struct slot_answer answer;
+    uint32_t generation = slot_post(&puppet->slots[0], request, PUPPET, EPOCH);
+
+    send_doorbell(puppet, (struct doorbell){.generation = generation, .kind = DOORBELL_REQUEST});
+    while (!slot_is_done(&puppet->slots[0], generation, &answer))
+        thread_wait();
+    slot_free(&puppet->slots[0]);
+    assert(next_doorbell(puppet).kind == DOORBELL_ANSWER);
+    return answer.status;
+}
+
+static struct job job_of(uint8_t op, uint32_t volume, uint64_t bytes)
+{
+    return (struct job){.op = op, .volume = volume, .bytes = bytes};
+}
+
+static int32_t status_of(struct array *array, uint32_t host, uint32_t job)
+{
+    return array->hosts[host]->jobs[job].status;
+}
+
+/* Controllers 0 and 1 work with each other as ever. */
+static void check_the_others(struct array *array)
+{
+    for (uint32_t host = 0; host < 2; host++) {
+        uint32_t first = host_submit(array, host, job_of(COMMAND_WRITE, 1 - host, 4096));
+        host_submit(array, host, job_of(COMMAND_READ, 1 - host, 4096));
+        CU_ASSERT_TRUE_FATAL(host_wait_all(array, host));
+        CU_ASSERT_EQUAL(status_of(array, host, first), 0);
+        CU_ASSERT_EQUAL(status_of(array, host, first + 1), 0);
+    }
+}
+
+/* --- hostile requests --- */
+
+static void hostile_requests_are_answered_with_an_error(void)
+{
+    struct array *array = array_start(&with_one_puppet);
+    struct puppet puppet = attach(array);
+    const uint64_t mine = segment_buffers_offset(&array->segment, PUPPET);
+    const uint64_t pool = array->segment.geometry.buffers_bytes;
+    const struct slot_request good = {
+        .op = COMMAND_WRITE, .length_bytes = 4096, .buffer = mine, .volume = 0, .element = 0};
+#define WITH(...)                                                                                  \
+    ((struct slot_request){.op = COMMAND_WRITE, .length_bytes = 4096, .buffer = mine, __VA_ARGS__})
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Woverride-init"
+    const struct slot_request hostile[] = {
+        WITH(.op = 0),
+        WITH(.op = COMMAND_OPS_END),
+        WITH(.op = UINT32_MAX),
+        WITH(.op = COMMAND_WRITE + 256),
+        WITH(.flags = COMMAND_FLAGS_ALL + 1),
+        WITH(.flags = UINT32_MAX),
+        WITH(.target = 1),
+        WITH(.target = UINT32_MAX),
+        WITH(.volume = 3),
+        WITH(.volume = UINT32_MAX),
+        WITH(.element = 3),
+        WITH(.element = UINT32_MAX),
+        WITH(.offset_bytes = ARRAY_ELEMENT_BYTES),
+        WITH(.offset_bytes = UINT64_MAX - 4095),
+        WITH(.offset_bytes = 1),
+        WITH(.length_bytes = UINT64_MAX),
+        WITH(.length_bytes = (uint64_t)PAYLOAD_BYTES_MAX + 1),
+        WITH(.length_bytes = pool + 1),
+        WITH(.buffer = 0),
+        WITH(.buffer = 4096),
+        WITH(.buffer = UINT64_MAX),
+        WITH(.buffer = UINT64_MAX - 4095),
+        WITH(.buffer = mine + 1),
+        WITH(.buffer = mine + pool),
+        WITH(.buffer = mine - 4096),
+        WITH(.buffer = segment_buffers_offset(&array->segment, 0)),
+        WITH(.op = COMMAND_EXTENTS, .length_bytes = 0),
+        WITH(.op = COMMAND_EXTENTS, .buffer = mine + 1),
+        WITH(.op = COMMAND_EXTENTS, .buffer = mine + pool - 4096),
+        WITH(.op = COMMAND_TRIM, .length_bytes = UINT64_MAX),
+        WITH(.op = COMMAND_PREFETCH, .offset_bytes = ARRAY_ELEMENT_BYTES + 1, .length_bytes = 0),
+    };
+#pragma GCC diagnostic pop
+#undef WITH
+
+    CU_ASSERT_EQUAL(ask(&puppet, &good), 0);
+    for (size_t i = 0; i < sizeof hostile / sizeof *hostile; i++) {
+        int32_t status = ask(&puppet, &hostile[i]);
+        if (status != -EPROTO)
+            printf("request %zu: %d\n", i, status);
+        CU_ASSERT_EQUAL(status, -EPROTO);
+    }
+    struct slot_request elsewhere = good;
+    elsewhere.element = 1; /* controller 1's */
+    CU_ASSERT_EQUAL(ask(&puppet, &elsewhere), -EIO);
+    CU_ASSERT_EQUAL(ask(&puppet, &good), 0);
+    check_the_others(array);
+    CU_ASSERT_EQUAL(array_stop(array), 0);
+}
+
+static void damaged_entries_are_passed_over(void)
+{
+    struct array *array = array_start(&with_one_puppet);
+    struct puppet puppet = attach(array);
+    struct doorbell far = {.index = SLOTS_MAX - 1, .kind = DOORBELL_ANSWER};
+
+    send_entry(&puppet, 0);
+    send_entry(&puppet, UINT64_MAX);
+    send_doorbell(&puppet, far);
+    for (uint32_t index = 0; index < 8; index++)
+        for (int kind = DOORBELL_REQUEST; kind <= DOORBELL_ANSWER; kind++) {
+            send_doorbell(&puppet, (struct doorbell){77, index, (enum doorbell_kind)kind});
+            check_the_others(array);
+        }
+    CU_ASSERT_EQUAL(array_stop(array), 0);
+}
+
+static void a_damaged_ring_isolates_its_peer(void)
+{
+    struct array *array = array_start(&with_one_puppet);
+    struct puppet puppet = attach(array);
+    struct slot_request request;
+
+    host_submit(array, 0, job_of(COMMAND_READ, PUPPET, 4096));
+    host_submit(array, 0, job_of(COMMAND_READ, PUPPET, 4096));
+    claim(&puppet, &request);
+    /* pairs with the consumer's load */
+    store_release(&puppet.to.ring->tail, puppet.to.tail + 17);
+    array_ring(array, 0);
+    CU_ASSERT_TRUE(host_wait(array, 0, 2));
+    CU_ASSERT_EQUAL(status_of(array, 0, 0), -EIO);
+    CU_ASSERT_EQUAL(status_of(array, 0, 1), -EIO);
+    host_submit(array, 0, job_of(COMMAND_FLUSH, PUPPET, 0)); /* at once from now on */
+    CU_ASSERT_TRUE(host_wait_all(array, 0));
+    CU_ASSERT_EQUAL(status_of(array, 0, 2), -EIO);
+    check_the_others(array);
+    CU_ASSERT_EQUAL(array_stop(array), 0);
+}
+
+static void a_damaged_ring_of_our_own_isolates_as_well(void)
+{
+    struct array *array = array_start(&with_one_puppet);
+    struct puppet puppet = attach(array);
+
+    /* pairs with the producer's load: it looks when its own count says that there is no room */
+    store_release(&puppet.from.ring->head, 1000);
+    for (uint32_t i = 0; i < 32; i++)
+        host_submit(array, 0, job_of(COMMAND_FLUSH, PUPPET, 0));
+    for (uint32_t i = 0; i < 8; i++)
+        host_submit(array, 0, job_of(COMMAND_FLUSH, 1, 0));
+    array_set_seat(array, PUPPET, SEAT_DEAD);
+    CU_ASSERT_TRUE(host_wait_all(array, 0));
+    for (uint32_t i = 0; i < 40; i++)
+        CU_ASSERT_EQUAL(status_of(array, 0, i), i < 32 ? -EIO : 0);
+    check_the_others(array);
+    CU_ASSERT_EQUAL(array_stop(array), 0);
+}
+
+/* --- lost doorbells --- */
+
+static void a_lost_request_and_a_lost_answer_are_found(void)
+{
+    struct array *array = array_start(&with_one_puppet);
+    struct puppet puppet = attach(array);
+    struct slot_request request;
+
+    host_submit(array, 0, job_of(COMMAND_FLUSH, PUPPET, 0));
+    (void)next_doorbell(&puppet); /* lost */
+    CU_ASSERT_TRUE(
+        complete(&puppet, claim(&puppet, &request), 0)); /* answered without a doorbell */
+    CU_ASSERT_TRUE(host_wait_all(array, 0));
+    CU_ASSERT_EQUAL(status_of(array, 0, 0), 0);
+    CU_ASSERT_EQUAL(array_stop(array), 0);
+}
+
+static void impossible_answers_are_errors(void)
+{
+    struct array *array = array_start(&with_one_puppet);
+    struct puppet puppet = attach(array);
+    static const struct slot_answer answers[] = {
+        {.status = 1}, {.status = INT32_MIN}, {.count = EXTENTS_MAX + 1}, {.count = UINT32_MAX}};
+
+    for (uint32_t i = 0; i < 4; i++) {
+        struct slot_request request;
+        host_submit(array, 0, job_of(COMMAND_EXTENTS, PUPPET, 4096));
+        struct doorbell doorbell = claim(&puppet, &request);
+        assert(slot_complete(&puppet.theirs[doorbell.index], doorbell.generation, PUPPET, EPOCH,
+                             &answers[i]));
+        doorbell.kind = DOORBELL_ANSWER;
+        send_doorbell(&puppet, doorbell);
+        CU_ASSERT_TRUE(host_wait_all(array, 0));
+        CU_ASSERT_EQUAL(status_of(array, 0, i), -EIO);
+    }
+    CU_ASSERT_EQUAL(array_stop(array), 0);
+}
+
+/* --- death --- */
+
+static uint64_t buffers_of(struct array *array, uint32_t id)
+{
+    /* relaxed: a look from outside */
+    return load_relaxed(&segment_seat(&array->segment, id)->counters.buffers_bytes);
+}
+
+static bool buffers_are_given_back(struct array *array)
+{
+    return buffers_of(array, 0) == 0;
+}
+
+static void what_the_dead_claimed_is_kept_until_it_has_drained(void)
+{
+    struct array *array = array_start(&with_one_puppet);
+    struct puppet puppet = attach(array);
+    struct slot_request request;
+
+    host_submit(array, 0, job_of(COMMAND_READ, PUPPET, 8192));
+    host_submit(array, 0, job_of(COMMAND_READ, PUPPET, 4096)); /* posted, never claimed */
+    struct doorbell claimed = claim(&puppet, &request);
+    CU_ASSERT_EQUAL(segment_buffers_seat(&array->segment, request.buffer, 8192), 0);
+    (void)next_doorbell(&puppet);
+    array_set_seat(array, PUPPET, SEAT_DEAD);
+    CU_ASSERT_TRUE(host_wait_all(array, 0));
+    CU_ASSERT_EQUAL(status_of(array, 0, 0), -EIO);
+    CU_ASSERT_EQUAL(status_of(array, 0, 1), -EIO);
+    CU_ASSERT_FALSE(complete(&puppet, claimed, 0)); /* too late: nothing of it counts */
+    check_the_others(array);
+    CU_ASSERT_EQUAL(buffers_of(array, 0), 8192);
+    array_set_seat(array, PUPPET, SEAT_DRAINED);
+    CU_ASSERT_TRUE(array_wait_until(array, buffers_are_given_back));
+    CU_ASSERT_EQUAL(array_stop(array), 0);
+}
+
+static void who_waits_for_a_kept_buffer_is_woken_when_it_comes_back(void)
+{
+    struct array *array = array_start(&with_one_puppet);
+    struct puppet puppet = attach(array);
+    struct slot_request request;
+
+    host_submit(array, 0, job_of(COMMAND_READ, PUPPET, 64 << 10)); /* the whole pool */
+    claim(&puppet, &request);
+    host_submit(array, 0, job_of(COMMAND_READ, 0, 4096));
+    array_set_seat(array, PUPPET, SEAT_DEAD);
+    CU_ASSERT_TRUE(host_wait(array, 0, 1));
+    CU_ASSERT_EQUAL(buffers_of(array, 0), 64 << 10);
+    array_set_seat(array, PUPPET, SEAT_DRAINED);
+    CU_ASSERT_TRUE(host_wait_all(array, 0));
+    CU_ASSERT_EQUAL(status_of(array, 0, 1), 0);
+    CU_ASSERT_EQUAL(array_stop(array), 0);
+}
+
+static void who_waits_for_a_slot_behind_the_dead_goes_on(void)
+{
+    struct array_wanted wanted = with_one_puppet;
+
+    wanted.slots = 1;
+    struct array *array = array_start(&wanted);
+    struct puppet puppet = attach(array);
+    struct slot_request request;
+
+    for (uint32_t i = 0; i < 4; i++) /* one has the slot, three wait for it */
+        host_submit(array, 0, job_of(COMMAND_FLUSH, PUPPET, 0));
+    for (uint32_t i = 0; i < 4; i++)
+        host_submit(array, 0, job_of(COMMAND_FLUSH, 1, 0));
+    claim(&puppet, &request);
+    host_submit(array, 0, job_of(COMMAND_FLUSH, 0, 0)); /* answered: all before it are in line */
+    CU_ASSERT_TRUE(host_wait(array, 0, 1));
+    array_set_seat(array, PUPPET, SEAT_DEAD);
+    CU_ASSERT_TRUE_FATAL(host_wait_all(array, 0));
+    for (uint32_t i = 0; i < 9; i++)
+        CU_ASSERT_EQUAL(status_of(array, 0, i), i < 4 ? -EIO : 0);
+    CU_ASSERT_EQUAL(array_stop(array), 0);
+}
+
+/* --- scribbling --- */
+
+/* The word of controller 0's slot after it was posted to the puppet, scribbled over; then the
+ * puppet dies. The command ends, and the slots go on being used. */
+static void scribble_and_die(uint64_t keep_mask, uint64_t set)
+{
+    struct array *array = array_start(&with_one_puppet);
+    struct puppet puppet = attach(array);
+
+    host_submit(array, 0, job_of(COMMAND_READ, PUPPET, 4096));
+    struct doorbell doorbell = next_doorbell(&puppet);
+    struct slot *slot = &puppet.theirs[doorbell.index];
+    /* pairs with nothing: this is damage */
+    store_release(&slot->state, (load_acquire(&slot->state) & keep_mask) | set);
+    doorbell.kind = DOORBELL_ANSWER;
+    send_doorbell(&puppet, doorbell);
+    array_set_seat(array, PUPPET, SEAT_DEAD);
+    CU_ASSERT_TRUE_FATAL(host_wait_all(array, 0));
+    CU_ASSERT_TRUE(status_of(array, 0, 0) == -EIO || status_of(array, 0, 0) == 0);
+    for (int i = 0; i < 16; i++)
+        check_the_others(array);
+    array_set_seat(array, PUPPET, SEAT_DRAINED);
+    CU_ASSERT_TRUE(array_wait_until(array, buffers_are_given_back));
+    CU_ASSERT_EQUAL(array_stop(array), 0);
+}
+
+static void a_scribbled_slot_ends_with_its_peer(void)
+{
+    for (uint64_t state = 0; state < 8; state++) {
+        scribble_and_die(~(uint64_t)0xff, state);
+        scribble_and_die(0, state | 0x1234567800000000);
+    }
+    scribble_and_die(0, UINT64_MAX);
+}
+
+static void a_scribbled_free_slot_is_used_all_the_same(void)
+{
+    struct array *array = array_start(&with_one_puppet);
+    struct puppet puppet = attach(array);
+
+    for (uint32_t i = 0; i < 8; i++)
+        /* pairs with nothing: this is damage */
+        store_release(&puppet.theirs[i].state, 0x0102030405060700 + i);
+    for (int i = 0; i < 16; i++)
+        check_the_others(array);
+    CU_ASSERT_EQUAL(array_stop(array), 0);
+}
+
+static void a_scribbled_mapping_table_is_an_error(void)
+{
+    struct array *array = array_start(&with_one_puppet);
+    struct element_record *element = segment_element(&array->segment, 1);
+
+    store_relaxed(&element->owner, 0); /* relaxed: damage: controller 0 has no such element */
+    host_submit(array, 0, job_of(COMMAND_READ, 1, 4096));
+    CU_ASSERT_TRUE(host_wait_all(array, 0));
+    CU_ASSERT_EQUAL(status_of(array, 0, 0), -EIO);
+    store_relaxed(&element->owner, 1); /* relaxed: good again */
+    segment_volume(&array->segment, 0)->offset_bytes = ARRAY_ELEMENT_BYTES - 4096;
+    host_submit(array, 0, job_of(COMMAND_READ, 0, 8192));
+    CU_ASSERT_TRUE(host_wait_all(array, 0));
+    CU_ASSERT_EQUAL(status_of(array, 0, 1), -EIO);
+    segment_volume(&array->segment, 0)->offset_bytes = UINT64_MAX - 4095;
+    host_submit(array, 0, job_of(COMMAND_WRITE, 0, 8192));
+    CU_ASSERT_TRUE(host_wait_all(array, 0));
+    CU_ASSERT_EQUAL(status_of(array, 0, 2), -EIO);
+    segment_volume(&array->segment, 0)->offset_bytes = 0;
+    check_the_others(array);
+    CU_ASSERT_EQUAL(array_stop(array), 0);
+}
+
+int main(void)
+{
+    static const struct unit_test tests[] = {
+        {"hostile requests are answered with an error",
+         hostile_requests_are_answered_with_an_error},
+        {"damaged entries are passed over", damaged_entries_are_passed_over},
+        {"a damaged ring isolates its peer", a_damaged_ring_isolates_its_peer},
+        {"a damaged ring of our own isolates as well", a_damaged_ring_of_our_own_isolates_as_well},
+        {"a lost request and a lost answer are found", a_lost_request_and_a_lost_answer_are_found},
+        {"impossible answers are errors", impossible_answers_are_errors},
+        {"what the dead claimed is kept until it has drained",
+         what_the_dead_claimed_is_kept_until_it_has_drained},
+        {"who waits for a kept buffer is woken when it comes back",
+         who_waits_for_a_kept_buffer_is_woken_when_it_comes_back},
+        {"who waits for a slot behind the dead goes on",
+         who_waits_for_a_slot_behind_the_dead_goes_on},
+        {"a scribbled slot ends with its peer", a_scribbled_slot_ends_with_its_peer},
+        {"a scribbled free slot is used all the same", a_scribbled_free_slot_is_used_all_the_same},
+        {"a scribbled mapping table is an error", a_scribbled_mapping_table_is_an_error},
+    };
+    return UNIT_RUN("path, peer", tests);
+}

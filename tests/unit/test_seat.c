@@ -1,0 +1,61 @@
+/*
+ * A seat: sleeping, waking, and what its states are called.
+ */
+#include "shm/seat.h"
+
+#include "tests/unit/unit.h"
+
+static void who_is_awake_needs_no_doorbell(void)
+{
+    struct seat seat = {0};
+
+    CU_ASSERT_FALSE(seat_needs_doorbell(&seat));
+    seat_fall_asleep(&seat);
+    seat_wake_up(&seat);
+    CU_ASSERT_FALSE(seat_needs_doorbell(&seat));
+}
+
+static void one_of_several_wakers_rings(void)
+{
+    struct seat seat = {0};
+
+    seat_fall_asleep(&seat);
+    CU_ASSERT_TRUE(seat_needs_doorbell(&seat));
+    CU_ASSERT_FALSE(seat_needs_doorbell(&seat));
+    seat_fall_asleep(&seat);
+    CU_ASSERT_TRUE(seat_needs_doorbell(&seat));
+}
+
+static void an_epoch_is_its_low_bits(void)
+{
+    struct seat seat = {.epoch = 0x12345};
+
+    CU_ASSERT_EQUAL(seat_epoch(&seat), 0x2345);
+}
+
+static void states_have_names_and_know_who_is_gone(void)
+{
+    struct seat seat = {0};
+
+    CU_ASSERT_EQUAL(seat_state(&seat), SEAT_EMPTY);
+    seat_set_state(&seat, SEAT_RUNNING);
+    CU_ASSERT_STRING_EQUAL(seat_state_name(seat_state(&seat)), "running");
+    CU_ASSERT_STRING_EQUAL(seat_state_name((enum seat_state)99), "damaged");
+    CU_ASSERT_FALSE(seat_is_gone(SEAT_STARTING));
+    CU_ASSERT_FALSE(seat_is_gone(SEAT_RUNNING));
+    CU_ASSERT_FALSE(seat_is_gone(SEAT_QUIESCED));
+    CU_ASSERT_TRUE(seat_is_gone(SEAT_STOPPED));
+    CU_ASSERT_TRUE(seat_is_gone(SEAT_DEAD));
+    CU_ASSERT_TRUE(seat_is_gone(SEAT_DRAINED));
+}
+
+int main(void)
+{
+    static const struct unit_test tests[] = {
+        {"who is awake needs no doorbell", who_is_awake_needs_no_doorbell},
+        {"one of several wakers rings", one_of_several_wakers_rings},
+        {"an epoch is its low bits", an_epoch_is_its_low_bits},
+        {"states have names and know who is gone", states_have_names_and_know_who_is_gone},
+    };
+    return UNIT_RUN("seat", tests);
+}
