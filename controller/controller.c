@@ -9,9 +9,10 @@
 #include "controller/path/redirect.h"
 
 enum {
-    SPIN_NS_MAX = 50000,       /* nobody is worth waiting for longer than this */
-    SPIN_NS_SLACK = 5000,      /* beyond twice the average */
-    SPIN_DISTURBED_NS = 30000, /* a step of the spin that took this long was somebody else's time */
+    SPIN_NS_MAX = 50000,  /* nobody is worth waiting for longer than this */
+    SPIN_NS_SLACK = 5000, /* beyond twice the average */
+    SPIN_DISTURBED_NS =
+        500000, /* a step of the spin that took so long was a busy stranger's time */
     SPIN_PENALTY_NS = 20000000, /* then there is no spinning for so long */
     SPIN_LOOKS_PER_CLOCK = 16,
 };
@@ -346,6 +347,7 @@ static bool spin(struct controller *controller)
             }
             cpu_relax();
         }
+        loop_yield(controller->loop);
         before_ns = now_ns;
         now_ns = loop_clock_ns(controller->loop);
         if (now_ns - before_ns > SPIN_DISTURBED_NS)
@@ -371,7 +373,10 @@ static void wait_for_work(struct controller *controller)
             loop_turn(loop, 0);
         } else {
             uint64_t asleep_from_ns = loop_clock_ns(loop);
+            /* relaxed: a level for status: idle_ns grows only when the sleep is over. */
+            store_relaxed(&controller->counters->asleep_since_ns, asleep_from_ns);
             loop_turn(loop, LOOP_FOREVER);
+            store_relaxed(&controller->counters->asleep_since_ns, 0); /* relaxed: as above */
             count_up(&controller->counters->sleeps, 1);
             count_up(&controller->counters->idle_ns, loop_now_ns(loop) - asleep_from_ns);
         }
@@ -419,12 +424,30 @@ static int flush_elements(struct controller *controller)
     return failed;
 }
 
+/* Everything that was taken has been given back, so nothing of ours is on its way to an element. */
+static bool nothing_in_flight(const struct controller *controller)
+{
+    return pool_taken_bytes(controller->pool) == 0 &&
+           controller->free_peer_commands_count == PEER_COMMANDS_MAX &&
+           /* relaxed: our own counter */
+           load_relaxed(&controller->counters->host_in_flight) == 0;
+}
+
+static void unlock_elements(struct controller *controller)
+{
+    for (uint32_t i = 0; i < controller->elements_count && nothing_in_flight(controller); i++) {
+        if (controller->elements[i].file.fd >= 0)
+            element_unlock(&controller->elements[i].file);
+    }
+}
+
 int controller_run(struct controller *controller)
 {
     declare(controller, SEAT_RUNNING);
     while (!controller->finished)
         turn(controller);
     int error = flush_elements(controller);
+    unlock_elements(controller);
     seat_set_state(controller->seat, SEAT_STOPPED);
     return error;
 }

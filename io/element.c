@@ -17,9 +17,12 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "io/compat.h"
+
+enum { LOCK_WAIT_MS = 500, LOCK_PAUSE_MS = 10 };
 
 __attribute__((format(printf, 3, 4))) static int refuse(struct element_error *ret_error, int error,
                                                         const char *format, ...)
@@ -83,15 +86,23 @@ static int choose_size(struct element *element, uint64_t image_bytes, uint64_t w
 }
 
 /* flock, not a record lock: it belongs to the open file description, so a second opening in any
- * process and by any path or link meets it, and it lives as long as the io_uring uses the file. */
+ * process and by any path or link meets it, and it lives as long as the io_uring uses the file. An
+ * owner that was just killed keeps it until the I/O it had submitted has landed, a fraction of a
+ * second: that is waited for. */
 static int lock_image(int fd, bool read_only, struct element_error *ret_error)
 {
-    if (flock(fd, (read_only ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0)
-        return 0;
-    if (errno == EWOULDBLOCK)
-        return refuse(ret_error, -EBUSY,
-                      "another element or another process serves it (it is locked)");
-    return refuse(ret_error, -errno, "cannot lock it: %s", strerror(errno));
+    const struct timespec pause = {.tv_nsec = LOCK_PAUSE_MS * 1000000};
+
+    for (int waited_ms = 0;; waited_ms += LOCK_PAUSE_MS) {
+        if (flock(fd, (read_only ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0)
+            return 0;
+        if (errno != EWOULDBLOCK)
+            return refuse(ret_error, -errno, "cannot lock it: %s", strerror(errno));
+        if (waited_ms >= LOCK_WAIT_MS)
+            return refuse(ret_error, -EBUSY,
+                          "another element or another process serves it (it is locked)");
+        (void)nanosleep(&pause, NULL);
+    }
 }
 
 static bool lives_in_memory(int fd)
@@ -178,8 +189,12 @@ int element_open(struct element *ret_element, const struct element_wanted *wante
 int element_check_creatable(const struct element_wanted *wanted, struct element_error *ret_error)
 {
     struct statvfs file_system;
+    struct stat status;
     char path[4096];
 
+    /* Opening follows it and finds nothing, creating would find it in the way. */
+    if (lstat(wanted->image, &status) == 0 && S_ISLNK(status.st_mode))
+        return refuse(ret_error, -ENOENT, "it is a symbolic link to something that does not exist");
     if (wanted->size_bytes == 0)
         return refuse(ret_error, -ENOENT,
                       "it does not exist, and without a size it cannot be created");
@@ -217,6 +232,11 @@ int element_create(struct element *ret_element, const struct element_wanted *wan
     if (error != 0 && error != -EEXIST && error != -EBUSY)
         (void)unlink(wanted->image);
     return error;
+}
+
+void element_unlock(const struct element *element)
+{
+    (void)flock(element->fd, LOCK_UN);
 }
 
 void element_close(struct element *element)

@@ -67,6 +67,10 @@ int element_create(struct element *ret_element, const struct element_wanted *wan
 /* Closes the descriptor if it is open. */
 void element_close(struct element *element);
 
+/* Gives the lock up now, when no I/O is in flight any more: the io_uring would keep it until the
+ * kernel has taken the ring apart, some time after the process has ended. */
+void element_unlock(const struct element *element);
+
 /* The owner: hands the description to the loop. The descriptor stays open for look-ups. */
 int element_attach(struct element *element, struct loop *loop);
 

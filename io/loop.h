@@ -65,6 +65,9 @@ uint32_t loop_turn(struct loop *loop, uint64_t wait_ns);
 /* Whether loop_turn would find something: two loads, no system call. For spinning. */
 bool loop_has_events(struct loop *loop);
 
+/* Lets others run who want this processor; at once where nobody does. */
+void loop_yield(struct loop *loop);
+
 /* Operations started and not yet submitted. */
 bool loop_has_unsubmitted(struct loop *loop);
 

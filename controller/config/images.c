@@ -1,6 +1,7 @@
 #include "controller/config/images.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -39,6 +40,28 @@ static int open_existing(const struct config *config, struct element *elements, 
     return 0;
 }
 
+/* A volume on an element whose size the configuration leaves to the image: only now is it known
+ * whether the image is large enough. */
+static int check_volumes(const struct config *config, const struct element *elements,
+                         const bool *missing, struct config_error *ret_error)
+{
+    for (uint32_t i = 0; i < config->volumes_count; i++) {
+        const struct config_volume *volume = &config->volumes[i];
+        uint64_t size_bytes = elements[volume->element].size_bytes;
+
+        if (missing[volume->element] || (volume->offset_bytes < size_bytes &&
+                                         volume->size_bytes <= size_bytes - volume->offset_bytes))
+            continue;
+        snprintf(ret_error->text, sizeof ret_error->text,
+                 "%s:%u: volumes[%u] (%s): reaches beyond the end of element %s, whose image has "
+                 "%" PRIu64 " bytes; allowed: a range inside it",
+                 config->path, volume->line, i, volume->name,
+                 config->elements[volume->element].name, size_bytes);
+        return -EINVAL;
+    }
+    return 0;
+}
+
 /* On failure takes away what it has made. */
 static int create_missing(const struct config *config, struct element *elements,
                           const bool *missing, struct config_error *ret_error)
@@ -73,6 +96,8 @@ static int open_or_check(const struct config *config, bool create, struct elemen
     for (uint32_t i = 0; i < config->elements_count; i++)
         elements[i].fd = elements[i].file = -1;
     error = open_existing(config, elements, missing, ret_error);
+    if (error == 0)
+        error = check_volumes(config, elements, missing, ret_error);
     if (error == 0 && create)
         error = create_missing(config, elements, missing, ret_error);
 done:

@@ -172,11 +172,11 @@ void redirect_sweep(struct controller *controller)
         uint32_t peer = command->target, generation = command->slot_generation;
         /* relaxed: only a hint of what to do; the functions called look again. */
         enum slot_state state = slot_word_state(load_relaxed(&controller->slots.slots[i].state));
-        if (state == SLOT_DONE) {
+        bool old = loop_now_ns(controller->loop) - command->received_ns > SWEEP_MS * 1000000ull;
+        if (state == SLOT_DONE && old) {
             count_up(&controller->counters->doorbells_swept, 1);
             redirect_answered(controller, peer, i, generation);
-        } else if (state == SLOT_POSTED &&
-                   loop_now_ns(controller->loop) - command->received_ns > SWEEP_MS * 1000000ull) {
+        } else if (state == SLOT_POSTED && old) {
             count_up(&controller->counters->doorbells_swept, 1);
             peer_post(
                 controller, peer,

@@ -1,0 +1,120 @@
+"""What bench/peers makes of its figures: medians, ratios, marks, tables."""
+
+import statistics
+
+PEERS = ('nbdkit', 'qemu-nbd', 'nbd-server')
+OURS = ('owner', 'redirected')
+BESIDE = 'fio io_uring'  # what the disk benchmark compares with
+
+# The least ratio of IOPS to the best peer's that is aimed at, by the port that the host is on.
+TARGETS = {
+    'owner': {'randread-1': 1.0, 'randread-32': 1.3, 'randread-32x4': 1.6, 'randwrite-32': 1.1,
+              'read-16': 1.3, 'write-16': 1.1},
+    'redirected': {'randread-1': 1.0, 'randread-32': 1.1, 'randread-32x4': 1.1,
+                   'randwrite-32': 1.1, 'read-16': 1.1, 'write-16': 1.1},
+}
+DISK_TARGET = 0.9  # of fio's own engine on the same kind of file
+CPU_TARGET = 0.7   # the most, of the lowest peer's CPU an I/O; aimed at by the owner
+
+
+def median_of(figures, key):
+    return statistics.median(figure[key] for figure in figures)
+
+
+def ratio_of(ours, theirs, key):
+    """The median of the rounds' ratios: both figures of a round were taken close together."""
+    return statistics.median(our[key] / their[key] if their[key] else float('inf')
+                             for our, their in zip(ours, theirs))
+
+
+def marked(ratio, target, good):
+    mark = {'ratio': ratio}
+    if target is not None:
+        mark |= {'target': target, 'passed': bool(good(ratio, target))}
+    return mark
+
+
+def compare(by_server, medians, name, job):
+    """One of ours beside the best of the others: best in IOPS, and lowest in CPU, are each chosen
+    by their medians."""
+    if BESIDE in by_server:
+        ratio = ratio_of(by_server[name], by_server[BESIDE], 'iops')
+        return {'iops': {'beside': BESIDE} | marked(ratio, DISK_TARGET, float.__ge__)}
+    peers = [peer for peer in PEERS if peer in by_server]
+    if not peers:
+        return {}
+    best = max(peers, key=lambda peer: medians[peer]['iops'])
+    lowest = min(peers, key=lambda peer: medians[peer]['server_us'])
+    iops = ratio_of(by_server[name], by_server[best], 'iops')
+    cpu = ratio_of(by_server[name], by_server[lowest], 'server_us')
+    return {
+        'iops': {'beside': best} | marked(iops, TARGETS[name][job], float.__ge__),
+        'server_us': {'beside': lowest} | marked(cpu, CPU_TARGET if name == 'owner' else None,
+                                                 float.__le__),
+    }
+
+
+def evaluate(figures):
+    """{job: {server: [figure]}} -> {job: {'medians': ..., 'ratios': ...}}."""
+    result = {}
+    for job, by_server in figures.items():
+        medians = {name: {key: median_of(taken, key) for key in taken[0]}
+                   for name, taken in by_server.items()}
+        result[job] = {'medians': medians,
+                       'ratios': {name: compare(by_server, medians, name, job)
+                                  for name in OURS if name in by_server},
+                       'spread': {name: [min(figure['iops'] for figure in taken),
+                                         max(figure['iops'] for figure in taken)]
+                                  for name, taken in by_server.items()},
+                       'others': {name: [figure['others'] for figure in taken]
+                                  for name, taken in by_server.items()}}
+    return result
+
+
+# --- tables ---
+
+def show_medians(result, title, key, form):
+    names = list(next(iter(result.values()))['medians'])
+    print(f'\n{title:24}' + ''.join(f'{name:>14}' for name in names))
+    for job, of_job in result.items():
+        print(f'{job:24}' + ''.join(f'{of_job["medians"][name][key]:14{form}}' for name in names))
+
+
+def ratio_text(ratio):
+    if not ratio:
+        return f'{"-":>40}'
+    mark = ''
+    if 'target' in ratio:
+        mark = f'{ratio["target"]:4.1f} ' + ('pass' if ratio['passed'] else 'FALLS SHORT')
+    return f'{ratio["ratio"]:7.2f} of {ratio["beside"]:12}  {mark:16}'
+
+
+def show_ratios(result):
+    print(f'\n{"ratios":36}{"IOPS":>7}  {"beside":15} {"at least":15}'
+          f'{"CPU":>6}  {"beside":15} at most')
+    for name in OURS:
+        for job, of_job in result.items():
+            ratios = of_job['ratios'].get(name)
+            if ratios:
+                print(f'{name:12}{job:24}{ratio_text(ratios["iops"])}'
+                      f'{ratio_text(ratios.get("server_us"))}'.rstrip())
+
+
+def show(setting, result, disturbed):
+    print(f'{setting["rounds"]} rounds of {setting["seconds"]} s, image of '
+          f'{setting["size_bytes"] >> 20} MiB, {setting["processors"]} processors, Linux '
+          f'{setting["kernel"]}')
+    for name, version in setting['versions'].items():
+        print(f'{name}: {version}')
+    for reason in setting['skipped']:
+        print(f'left out: {reason}')
+    show_medians(result, 'IOPS, median', 'iops', '.0f')
+    show_medians(result, 'server CPU, us an I/O', 'server_us', '.2f')
+    show_medians(result, 'fio CPU, us an I/O', 'client_us', '.2f')
+    show_medians(result, '99 % answered in, us', 'p99_us', '.0f')
+    show_ratios(result)
+    others = [share for of_job in result.values() for taken in of_job['others'].values()
+              for share in taken]
+    print(f'\n{sum(share > disturbed for share in others)} of {len(others)} figures were taken '
+          f'while other processes used more than {disturbed:.0%} of a processor (at most '
+          f'{max(others):.0%}).')
