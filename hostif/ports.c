@@ -57,10 +57,10 @@ void ports_mark_dirty(struct host_ports *ports, struct session *session)
 
 static bool holds_buffers_and_stalls(const struct session *session, uint64_t now_ns)
 {
-    bool waits_for_host = session->send_active || session->writing != NULL;
+    bool unread = session->send_active && now_ns - session->send_progress_ns > STALLED_MS * MS_NS;
+    bool unsent = session->writing != NULL && now_ns - session->progress_ns > STALLED_MS * MS_NS;
 
-    return waits_for_host && session->state == SESSION_TRANSMISSION &&
-           now_ns - session->progress_ns > STALLED_MS * MS_NS;
+    return (unread || unsent) && session->state == SESSION_TRANSMISSION;
 }
 
 static void look_for_stalled(struct timer *timer)
@@ -195,5 +195,12 @@ int ports_new(struct host_ports **ret_ports, struct controller *controller,
 
 void ports_free(struct host_ports *ports)
 {
+    if (ports == NULL)
+        return;
+    while (ports->sessions != NULL) { /* those that did not let go in time */
+        struct session *session = ports->sessions;
+        ports->sessions = session->next;
+        session_discard(session);
+    }
     free(ports);
 }

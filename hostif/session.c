@@ -45,6 +45,8 @@ void session_close(struct session *session)
     session->state = SESSION_CLOSING;
     loop_timer_stop(loop_of(session), &session->limit);
     command_stop_waiting(controller_of(session), &session->waiter);
+    if (session->waiting) /* it may have been what those behind it waited for */
+        command_wake_waiters(controller_of(session));
     session->waiting = false;
     if (!session->receiving) /* else the kernel may still write into it: when that has ended */
         give_up_writing(session);
@@ -96,6 +98,13 @@ static void session_free(struct session *session)
     free(session);
 }
 
+void session_discard(struct session *session)
+{
+    close(session->fd);
+    free(session->in);
+    free(session);
+}
+
 /* --- sending --- */
 
 /* An answered command; it comes back to us, and stays ours until its answer was sent. */
@@ -117,6 +126,7 @@ static void start_send(struct session *session)
                                             .msg_iovlen = session->answer.vectors_count};
     session->sent_bytes = 0;
     session->send_active = true;
+    session->send_progress_ns = loop_now_ns(loop_of(session));
     loop_send_vector(loop_of(session), session->fd, &session->send_message, &session->send);
 }
 
@@ -154,19 +164,21 @@ static void sent(struct completion *completion, int result)
     struct session *session = SESSION_OF(completion, send);
 
     session->send_active = false;
-    session->progress_ns = loop_now_ns(loop_of(session));
+    session->send_progress_ns = loop_now_ns(loop_of(session));
     ports_mark_dirty(session->ports, session);
+    if (result == -EINTR) /* nothing went out: as if in part */
+        result = 0;
+    else if (result <= 0)
+        session_close(session);
     if (result > 0) {
         count_up(&controller_of(session)->counters->bytes_sent, result);
         session->sent_bytes += (uint64_t)result;
-        if (session->sent_bytes < session->answer.bytes && session->state != SESSION_CLOSING) {
-            send_rest(session, (size_t)result);
-            return;
-        }
+    }
+    if (session->sent_bytes < session->answer.bytes && session->state != SESSION_CLOSING) {
+        send_rest(session, (size_t)result);
+        return;
     }
     give_all(session, &session->sending);
-    if (result <= 0 && result != -EINTR)
-        session_close(session);
     if (session->ending && session->in_flight == 0)
         session_close(session);
     pump(session);
@@ -344,6 +356,7 @@ static int handle_request(struct session *session, const struct nbd_request *req
     session->writing = command;
     session->written_bytes = 0;
     session->progress_ns = loop_now_ns(loop_of(session));
+    session->progress_bytes = 0;
     take_payload(session, command);
     if (session->written_bytes == command->length_bytes)
         payload_complete(session);
@@ -482,6 +495,11 @@ static void account_received(struct session *session, uint32_t bytes)
         uint64_t wanted = command->length_bytes - session->written_bytes;
         uint32_t payload = bytes < wanted ? bytes : (uint32_t)wanted;
         session->written_bytes += payload;
+        session->progress_bytes += payload;
+        if (session->progress_bytes >= SESSION_PROGRESS_BYTES) {
+            session->progress_ns = loop_now_ns(loop_of(session));
+            session->progress_bytes = 0;
+        }
         bytes -= payload;
         if (session->written_bytes == command->length_bytes)
             payload_complete(session);
@@ -507,7 +525,6 @@ static void received(struct completion *completion, int result)
             session_close(session);
         return;
     }
-    session->progress_ns = loop_now_ns(loop_of(session));
     if (result > 0) {
         count_up(&controller_of(session)->counters->bytes_received, result);
         account_received(session, (uint32_t)result);

@@ -34,6 +34,8 @@ enum {
     SESSION_AFTER_LONG_BYTES = 4 << 10, /* read ahead behind a long payload, which is likely to be
                                            followed by another: its bytes would be copied */
     SESSION_COMPACT_BYTES = 96 << 10,   /* room wanted at the end of the receive buffer */
+    SESSION_PROGRESS_BYTES =
+        256 << 10, /* of a long payload; less, again and again, is no progress */
     SESSION_DISCARD_BYTES_MAX = 64 << 20, /* of a refused write; more: drop the connection */
 };
 
@@ -61,7 +63,8 @@ struct session {
     struct command *writing; /* its long payload is being received */
     uint64_t written_bytes;  /* of that payload */
     uint64_t discard_bytes;  /* of a refused payload, still to come */
-    uint64_t progress_ns;    /* when the socket last moved while a buffer was held */
+    uint64_t progress_ns;    /* when it began, or last came SESSION_PROGRESS_BYTES further */
+    uint64_t progress_bytes; /* since then */
     struct msghdr receive_message;
     struct iovec receive_vectors[2];
 
@@ -75,6 +78,7 @@ struct session {
     /* sending */
     struct completion send;
     bool send_active;
+    uint64_t send_progress_ns; /* when the message was handed over, or last moved */
     struct msghdr send_message;
     struct answer answer;
     uint64_t sent_bytes; /* of the message */
@@ -95,6 +99,9 @@ void session_finish(struct session *session);
 
 /* Ends it now; may free it at the end of the turn. */
 void session_close(struct session *session);
+
+/* Frees a session that its controller has left behind, at the end of the process. */
+void session_discard(struct session *session);
 
 /* What is to be done once a turn for a session that is dirty: send, or free. */
 void session_turn(struct session *session);
