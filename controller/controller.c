@@ -15,6 +15,9 @@ enum {
         500000, /* a step of the spin that took so long was a busy stranger's time */
     SPIN_PENALTY_NS = 20000000, /* then there is no spinning for so long */
     SPIN_LOOKS_PER_CLOCK = 16,
+    SPIN_BURST_MAX_X256 = 320, /* 1.25 arrivals a wake-up */
+    SPINS_PER_PROBE = 32,
+    BURST_MAX = 16,
 };
 
 /* All pools together are registered with a ring only up to this: registering pins the memory. */
@@ -212,6 +215,7 @@ int controller_new(struct controller **ret_controller, const struct controller_s
     controller->pool_offset_bytes = segment_buffers_offset(&controller->segment, start->id);
     controller->waiters.next = controller->waiters.previous = &controller->waiters;
     controller->gap_average_ns = SPIN_NS_MAX;
+    controller->burst_average_x256 = BURST_MAX * 256;
     controller->sweep_timer.fire = sweep_is_due;
     int error = make_parts(controller, start, ret_what);
     if (error != 0) {
@@ -326,6 +330,30 @@ static void declare_quiet(struct controller *controller)
         declare(controller, SEAT_QUIESCED);
 }
 
+/*
+ * Whether spinning is worth it. It is when work comes one command at a time: then waking an idle
+ * processor is nearly all of the latency. Where several commands wait at each wake-up, sleeping is
+ * what collects them into batches, and a spin would pick them up singly and take the processor from
+ * those who make them. More than one command in flight says the same. Spinning hides bursts, so
+ * every so often one spin is left out to see.
+ */
+static bool spinning_pays(struct controller *controller)
+{
+    uint64_t came = controller->arrivals - controller->arrivals_at_sleep;
+
+    if (controller->slept && came > 0) {
+        uint32_t burst = came < BURST_MAX ? (uint32_t)came * 256 : BURST_MAX * 256;
+        controller->burst_average_x256 = (3 * controller->burst_average_x256 + burst) / 4;
+    }
+    controller->slept = false;
+    /* relaxed: our own counter. */
+    return load_relaxed(&controller->counters->host_in_flight) <= 1 &&
+           controller->burst_average_x256 <= SPIN_BURST_MAX_X256 &&
+           controller->gap_average_ns < SPIN_NS_MAX &&
+           loop_now_ns(controller->loop) >= controller->spin_not_before_ns &&
+           ++controller->spins_since_sleep % SPINS_PER_PROBE != 0;
+}
+
 /* Spins while work is likely to come within the time that falling asleep and being woken would
  * take. True when there is some. */
 static bool spin(struct controller *controller)
@@ -333,8 +361,6 @@ static bool spin(struct controller *controller)
     uint64_t start_ns = loop_clock_ns(controller->loop), now_ns = start_ns, before_ns;
     uint64_t limit_ns = 2 * controller->gap_average_ns + SPIN_NS_SLACK;
 
-    if (controller->gap_average_ns >= SPIN_NS_MAX || start_ns < controller->spin_not_before_ns)
-        return false;
     if (limit_ns > SPIN_NS_MAX)
         limit_ns = SPIN_NS_MAX;
     while (now_ns - start_ns < limit_ns) {
@@ -361,17 +387,24 @@ static void wait_for_work(struct controller *controller)
     struct loop *loop = controller->loop;
     uint64_t idle_from_ns = loop_now_ns(loop);
 
-    if (loop_has_unsubmitted(loop) && controller->gap_average_ns < SPIN_NS_MAX) {
+    bool spins = spinning_pays(controller);
+
+    if (spins && loop_has_unsubmitted(loop)) {
         if (loop_turn(loop, 0) > 0)
             return;
     }
-    if (!spin(controller)) {
+    if (!spins || !spin(controller)) {
+        controller->slept = true;
+        controller->arrivals_at_sleep = controller->arrivals;
         seat_fall_asleep(controller->seat);
         if (something_waits(controller)) {
             loop_turn(loop, 0);
         } else {
             uint64_t asleep_from_ns = loop_clock_ns(loop);
+            /* relaxed: a level for status: idle_ns grows only when the sleep is over. */
+            store_relaxed(&controller->counters->asleep_since_ns, asleep_from_ns);
             loop_turn(loop, LOOP_FOREVER);
+            store_relaxed(&controller->counters->asleep_since_ns, 0); /* relaxed: as above */
             count_up(&controller->counters->sleeps, 1);
             count_up(&controller->counters->idle_ns, loop_now_ns(loop) - asleep_from_ns);
         }
@@ -391,6 +424,7 @@ static void turn(struct controller *controller)
     count_up(&controller->counters->turns, 1);
     look_at_membership(controller);
     uint32_t received = peers_receive(controller);
+    controller->arrivals += received;
     if (controller->hooks.on_turn != NULL)
         controller->hooks.on_turn(controller->hooks.context);
     peers_flush(controller);

@@ -88,6 +88,11 @@ struct controller {
     int notice_fd;
     uint64_t turn;
     uint32_t membership_seen;
+    uint64_t arrivals; /* commands and ring entries that have come, ever */
+    uint64_t arrivals_at_sleep;
+    uint32_t burst_average_x256; /* of arrivals per wake-up, times 256 */
+    uint32_t spins_since_sleep;
+    bool slept;                  /* the last time there was nothing to do */
     uint64_t gap_average_ns;     /* of the time between running out of work and the next work */
     uint64_t spin_not_before_ns; /* a spin was disturbed by somebody who needed the processor */
     bool quiescing;

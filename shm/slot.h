@@ -116,8 +116,8 @@ void slot_free(struct slot *slot);
  * into the buffer. */
 bool slot_retract(struct slot *slot, uint32_t generation, bool *ret_was_claimed);
 
-/* Source: take back a slot whose target is dead and whose word makes no sense: a peer scribbled over
- * it. The buffer is to be treated as claimed. */
+/* Source: take back a slot whose target is dead and whose word makes no sense: a peer scribbled
+ * over it. The buffer is to be treated as claimed. */
 void slot_seize(struct slot *slot, uint32_t generation);
 
 /* Decode for status, trace and sweeping. */

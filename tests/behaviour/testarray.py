@@ -23,6 +23,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 
@@ -319,6 +320,46 @@ class Array:
         finally:
             self._end_at_once()
             shutil.rmtree(self.home, ignore_errors=True)
+
+
+class Bystander(threading.Thread):
+    """A well-behaved host that works on, with bytes of its own, while something happens to others.
+    At the end of the context it must have met no error and no answer later than `seconds`."""
+
+    def __init__(self, array, volume, port='c0', seconds=2):
+        super().__init__()
+        self.host = array.connect(volume, port)
+        self.seconds = seconds
+        self.enough = threading.Event()
+        self.failure = None
+        self.done, self.worst = 0, 0
+
+    def run(self):
+        try:
+            while not self.enough.is_set():
+                data = random.randbytes(4096)
+                offset = random.randrange(MIB // 4096) * 4096
+                before = time.monotonic()
+                self.host.pwrite(data, offset)
+                found = self.host.pread(4096, offset)
+                self.worst = max(self.worst, time.monotonic() - before)
+                check(found == data, f'a bystander read other bytes at {offset}')
+                self.done += 1
+        except Exception as error:  # told by the thread that waits for us
+            self.failure = error
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, kind, *_):
+        self.enough.set()
+        self.join()
+        if kind is None:
+            check(self.failure is None, f'a bystander was disturbed: {self.failure}')
+            check(self.done > 0, 'a bystander did nothing')
+            check(self.worst < self.seconds, f'a bystander waited {self.worst:.3f} s')
+            self.host.shutdown()
 
 
 # --- the protocol by hand, for what no client does ---

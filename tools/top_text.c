@@ -1,0 +1,291 @@
+#include "tools/top_text.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "shm/seat.h"
+
+enum { NUMBER_BYTES = 16, NAME_COLUMNS = 20 };
+
+static const char *const pane_names[TOP_PANES] = {"controllers", "links", "elements", "volumes"};
+static const char *const fabric_names[FABRICS] = {"primary", "redundant"};
+
+/* --- the view --- */
+
+int top_view_new(struct top_view *ret_view, const struct segment *segment)
+{
+    struct top_view view = {.segment = *segment};
+
+    view.used_links = calloc(top_links_count(segment) + 1u, sizeof *view.used_links);
+    if (view.used_links == NULL)
+        return -ENOMEM;
+    int error = top_sample_new(&view.before, segment);
+    if (error == 0)
+        error = top_sample_new(&view.after, segment);
+    if (error != 0) {
+        top_sample_done(&view.before);
+        free(view.used_links);
+        return error;
+    }
+    top_sample_take(&view.after, segment);
+    *ret_view = view;
+    return 0;
+}
+
+void top_view_done(struct top_view *view)
+{
+    top_sample_done(&view->before);
+    top_sample_done(&view->after);
+    free(view->used_links);
+    segment_done(&view->segment);
+}
+
+void top_view_look(struct top_view *view)
+{
+    struct top_sample older = view->before;
+
+    view->before = view->after;
+    view->after = older;
+    top_sample_take(&view->after, &view->segment);
+    view->used_links_count = 0;
+    for (uint32_t i = 0; i < top_links_count(&view->segment); i++) {
+        if (view->after.links[i].requests != 0 || view->after.links[i].answers != 0)
+            view->used_links[view->used_links_count++] = i;
+    }
+}
+
+static uint32_t count_running(const struct segment *segment, uint32_t *ret_gone)
+{
+    uint32_t running = 0, gone = 0;
+
+    for (uint32_t i = 0; i < segment->geometry.controllers; i++) {
+        enum seat_state state = seat_state(segment_seat(segment, i));
+        running += state == SEAT_RUNNING;
+        gone += seat_is_gone(state);
+    }
+    *ret_gone = gone;
+    return running;
+}
+
+bool top_view_is_over(const struct top_view *view)
+{
+    uint32_t gone;
+
+    (void)count_running(&view->segment, &gone);
+    return gone == view->segment.geometry.controllers;
+}
+
+const char *top_pane_name(enum top_pane pane)
+{
+    return pane_names[pane];
+}
+
+uint32_t top_rows(const struct top_view *view, enum top_pane pane)
+{
+    switch (pane) {
+    case TOP_CONTROLLERS:
+        return view->segment.geometry.controllers;
+    case TOP_LINKS:
+        return view->used_links_count;
+    case TOP_ELEMENTS:
+        return view->segment.geometry.elements;
+    case TOP_VOLUMES:
+        return view->segment.geometry.volumes;
+    case TOP_PANES:
+        break;
+    }
+    return 0;
+}
+
+/* --- lines --- */
+
+/* At most six columns: 0, 9999, 12.3k, 456k, 7.8M. */
+static const char *number(double value, char into[NUMBER_BYTES])
+{
+    static const char units[] = {'k', 'M', 'G', 'T', 'P'};
+    int unit = -1;
+
+    if (value < 9999.5) {
+        snprintf(into, NUMBER_BYTES, "%.0f", value);
+        return into;
+    }
+    while (value >= 999.5 && unit + 1 < (int)sizeof units) {
+        value /= 1000;
+        unit++;
+    }
+    snprintf(into, NUMBER_BYTES, value < 99.95 ? "%.1f%c" : "%.0f%c", value, units[unit]);
+    return into;
+}
+
+/* The same with one decimal while it is small: MB a second, microseconds. */
+static const char *measure(double value, char into[NUMBER_BYTES])
+{
+    if (value >= 999.95)
+        return number(value, into);
+    snprintf(into, NUMBER_BYTES, "%.1f", value);
+    return into;
+}
+
+/* A name cut to its columns; what was cut is shown by '~'. */
+static void put_name(const char *name, char into[NAME_COLUMNS + 1])
+{
+    int length = snprintf(into, NAME_COLUMNS + 1, "%.*s", NAME_BYTES_MAX, name);
+
+    if (length > NAME_COLUMNS)
+        into[NAME_COLUMNS - 1] = '~';
+}
+
+static struct looks looks_of(const struct top_view *view)
+{
+    return (struct looks){.before_ns = view->before.ns, .after_ns = view->after.ns};
+}
+
+void top_title(const struct top_view *view, char line[TOP_LINE_BYTES])
+{
+    const struct segment *segment = &view->segment;
+    const struct segment_header *header = segment_header(segment);
+    struct timespec now;
+    uint32_t gone;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    uint64_t started_s = header->started_ns / 1000000000u;
+    uint64_t up = (uint64_t)now.tv_sec > started_s ? (uint64_t)now.tv_sec - started_s : 0;
+    uint32_t running = count_running(segment, &gone);
+    snprintf(line, TOP_LINE_BYTES, "array %.*s, up %u:%02u:%02u, %u of %u controllers running",
+             NAME_COLUMNS, header->array, (unsigned)(up / 3600), (unsigned)(up / 60 % 60),
+             (unsigned)(up % 60), running, segment->geometry.controllers);
+}
+
+void top_heading(enum top_pane pane, char line[TOP_LINE_BYTES])
+{
+    static const char io[] = "%-20s %-4s %-11s %6s %6s %6s %6s %5s %6s";
+
+    switch (pane) {
+    case TOP_CONTROLLERS:
+        snprintf(line, TOP_LINE_BYTES, "%-4s %-9s %6s %6s %6s %6s %7s %6s %5s %5s", "CTRL", "STATE",
+                 "EXEC/s", "OUT/s", "IN/s", "MB/s", "LAT us", "FLIGHT", "BUSY", "CONNS");
+        break;
+    case TOP_LINKS:
+        snprintf(line, TOP_LINE_BYTES, "%-4s %-4s %-9s %10s %10s %6s %6s", "FROM", "TO", "FABRIC",
+                 "REQUESTS/s", "ANSWERS/s", "BATCH", "FULL");
+        break;
+    case TOP_ELEMENTS:
+        snprintf(line, TOP_LINE_BYTES, io, "ELEMENT", "CTRL", "STATE", "READ/s", "WRIT/s", "MB/s",
+                 "LAT us", "DEPTH", "ERRORS");
+        break;
+    case TOP_VOLUMES:
+        snprintf(line, TOP_LINE_BYTES, io, "VOLUME", "CTRL", "STATE", "READ/s", "WRIT/s", "MB/s",
+                 "LAT us", "DEPTH", "ERRORS");
+        break;
+    case TOP_PANES:
+        line[0] = '\0';
+        break;
+    }
+}
+
+static void controller_row(const struct top_view *view, uint32_t id, char line[TOP_LINE_BYTES])
+{
+    struct looks looks = looks_of(view);
+    struct controller_rates rates =
+        rates_of_controller(&looks, &view->before.controllers[id], &view->after.controllers[id]);
+    char executed[NUMBER_BYTES], out[NUMBER_BYTES], in[NUMBER_BYTES], megabytes[NUMBER_BYTES];
+    char latency[NUMBER_BYTES], flight[NUMBER_BYTES], connections[NUMBER_BYTES], name[NUMBER_BYTES];
+    enum seat_state state = seat_state(segment_seat(&view->segment, id));
+
+    snprintf(name, sizeof name, "c%u", id);
+    /* A controller that is gone does not sleep, and is not busy either. */
+    if (seat_is_gone(state))
+        rates.busy = 0;
+    snprintf(line, TOP_LINE_BYTES, "%-4s %-9s %6s %6s %6s %6s %7s %6s %4.0f%% %5s", name,
+             seat_state_name(state), number(rates.executed, executed),
+             number(rates.redirected_out, out), number(rates.redirected_in, in),
+             measure(rates.bytes / 1e6, megabytes), measure(rates.latency_us, latency),
+             number((double)rates.in_flight, flight), rates.busy * 100,
+             number((double)rates.connections, connections));
+}
+
+static void link_row(const struct top_view *view, uint32_t row, char line[TOP_LINE_BYTES])
+{
+    uint32_t index = view->used_links[row], pair = index / FABRICS;
+    uint32_t controllers = view->segment.geometry.controllers;
+    struct looks looks = looks_of(view);
+    struct link_rates rates =
+        rates_of_link(&looks, &view->before.links[index], &view->after.links[index]);
+    char requests[NUMBER_BYTES], answers[NUMBER_BYTES], batch[NUMBER_BYTES], full[NUMBER_BYTES];
+    char from[NUMBER_BYTES], to[NUMBER_BYTES];
+
+    snprintf(from, sizeof from, "c%u", pair / controllers);
+    snprintf(to, sizeof to, "c%u", pair % controllers);
+    snprintf(line, TOP_LINE_BYTES, "%-4s %-4s %-9s %10s %10s %6s %6s", from, to,
+             fabric_names[index % FABRICS], number(rates.requests, requests),
+             number(rates.answers, answers), measure(rates.batch, batch),
+             number((double)rates.full, full));
+}
+
+/* What is known of an element's owner, for its own row and for its volumes'. */
+static void put_owner(const struct segment *segment, uint32_t element, char ret_owner[NUMBER_BYTES],
+                      const char **ret_state)
+{
+    snprintf(ret_owner, NUMBER_BYTES, "-");
+    *ret_state = "-";
+    if (element >= segment->geometry.elements)
+        return;
+    const struct element_record *record = segment_element(segment, element);
+    uint32_t owner = load_acquire(&record->owner);
+    /* relaxed: for showing only */
+    *ret_state = load_relaxed(&record->state) == ELEMENT_ONLINE ? "online" : "failed";
+    if (owner >= segment->geometry.controllers ||
+        seat_is_gone(seat_state(segment_seat(segment, owner))))
+        *ret_state = "unreachable";
+    if (owner < CONTROLLERS_MAX)
+        snprintf(ret_owner, NUMBER_BYTES, "c%u", owner);
+}
+
+static void io_row(const struct top_view *view, const char *name, uint32_t element,
+                   const struct io_rates *rates, char line[TOP_LINE_BYTES])
+{
+    char reads[NUMBER_BYTES], writes[NUMBER_BYTES], megabytes[NUMBER_BYTES];
+    char latency[NUMBER_BYTES], depth[NUMBER_BYTES], errors[NUMBER_BYTES];
+    char shown[NAME_COLUMNS + 1], owner[NUMBER_BYTES];
+    const char *state;
+
+    put_name(name, shown);
+    put_owner(&view->segment, element, owner, &state);
+    snprintf(line, TOP_LINE_BYTES, "%-20s %-4s %-11s %6s %6s %6s %6s %5s %6s", shown, owner, state,
+             number(rates->reads, reads), number(rates->writes, writes),
+             measure(rates->bytes / 1e6, megabytes), measure(rates->latency_us, latency),
+             number((double)rates->depth, depth), number((double)rates->errors, errors));
+}
+
+void top_row(const struct top_view *view, enum top_pane pane, uint32_t row,
+             char line[TOP_LINE_BYTES])
+{
+    struct looks looks = looks_of(view);
+    const struct volume_record *volume;
+    struct io_rates rates;
+
+    line[0] = '\0';
+    if (row >= top_rows(view, pane))
+        return;
+    switch (pane) {
+    case TOP_CONTROLLERS:
+        controller_row(view, row, line);
+        break;
+    case TOP_LINKS:
+        link_row(view, row, line);
+        break;
+    case TOP_ELEMENTS:
+        rates = rates_of_io(&looks, &view->before.elements[row], &view->after.elements[row]);
+        io_row(view, segment_element(&view->segment, row)->name, row, &rates, line);
+        break;
+    case TOP_VOLUMES:
+        volume = segment_volume(&view->segment, row);
+        rates = rates_of_io(&looks, &view->before.volumes[row], &view->after.volumes[row]);
+        io_row(view, volume->name, volume->element, &rates, line);
+        break;
+    case TOP_PANES:
+        break;
+    }
+}
