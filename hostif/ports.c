@@ -195,5 +195,13 @@ int ports_new(struct host_ports **ret_ports, struct controller *controller,
 
 void ports_free(struct host_ports *ports)
 {
+    struct session *session, *next;
+
+    if (ports == NULL)
+        return;
+    for (session = ports->sessions; session != NULL; session = next) {
+        next = session->next;
+        session_discard(session);
+    }
     free(ports);
 }

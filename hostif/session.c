@@ -96,6 +96,13 @@ static void session_free(struct session *session)
     free(session);
 }
 
+void session_discard(struct session *session)
+{
+    close(session->fd);
+    free(session->in);
+    free(session);
+}
+
 /* --- sending --- */
 
 /* An answered command; it comes back to us, and stays ours until its answer was sent. */

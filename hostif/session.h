@@ -96,6 +96,10 @@ void session_finish(struct session *session);
 /* Ends it now; may free it at the end of the turn. */
 void session_close(struct session *session);
 
+/* Frees one that did not end while the array did, after the loop and the commands are gone: nothing
+ * completes any more. */
+void session_discard(struct session *session);
+
 /* What is to be done once a turn for a session that is dirty: send, or free. */
 void session_turn(struct session *session);
 
