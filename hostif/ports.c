@@ -12,6 +12,7 @@
 
 enum {
     SESSION_SHARE_DIVISOR = 4, /* no session holds more than this part of the buffers */
+    SEND_BUFFER_BYTES = 1 << 20,
     ACCEPT_AGAIN_MS = 100,
     PRESSURE_LOOK_MS = 500, /* how often stalled sessions are looked for while others wait */
     STALLED_MS = 2000, /* a session that holds buffers, and whose socket has not moved so long */
@@ -139,8 +140,12 @@ static void take_connection(struct listener *listener, int fd)
     struct host_ports *ports = listener->ports;
     int one = 1;
 
+    /* TCP finds its own buffer sizes; a Unix socket's default holds less than one long answer. The
+     * system bounds what we ask for. */
     if (listener->tcp)
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    else
+        (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &(int){SEND_BUFFER_BYTES}, sizeof(int));
     if (!ports->quiescing && ports->sessions_count < ports->limits.connections &&
         session_new(ports, fd) == 0)
         return;
