@@ -102,6 +102,8 @@ static int attach_elements(struct controller *controller, const struct element *
     for (uint32_t i = 0; i < count; i++) {
         controller->elements[i].file = elements[i];
         controller->elements[i].record = segment_element(&controller->segment, i);
+    }
+    for (uint32_t i = 0; i < count; i++) {
         if (elements[i].fd < 0)
             continue;
         int error = element_attach(&controller->elements[i].file, controller->loop);

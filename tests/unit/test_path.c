@@ -168,10 +168,11 @@ static void more_slots_than_entries_only_delay(void)
 
 static void lost_doorbells_are_found_by_the_sweep(void)
 {
-    struct array *array = array_start(&roomy);
+    struct array_wanted wanted = roomy;
     uint64_t swept = 0;
 
-    array_sabotage(array, SABOTAGE_DROP);
+    wanted.sabotage = SABOTAGE_DROP;
+    struct array *array = array_start(&wanted);
     write_and_read_everything(array, 20);
     for (uint32_t id = 0; id < 4; id++)
         swept += counted(&counters_of(array, id)->doorbells_swept);
@@ -181,10 +182,11 @@ static void lost_doorbells_are_found_by_the_sweep(void)
 
 static void doubled_doorbells_do_nothing_twice(void)
 {
-    struct array *array = array_start(&roomy);
+    struct array_wanted wanted = roomy;
     uint64_t executed = 0;
 
-    array_sabotage(array, SABOTAGE_DOUBLE);
+    wanted.sabotage = SABOTAGE_DOUBLE;
+    struct array *array = array_start(&wanted);
     write_and_read_everything(array, 100);
     for (uint32_t id = 0; id < 4; id++)
         executed += counted(&counters_of(array, id)->redirected_in);

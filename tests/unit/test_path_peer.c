@@ -240,6 +240,43 @@ static void a_damaged_ring_of_our_own_isolates_as_well(void)
 
 /* --- lost doorbells --- */
 
+/* The consumer makes room between a producer's last look at a full ring and its falling asleep: it
+ * rings nobody, for the producer is awake, so the producer has to see it by itself. */
+static void room_made_just_before_falling_asleep_is_seen(void)
+{
+    struct array_wanted wanted = with_one_puppet;
+
+    wanted.puppets = wanted.controllers;
+    wanted.ring_entries = 2;
+    struct array *array = array_start(&wanted);
+    struct element none[ARRAY_CONTROLLERS_MAX] = {{.fd = -1}, {.fd = -1}, {.fd = -1}};
+    struct controller_start start = {.segment = array->segment,
+                                     .elements = none,
+                                     .doorbells = array->doorbells,
+                                     .notice_fd = array->notice_fd};
+    struct link *link = segment_link(&array->segment, 0, PUPPET, 0);
+    struct controller *controller;
+    const char *what;
+
+    CU_ASSERT_EQUAL_FATAL(controller_new(&controller, &start, &what), 0);
+    for (uint32_t i = 0; i < 3; i++)
+        peer_post(controller, PUPPET, (struct doorbell){.index = i, .kind = DOORBELL_ANSWER});
+    peers_flush(controller);
+    CU_ASSERT_EQUAL(load_acquire(&link->blocked), 1);
+    seat_fall_asleep(controller->seat);
+    CU_ASSERT_FALSE(peers_have_entries(controller));
+    struct puppet puppet = attach(array);
+    (void)next_doorbell(&puppet);
+    store_relaxed(&link->blocked, 0); /* relaxed: one thread here */
+    CU_ASSERT_TRUE(peers_have_entries(controller));
+    peers_flush(controller);
+    CU_ASSERT_FALSE(peers_have_entries(controller));
+    CU_ASSERT_EQUAL(next_doorbell(&puppet).index, 1);
+    CU_ASSERT_EQUAL(next_doorbell(&puppet).index, 2);
+    controller_free(controller);
+    CU_ASSERT_EQUAL(array_stop(array), 0);
+}
+
 static void a_lost_request_and_a_lost_answer_are_found(void)
 {
     struct array *array = array_start(&with_one_puppet);
@@ -432,6 +469,8 @@ int main(void)
         {"damaged entries are passed over", damaged_entries_are_passed_over},
         {"a damaged ring isolates its peer", a_damaged_ring_isolates_its_peer},
         {"a damaged ring of our own isolates as well", a_damaged_ring_of_our_own_isolates_as_well},
+        {"room made just before falling asleep is seen",
+         room_made_just_before_falling_asleep_is_seen},
         {"a lost request and a lost answer are found", a_lost_request_and_a_lost_answer_are_found},
         {"impossible answers are errors", impossible_answers_are_errors},
         {"what the dead claimed is kept until it has drained",
