@@ -11,6 +11,7 @@
 #include "hostif/session.h"
 
 enum {
+    SESSION_SHARE_DIVISOR = 4, /* no session holds more than this part of the buffers */
     ACCEPT_AGAIN_MS = 100,
     PRESSURE_LOOK_MS = 500, /* how often stalled sessions are looked for while others wait */
     STALLED_MS = 2000, /* a session that holds buffers, and whose socket has not moved so long */
@@ -176,6 +177,7 @@ int ports_new(struct host_ports **ret_ports, struct controller *controller,
         return -ENOMEM;
     ports->controller = controller;
     ports->limits = *limits;
+    ports->held_bytes_max = controller->segment.geometry.buffers_bytes / SESSION_SHARE_DIVISOR;
     ports->pressure.fire = look_for_stalled;
     catalog_init(&ports->catalog, &controller->segment);
     ports->listeners_count = listening_count;
