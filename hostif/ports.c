@@ -139,8 +139,11 @@ static void take_connection(struct listener *listener, int fd)
     struct host_ports *ports = listener->ports;
     int one = 1;
 
-    if (listener->tcp)
+    if (listener->tcp) {
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+        /* a host that is gone without a word does not keep its connection for ever */
+        (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+    }
     if (!ports->quiescing && ports->sessions_count < ports->limits.connections &&
         session_new(ports, fd) == 0)
         return;
