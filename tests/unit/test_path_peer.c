@@ -296,10 +296,13 @@ static void impossible_answers_are_errors(void)
 {
     struct array *array = array_start(&with_one_puppet);
     struct puppet puppet = attach(array);
-    static const struct slot_answer answers[] = {
-        {.status = 1}, {.status = INT32_MIN}, {.count = EXTENTS_MAX + 1}, {.count = UINT32_MAX}};
+    static const struct slot_answer answers[] = {{.status = 1},
+                                                 {.status = INT32_MIN},
+                                                 {.count = EXTENTS_MAX + 1},
+                                                 {.count = UINT32_MAX},
+                                                 {.count = 0}};
 
-    for (uint32_t i = 0; i < 4; i++) {
+    for (uint32_t i = 0; i < 5; i++) {
         struct slot_request request;
         host_submit(array, 0, job_of(COMMAND_EXTENTS, PUPPET, 4096));
         struct doorbell doorbell = claim(&puppet, &request);
