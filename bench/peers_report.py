@@ -86,7 +86,8 @@ def evaluate(figures):
 # --- tables ---
 
 def show_medians(result, title, key, form):
-    names = list(next(iter(result.values()))['medians'])
+    names = [name for name in next(iter(result.values()))['medians']
+             if (key, name) != ('server_us', BESIDE)]  # there is no server
     print(f'\n{title:24}' + ''.join(f'{name:>14}' for name in names))
     for job, of_job in result.items():
         print(f'{job:24}' + ''.join(f'{of_job["medians"][name][key]:14{form}}' for name in names))
@@ -94,16 +95,21 @@ def show_medians(result, title, key, form):
 
 def ratio_text(ratio):
     if not ratio:
-        return f'{"-":>40}'
+        return ''
     mark = ''
     if 'target' in ratio:
         mark = f'{ratio["target"]:4.1f} ' + ('pass' if ratio['passed'] else 'FALLS SHORT')
     return f'{ratio["ratio"]:7.2f} of {ratio["beside"]:12}  {mark:16}'
 
 
+def has_cpu(result):
+    return any('server_us' in ratios for of_job in result.values()
+               for ratios in of_job['ratios'].values())
+
+
 def show_ratios(result):
-    print(f'\n{"ratios":36}{"IOPS":>7}  {"beside":15} {"at least":15}'
-          f'{"CPU":>6}  {"beside":15} at most')
+    title = f'{"ratios":36}{"IOPS":>7}  {"beside":15} {"at least":15}'
+    print('\n' + (f'{title}{"CPU":>6}  {"beside":15} at most' if has_cpu(result) else title.rstrip()))
     for name in OURS:
         for job, of_job in result.items():
             ratios = of_job['ratios'].get(name)

@@ -472,11 +472,24 @@ static void unlock_elements(struct controller *controller)
     }
 }
 
+/* STOPPED promises peers that no I/O of ours reaches their buffers any more. Nothing new is taken;
+ * what ends meanwhile is still answered. */
+static void finish_executing(struct controller *controller)
+{
+    while (controller->executing > 0)
+        loop_turn(controller->loop, LOOP_FOREVER);
+    if (controller->hooks.on_turn != NULL)
+        controller->hooks.on_turn(controller->hooks.context);
+    peers_flush(controller);
+    loop_turn(controller->loop, 0);
+}
+
 int controller_run(struct controller *controller)
 {
     declare(controller, SEAT_RUNNING);
     while (!controller->finished)
         turn(controller);
+    finish_executing(controller);
     int error = flush_elements(controller);
     unlock_elements(controller);
     seat_set_state(controller->seat, SEAT_STOPPED);

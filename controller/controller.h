@@ -63,6 +63,7 @@ struct controller {
     uint8_t *scratch_free[SCRATCH_BLOCKS];
     uint32_t scratch_free_count;
     struct command_queue scratch_waiters;
+    uint32_t executing; /* commands between the beginning and the end of EXECUTE */
 
     /* commands and buffers */
     struct pool *pool;
