@@ -17,14 +17,26 @@ DISK_TARGET = 0.9  # of fio's own engine on the same kind of file
 CPU_TARGET = 0.7   # the most, of the lowest peer's CPU an I/O; aimed at by the owner
 
 
+DISTURBED = 0.10  # of one processor, taken by others while a figure was taken
+
+
+def is_quiet(figure):
+    return figure['others'] <= DISTURBED
+
+
 def median_of(figures, key):
-    return statistics.median(figure[key] for figure in figures)
+    """Of the figures that nobody disturbed; of all when there is none."""
+    quiet = [figure for figure in figures if is_quiet(figure)]
+    return statistics.median(figure[key] for figure in quiet or figures)
 
 
 def ratio_of(ours, theirs, key):
-    """The median of the rounds' ratios: both figures of a round were taken close together."""
+    """The median of the rounds' ratios: both figures of a round were taken close together. Of the
+    rounds in which nobody disturbed either; of all when there is none."""
+    rounds = list(zip(ours, theirs))
+    quiet = [(our, their) for our, their in rounds if is_quiet(our) and is_quiet(their)]
     return statistics.median(our[key] / their[key] if their[key] else float('inf')
-                             for our, their in zip(ours, theirs))
+                             for our, their in quiet or rounds)
 
 
 def marked(ratio, target, good):
@@ -74,7 +86,8 @@ def evaluate(figures):
 # --- tables ---
 
 def show_medians(result, title, key, form):
-    names = list(next(iter(result.values()))['medians'])
+    names = [name for name in next(iter(result.values()))['medians']
+             if (key, name) != ('server_us', BESIDE)]  # there is no server
     print(f'\n{title:24}' + ''.join(f'{name:>14}' for name in names))
     for job, of_job in result.items():
         print(f'{job:24}' + ''.join(f'{of_job["medians"][name][key]:14{form}}' for name in names))
@@ -82,16 +95,21 @@ def show_medians(result, title, key, form):
 
 def ratio_text(ratio):
     if not ratio:
-        return f'{"-":>40}'
+        return ''
     mark = ''
     if 'target' in ratio:
         mark = f'{ratio["target"]:4.1f} ' + ('pass' if ratio['passed'] else 'FALLS SHORT')
     return f'{ratio["ratio"]:7.2f} of {ratio["beside"]:12}  {mark:16}'
 
 
+def has_cpu(result):
+    return any('server_us' in ratios for of_job in result.values()
+               for ratios in of_job['ratios'].values())
+
+
 def show_ratios(result):
-    print(f'\n{"ratios":36}{"IOPS":>7}  {"beside":15} {"at least":15}'
-          f'{"CPU":>6}  {"beside":15} at most')
+    title = f'{"ratios":36}{"IOPS":>7}  {"beside":15} {"at least":15}'
+    print('\n' + (f'{title}{"CPU":>6}  {"beside":15} at most' if has_cpu(result) else title.rstrip()))
     for name in OURS:
         for job, of_job in result.items():
             ratios = of_job['ratios'].get(name)
@@ -100,7 +118,7 @@ def show_ratios(result):
                       f'{ratio_text(ratios.get("server_us"))}'.rstrip())
 
 
-def show(setting, result, disturbed):
+def show(setting, result):
     print(f'{setting["rounds"]} rounds of {setting["seconds"]} s, image of '
           f'{setting["size_bytes"] >> 20} MiB, {setting["processors"]} processors, Linux '
           f'{setting["kernel"]}')
@@ -115,6 +133,6 @@ def show(setting, result, disturbed):
     show_ratios(result)
     others = [share for of_job in result.values() for taken in of_job['others'].values()
               for share in taken]
-    print(f'\n{sum(share > disturbed for share in others)} of {len(others)} figures were taken '
-          f'while other processes used more than {disturbed:.0%} of a processor (at most '
-          f'{max(others):.0%}).')
+    print(f'\n{sum(share > DISTURBED for share in others)} of {len(others)} figures were taken '
+          f'while other processes used more than {DISTURBED:.0%} of a processor (at most '
+          f'{max(others):.0%}): used only where there is no other.')

@@ -15,8 +15,8 @@
 enum {
     ANSWER_VECTORS = 512,
     ANSWER_HEADS_BYTES = 16 << 10,
-    ANSWER_PIECES_MAX = 64,      /* data and holes of one sparse read */
-    ANSWER_BYTES_SOFT = 4 << 20, /* one message takes no more commands beyond this */
+    ANSWER_PIECES_MAX = 64,        /* data and holes of one sparse read */
+    ANSWER_BYTES_SOFT = 256 << 10, /* one message takes no more commands beyond this */
 };
 
 struct answer {

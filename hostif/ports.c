@@ -11,6 +11,8 @@
 #include "hostif/session.h"
 
 enum {
+    SESSION_SHARE_DIVISOR = 4, /* no session holds more than this part of the buffers */
+    SEND_BUFFER_BYTES = 1 << 20,
     ACCEPT_AGAIN_MS = 100,
     PRESSURE_LOOK_MS = 500, /* how often stalled sessions are looked for while others wait */
     STALLED_MS = 2000, /* a session that holds buffers, and whose socket has not moved so long */
@@ -57,10 +59,10 @@ void ports_mark_dirty(struct host_ports *ports, struct session *session)
 
 static bool holds_buffers_and_stalls(const struct session *session, uint64_t now_ns)
 {
-    bool waits_for_host = session->send_active || session->writing != NULL;
+    bool unread = session->send_active && now_ns - session->send_progress_ns > STALLED_MS * MS_NS;
+    bool unsent = session->writing != NULL && now_ns - session->progress_ns > STALLED_MS * MS_NS;
 
-    return waits_for_host && session->state == SESSION_TRANSMISSION &&
-           now_ns - session->progress_ns > STALLED_MS * MS_NS;
+    return (unread || unsent) && session->state == SESSION_TRANSMISSION;
 }
 
 static void look_for_stalled(struct timer *timer)
@@ -133,13 +135,26 @@ static void listen_again(struct timer *timer)
     listen_on((struct listener *)((char *)timer - offsetof(struct listener, again)));
 }
 
+static void prepare_socket(int fd, bool tcp)
+{
+    int one = 1, bytes = SEND_BUFFER_BYTES;
+
+    if (tcp) {
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+        /* A host that is gone without a word does not keep its connection for ever. */
+        (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+    } else {
+        /* The default holds less than one long answer; the system bounds what we ask for. TCP finds
+         * its own sizes. */
+        (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+    }
+}
+
 static void take_connection(struct listener *listener, int fd)
 {
     struct host_ports *ports = listener->ports;
-    int one = 1;
 
-    if (listener->tcp)
-        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    prepare_socket(fd, listener->tcp);
     if (!ports->quiescing && ports->sessions_count < ports->limits.connections &&
         session_new(ports, fd) == 0)
         return;
@@ -176,6 +191,7 @@ int ports_new(struct host_ports **ret_ports, struct controller *controller,
         return -ENOMEM;
     ports->controller = controller;
     ports->limits = *limits;
+    ports->held_bytes_max = controller->segment.geometry.buffers_bytes / SESSION_SHARE_DIVISOR;
     ports->pressure.fire = look_for_stalled;
     catalog_init(&ports->catalog, &controller->segment);
     ports->listeners_count = listening_count;
@@ -195,12 +211,11 @@ int ports_new(struct host_ports **ret_ports, struct controller *controller,
 
 void ports_free(struct host_ports *ports)
 {
-    struct session *session, *next;
-
     if (ports == NULL)
         return;
-    for (session = ports->sessions; session != NULL; session = next) {
-        next = session->next;
+    while (ports->sessions != NULL) { /* those that did not let go in time */
+        struct session *session = ports->sessions;
+        ports->sessions = session->next;
         session_discard(session);
     }
     free(ports);

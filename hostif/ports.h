@@ -32,6 +32,7 @@ struct host_ports {
     struct controller *controller;
     struct export_catalog catalog;
     struct port_limits limits;
+    uint64_t held_bytes_max; /* of the buffer pool, by one session */
     struct listener listeners[PORTS_LISTENERS_MAX];
     uint32_t listeners_count;
     struct session *sessions; /* all of them */

@@ -35,6 +35,7 @@ static void give_up_writing(struct session *session)
         return;
     session->writing = NULL;
     session->in_flight--;
+    session->held_bytes -= command->held_bytes;
     command_give(controller_of(session), command);
 }
 
@@ -45,6 +46,8 @@ void session_close(struct session *session)
     session->state = SESSION_CLOSING;
     loop_timer_stop(loop_of(session), &session->limit);
     command_stop_waiting(controller_of(session), &session->waiter);
+    if (session->waiting) /* it may have been what those behind it waited for */
+        command_wake_waiters(controller_of(session));
     session->waiting = false;
     if (!session->receiving) /* else the kernel may still write into it: when that has ended */
         give_up_writing(session);
@@ -70,12 +73,19 @@ static void drop(struct session *session)
     session_close(session);
 }
 
+static uint64_t payload_to_send(const struct command *command)
+{
+    return command->op == COMMAND_READ ? command->length_bytes : 0;
+}
+
 static void give_all(struct session *session, struct command_queue *queue)
 {
     struct command *command;
 
     while ((command = command_queue_pop(queue)) != NULL) {
         session->in_flight--;
+        session->unsent_bytes -= payload_to_send(command);
+        session->held_bytes -= command->held_bytes;
         command_give(controller_of(session), command);
     }
 }
@@ -111,6 +121,7 @@ static void reply_to_host(struct controller *controller, struct command *command
     struct session *session = command->owner;
 
     (void)controller;
+    session->unsent_bytes += payload_to_send(command);
     command_queue_push(&session->ready, command);
     ports_mark_dirty(session->ports, session);
 }
@@ -124,6 +135,7 @@ static void start_send(struct session *session)
                                             .msg_iovlen = session->answer.vectors_count};
     session->sent_bytes = 0;
     session->send_active = true;
+    session->send_progress_ns = loop_now_ns(loop_of(session));
     loop_send_vector(loop_of(session), session->fd, &session->send_message, &session->send);
 }
 
@@ -161,19 +173,21 @@ static void sent(struct completion *completion, int result)
     struct session *session = SESSION_OF(completion, send);
 
     session->send_active = false;
-    session->progress_ns = loop_now_ns(loop_of(session));
+    session->send_progress_ns = loop_now_ns(loop_of(session));
     ports_mark_dirty(session->ports, session);
+    if (result == -EINTR) /* nothing went out: as if in part */
+        result = 0;
+    else if (result <= 0)
+        session_close(session);
     if (result > 0) {
         count_up(&controller_of(session)->counters->bytes_sent, result);
         session->sent_bytes += (uint64_t)result;
-        if (session->sent_bytes < session->answer.bytes && session->state != SESSION_CLOSING) {
-            send_rest(session, (size_t)result);
-            return;
-        }
+    }
+    if (session->sent_bytes < session->answer.bytes && session->state != SESSION_CLOSING) {
+        send_rest(session, (size_t)result);
+        return;
     }
     give_all(session, &session->sending);
-    if (result <= 0 && result != -EINTR)
-        session_close(session);
     if (session->ending && session->in_flight == 0)
         session_close(session);
     pump(session);
@@ -235,13 +249,20 @@ static int take_command(struct session *session, const struct nbd_request *reque
                         struct command **ret_command)
 {
     bool extents = request->type == NBD_CMD_BLOCK_STATUS;
+
+    /* Its own answers, once sent, make room and let it go on. */
+    if (session->held_bytes > 0 && session->held_bytes + bytes > session->ports->held_bytes_max)
+        return -EAGAIN;
     int error = command_take(controller_of(session), bytes, extents ? 0 : request->offset_bytes,
                              &session->waiter, ret_command);
 
     session->waiting = error == -EAGAIN;
-    if (error == 0)
-        session->in_flight++;
-    return error;
+    if (error != 0)
+        return error;
+    session->in_flight++;
+    session->held_bytes += bytes;
+    (*ret_command)->held_bytes = (uint32_t)bytes;
+    return 0;
 }
 
 static void fill_command(struct session *session, const struct nbd_request *request,
@@ -335,8 +356,10 @@ static int handle_request(struct session *session, const struct nbd_request *req
     if (status != 0 || (request->length_bytes == 0 && request->type != NBD_CMD_FLUSH))
         return refuse(session, request, status);
     if (payload_bytes <= SESSION_SHORT_BYTES &&
-        in_bytes(session) < NBD_REQUEST_BYTES + payload_bytes)
+        in_bytes(session) < NBD_REQUEST_BYTES + payload_bytes) {
+        session->after_long = false;
         return -EAGAIN;
+    }
     error = take_command(session, request, buffer_bytes(request), &command);
     if (error == -ENOMEM)
         return refuse(session, request, error);
@@ -345,12 +368,15 @@ static int handle_request(struct session *session, const struct nbd_request *req
     session->in_first += NBD_REQUEST_BYTES;
     fill_command(session, request, command);
     if (payload_bytes == 0) {
+        session->after_long = false;
         command_start(controller_of(session), command, STAGE_MAP);
         return 0;
     }
+    session->after_long = payload_bytes > SESSION_SHORT_BYTES;
     session->writing = command;
     session->written_bytes = 0;
     session->progress_ns = loop_now_ns(loop_of(session));
+    session->progress_bytes = 0;
     take_payload(session, command);
     if (session->written_bytes == command->length_bytes)
         payload_complete(session);
@@ -391,7 +417,8 @@ static int next_request(struct session *session)
 static bool may_take_requests(const struct session *session)
 {
     return session->state == SESSION_TRANSMISSION && !session->ending && !session->waiting &&
-           session->in_flight < SESSION_COMMANDS_MAX;
+           session->in_flight < SESSION_COMMANDS_MAX &&
+           session->unsent_bytes < SESSION_UNSENT_BYTES_MAX;
 }
 
 /* Works through the receive buffer as far as it goes. */
@@ -444,11 +471,16 @@ static void receive_payload(struct session *session)
                         &session->receive);
 }
 
+static uint32_t receive_room(const struct session *session)
+{
+    uint32_t room = SESSION_RECEIVE_BYTES - session->in_end;
+
+    return session->after_long && room > SESSION_AFTER_LONG_BYTES ? SESSION_AFTER_LONG_BYTES : room;
+}
+
 static void start_receive(struct session *session)
 {
-    if (session->receiving || session->state == SESSION_CLOSING)
-        return;
-    if (session->state == SESSION_TRANSMISSION && !may_take_requests(session))
+    if (session->receiving || session->ending || session->state == SESSION_CLOSING)
         return;
     make_room(session);
     if (session->in_end == SESSION_RECEIVE_BYTES)
@@ -458,7 +490,7 @@ static void start_receive(struct session *session)
         receive_payload(session);
     else
         loop_receive(loop_of(session), session->fd, session->in + session->in_end,
-                     SESSION_RECEIVE_BYTES - session->in_end, &session->receive);
+                     receive_room(session), &session->receive);
 }
 
 static void pump_handshake(struct session *session);
@@ -489,6 +521,11 @@ static void account_received(struct session *session, uint32_t bytes)
         uint64_t wanted = command->length_bytes - session->written_bytes;
         uint32_t payload = bytes < wanted ? bytes : (uint32_t)wanted;
         session->written_bytes += payload;
+        session->progress_bytes += payload;
+        if (session->progress_bytes >= SESSION_PROGRESS_BYTES) {
+            session->progress_ns = loop_now_ns(loop_of(session));
+            session->progress_bytes = 0;
+        }
         bytes -= payload;
         if (session->written_bytes == command->length_bytes)
             payload_complete(session);
@@ -514,7 +551,6 @@ static void received(struct completion *completion, int result)
             session_close(session);
         return;
     }
-    session->progress_ns = loop_now_ns(loop_of(session));
     if (result > 0) {
         count_up(&controller_of(session)->counters->bytes_received, result);
         account_received(session, (uint32_t)result);

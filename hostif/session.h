@@ -12,8 +12,10 @@
  *
  * Sending: answers wait in `ready` and go out together, once a turn, while nothing is being sent.
  *
- * Back-pressure: with SESSION_COMMANDS_MAX commands in flight, or while it waits in line for a
- * command or a buffer, the session does not read its socket.
+ * Back-pressure: with SESSION_COMMANDS_MAX commands in flight, with its share of the buffers in
+ * use, with SESSION_UNSENT_BYTES_MAX of answers that its host has not taken, or while it waits in
+ * line for a command or a buffer, the session takes no further request; what comes meanwhile waits
+ * in its receive buffer, and when that is full, in the socket.
  */
 #ifndef HOSTIF_SESSION_H
 #define HOSTIF_SESSION_H
@@ -33,7 +35,10 @@ enum {
     SESSION_SHORT_BYTES = 64 << 10,     /* payload up to this is received in the session's buffer */
     SESSION_AFTER_LONG_BYTES = 4 << 10, /* read ahead behind a long payload, which is likely to be
                                            followed by another: its bytes would be copied */
-    SESSION_COMPACT_BYTES = 96 << 10,   /* room wanted at the end of the receive buffer */
+    SESSION_UNSENT_BYTES_MAX = 768 << 10, /* more would leave the processor's cache, and buffers to
+                                             hosts that do not read their answers */
+    SESSION_PROGRESS_BYTES = 256 << 10,   /* of a long payload; less, again and again, is none */
+    SESSION_COMPACT_BYTES = 96 << 10,     /* room wanted at the end of the receive buffer */
     SESSION_DISCARD_BYTES_MAX = 64 << 20, /* of a refused write; more: drop the connection */
 };
 
@@ -60,8 +65,10 @@ struct session {
     uint32_t in_first, in_end;
     struct command *writing; /* its long payload is being received */
     uint64_t written_bytes;  /* of that payload */
+    bool after_long;         /* the last write was a long one */
     uint64_t discard_bytes;  /* of a refused payload, still to come */
-    uint64_t progress_ns;    /* when the socket last moved while a buffer was held */
+    uint64_t progress_ns;    /* when it began, or last came SESSION_PROGRESS_BYTES further */
+    uint64_t progress_bytes; /* since then */
     struct msghdr receive_message;
     struct iovec receive_vectors[2];
 
@@ -69,12 +76,15 @@ struct session {
     struct command_waiter waiter;
     bool waiting;
     uint32_t in_flight;
+    uint64_t held_bytes;          /* of buffers; of held_bytes_max, unless one command needs more */
+    uint64_t unsent_bytes;        /* payload that was answered and not yet sent */
     struct command_queue ready;   /* answered, to be sent */
     struct command_queue sending; /* in the message that is being sent */
 
     /* sending */
     struct completion send;
     bool send_active;
+    uint64_t send_progress_ns; /* when the message was handed over, or last moved */
     struct msghdr send_message;
     struct answer answer;
     uint64_t sent_bytes; /* of the message */
@@ -96,8 +106,7 @@ void session_finish(struct session *session);
 /* Ends it now; may free it at the end of the turn. */
 void session_close(struct session *session);
 
-/* Frees one that did not end while the array did, after the loop and the commands are gone: nothing
- * completes any more. */
+/* Frees a session that its controller has left behind, at the end of the process. */
 void session_discard(struct session *session);
 
 /* What is to be done once a turn for a session that is dirty: send, or free. */

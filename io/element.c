@@ -392,6 +392,8 @@ int element_extents(const struct element *element, uint64_t offset_bytes, uint64
         }
         if (change < 0)
             return (int)change;
+        if ((uint64_t)change == offset_bytes) /* punched between the two looks: look again */
+            continue;
         ret_extents[count++] =
             (struct extent){.length_bytes = (uint64_t)change - offset_bytes, .hole = hole};
         offset_bytes = (uint64_t)change;

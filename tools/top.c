@@ -149,16 +149,29 @@ static void scroll_to(const struct top_view *view, struct view_port *port, int64
     port->first[port->pane] = first > 0 ? (uint32_t)first : 0;
 }
 
+/* As much of a text as fits on the rest of the line. */
+static void put(const char *text)
+{
+    int left = COLS - getcurx(stdscr) - 1; /* the last column would begin the next line */
+
+    if (left > 0)
+        addnstr(text, left);
+}
+
 static void draw_panes(const struct top_view *view, const struct view_port *port)
 {
+    char text[64];
+
     move(1, 0);
     for (enum top_pane pane = 0; pane < TOP_PANES; pane++) {
+        snprintf(text, sizeof text, " %u %s (%u) ", (unsigned)pane + 1, top_pane_name(pane),
+                 top_rows(view, pane));
         if (pane == port->pane)
             attron(A_REVERSE);
-        printw(" %d %s (%u) ", (int)pane + 1, top_pane_name(pane), top_rows(view, pane));
+        put(text);
         attroff(A_REVERSE);
     }
-    printw("  q leaves");
+    put("  q leaves");
 }
 
 static void draw(const struct top_view *view, struct view_port *port)

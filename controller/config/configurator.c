@@ -232,6 +232,7 @@ static void look_at_phase(struct configurator *configurator)
         if (late) {
             fprintf(stderr, "anyport: controllers did not stop within %d s\n", STOP_SECONDS);
             configurator->failed = true;
+            configurator->deadline_ns = UINT64_MAX; /* said and done once */
             kill_all(configurator);
         }
         break;
@@ -302,8 +303,8 @@ static bool element_has_drained(const struct config_element *element)
 {
     int fd = open(element->image, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
-    if (fd < 0)
-        return true; /* it is gone, and nobody can be writing to where we could look */
+    if (fd < 0) /* when it is gone, nobody can be writing to where we could look */
+        return errno == ENOENT || errno == ENOTDIR;
     bool drained = flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
     close(fd);
     return drained;
@@ -426,7 +427,7 @@ void configurator_close(struct configurator *configurator)
 /* --- starting --- */
 
 /* In the new process: keep what is its own, give up the rest. */
-static void become_controller(struct configurator *configurator, uint32_t id,
+static void become_controller(struct configurator *configurator, uint32_t id, pid_t parent,
                               controller_main_fn *main)
 {
     const struct config *config = configurator->config;
@@ -438,7 +439,7 @@ static void become_controller(struct configurator *configurator, uint32_t id,
                   .notice_fd = configurator->notice.fd},
         .sockets = &configurator->sockets,
         .config = config,
-        .parent = getppid(),
+        .parent = parent,
     };
     char name[24];
 
@@ -473,11 +474,12 @@ static int start_one(struct configurator *configurator, uint32_t id, controller_
     store_relaxed(&seat->epoch, 1); /* relaxed: the process inherits what was written before it */
     seat_set_state(seat, SEAT_STARTING);
     fflush(NULL);
+    pid_t self = getpid(); /* in the child, getppid may already be another's */
     pid_t pid = fork();
     if (pid < 0)
         return -errno;
     if (pid == 0)
-        become_controller(configurator, id, main);
+        become_controller(configurator, id, self, main);
     store_relaxed(&seat->pid, (uint32_t)pid); /* relaxed: for status only */
     controller->configurator = configurator;
     controller->id = id;

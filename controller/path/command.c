@@ -185,6 +185,7 @@ int command_take(struct controller *controller, uint64_t payload_bytes, uint64_t
     controller->free_commands = command->next;
     command->next = NULL;
     command->received_ns = loop_now_ns(controller->loop);
+    controller->arrivals++;
     count_up(&controller->counters->host_in_flight, 1);
     *ret_command = command;
     return 0;

@@ -94,6 +94,7 @@ struct command {
     uint32_t count;             /* EXTENTS: how many */
     uint32_t slot;              /* REDIRECT: index of the slot */
     uint32_t slot_generation;
+    uint32_t held_bytes;  /* the origin's: of the buffer, as it counts them */
     uint8_t answer_flags; /* the origin's: what form its answer has */
 };
 

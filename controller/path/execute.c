@@ -137,6 +137,7 @@ static enum stage_verdict finish(struct controller *controller, struct command *
     count_end(&element->record->counters, command, status, latency_ns);
     count_end(&volume->counters, command, status, latency_ns);
     aggregate_add(&command->aggregate, command->offset_bytes, status);
+    controller->executing--;
     give_scratch(controller, command);
     leave_gate(controller, command);
     return STAGE_DONE;
@@ -379,6 +380,15 @@ static int after_sync(struct controller *controller, struct command *command)
     return -EIO;
 }
 
+/* A durable write is told of earlier writes that could not reach the disk, and the kernel tells it
+ * once only: so its EIO is as good as a flush's. */
+static int write_failed(struct controller *controller, struct command *command)
+{
+    if (command->io.result == -EIO && (command->flags & COMMAND_FUA) != 0)
+        controller_fail_element(controller, command->element, "a durable write to it failed");
+    return (int)command->io.result;
+}
+
 static int after_step(struct controller *controller, struct command *command)
 {
     struct command_io *io = &command->io;
@@ -392,14 +402,14 @@ static int after_step(struct controller *controller, struct command *command)
                               : after_transfer(controller, command, io->piece_bytes);
     case STEP_WRITE:
         if (io->result < 0)
-            return (int)io->result;
+            return write_failed(controller, command);
         more = after_transfer(controller, command, io->piece_bytes);
         return more != NEXT_OVER ? more : after_write_piece(controller, command);
     case STEP_PARTIAL_READ:
         return io->result < 0 ? (int)io->result : after_partial_read(command);
     case STEP_PARTIAL_WRITE:
         if (io->result != BLOCK_BYTES)
-            return io->result < 0 ? (int)io->result : -EIO;
+            return io->result < 0 ? write_failed(controller, command) : -EIO;
         return after_write_piece(controller, command);
     case STEP_RELEASE_RANGE:
         return after_release_range(controller, command);
@@ -476,6 +486,7 @@ static int first_step(struct controller *controller, struct command *command)
 
 static void count_begin(struct controller *controller, struct command *command)
 {
+    controller->executing++;
     count_up(&owned(controller, command)->record->counters.in_flight, 1);
     count_up(&segment_volume(&controller->segment, command->volume)->counters.in_flight, 1);
     if (command->origin->host)
@@ -531,8 +542,11 @@ enum stage_verdict execute_complete(struct controller *controller, struct comman
     switch ((enum execute_wait)command->io.waits_for) {
     case WAIT_STEP:
         return go_on(controller, command, after_step(controller, command));
-    case WAIT_GATE:
-        return go_on(controller, command, first_step(controller, command));
+    case WAIT_GATE: {
+        /* relaxed: as in execute_run; it may have failed while this one waited. */
+        bool online = load_relaxed(&owned(controller, command)->record->state) == ELEMENT_ONLINE;
+        return go_on(controller, command, online ? first_step(controller, command) : -EIO);
+    }
     case WAIT_SCRATCH:
         return go_on(controller, command, next_write_piece(controller, command));
     }

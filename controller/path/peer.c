@@ -181,6 +181,15 @@ void peers_flush(struct controller *controller)
 
 /* --- receiving --- */
 
+/* What did not fit into the ring may go out now: its consumer has made room, and may have said so
+ * while we were still awake. */
+static bool has_room_again(const struct peer *peer)
+{
+    /* relaxed: ordered after `sleeping` was set by the fence in seat_fall_asleep; pairs with the
+     * consumer's store in unblock, which looks at `sleeping` afterwards. */
+    return peer->outbox_count > 0 && load_relaxed(&peer->out[0]->blocked) == 0;
+}
+
 bool peers_have_entries(const struct controller *controller)
 {
     const struct peers *peers = &controller->peers;
@@ -188,6 +197,8 @@ bool peers_have_entries(const struct controller *controller)
     for (uint32_t id = 0; id < peers->count; id++) {
         if (id == peers->self || peers->all[id].lost)
             continue;
+        if (has_room_again(&peers->all[id]))
+            return true;
         for (uint32_t fabric = 0; fabric < FABRICS; fabric++) {
             if (ring_has_entries(&peers->all[id].consumers[fabric]))
                 return true;

@@ -51,7 +51,7 @@ struct peers {
 int peers_init(struct controller *controller, const int *doorbells);
 void peers_done(struct controller *controller);
 
-/* Whether any ring holds something for us; loads only. */
+/* Whether any ring holds something for us, or has room again for what we hold; loads only. */
 bool peers_have_entries(const struct controller *controller);
 
 /* Takes what is there, as far as there are commands to hold it: claims requests and starts them,

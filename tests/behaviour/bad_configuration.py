@@ -20,7 +20,8 @@ def tree_of(folder):
             path = os.path.join(root, name)
             status = os.lstat(path)
             content = None
-            if os.path.isfile(path) and not os.path.islink(path) and status.st_size < MIB:
+            if (os.path.isfile(path) and not os.path.islink(path) and status.st_size < MIB and
+                    os.access(path, os.R_OK)):
                 with open(path, 'rb') as file:
                     content = file.read()
             found[path] = (status.st_mode, status.st_size, status.st_mtime_ns

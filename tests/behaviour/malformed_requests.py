@@ -3,6 +3,7 @@
 two sides may be out of step, it is closed; never is payload misread as a request."""
 import random
 import struct
+import threading
 
 from testarray import (CMD_BLOCK_STATUS, CMD_CACHE, CMD_DISC, CMD_FLUSH, CMD_READ, CMD_TRIM,
                        CMD_WRITE, CMD_ZERO, EINVAL, ENOSPC, EOVERFLOW, FLAG_DF, FLAG_FAST_ZERO,
@@ -143,7 +144,7 @@ def many_at_once(array):
     """Good and bad requests in one stream; each gets its own answer, whatever the order."""
     with Host(array, 'c1') as host:
         host.go('vol0')
-        stream, wanted = b'', {}
+        stream, wanted = [], {}
         for cookie in range(2000):
             kind, offset, length, flags, error = random.choice([
                 (CMD_WRITE, 4096, 512, 0, 0), (CMD_FLUSH, 0, 0, 0, 0), (CMD_ZERO, 8192, 100, 0, 0),
@@ -151,14 +152,15 @@ def many_at_once(array):
                 (99, 5, 5, 0, EINVAL), (CMD_TRIM, SIZE, 1, 0, EINVAL),
                 (CMD_WRITE, 16384, 70000, FLAG_FUA, 0)])
             wanted[cookie] = error
-            stream += struct.pack('>IHHQQI', REQUEST_MAGIC, flags, kind, cookie, offset, length)
-            stream += trap(length) if kind == CMD_WRITE else b''
-            if len(stream) > 200000 or cookie == 1999:
-                host.send(stream)
-                stream = b''
+            stream.append(struct.pack('>IHHQQI', REQUEST_MAGIC, flags, kind, cookie, offset, length))
+            stream.append(trap(length) if kind == CMD_WRITE else b'')
+        # Answers are read meanwhile: one who only asks is made to wait.
+        sender = threading.Thread(target=host.send, args=(b''.join(stream),))
+        sender.start()
         for _ in range(2000):
             error, cookie, _ = host.simple_reply()
             same(error, wanted.pop(cookie), f'the answer to {cookie}')
+        sender.join()
         same(wanted, {}, 'requests without an answer')
         host.works('a stream of good and bad')
 

@@ -115,9 +115,9 @@ static void sabotage_peer(struct host *host, struct peer *peer)
 
     if (peer->outbox_count == 0 || host_random(host, 4) != 0)
         return;
-    if (host->sabotage == SABOTAGE_DROP) {
+    if (host->array->wanted.sabotage == SABOTAGE_DROP) {
         peer->outbox_count--;
-    } else if (host->sabotage == SABOTAGE_DOUBLE && peer->outbox_count < capacity) {
+    } else if (host->array->wanted.sabotage == SABOTAGE_DOUBLE && peer->outbox_count < capacity) {
         uint32_t last = (peer->outbox_first + peer->outbox_count - 1) % capacity;
         peer->outbox[(last + 1) % capacity] = peer->outbox[last];
         peer->outbox_count++;
@@ -136,7 +136,7 @@ static void on_turn(void *context)
             issue_some(host);
     } while (host->replies.head != NULL);
     for (uint32_t id = 0; id < host->controller->peers.count; id++) {
-        if (host->sabotage != SABOTAGE_NONE && id != host->id)
+        if (host->array->wanted.sabotage != SABOTAGE_NONE && id != host->id)
             sabotage_peer(host, &host->controller->peers.all[id]);
     }
 }
@@ -258,14 +258,6 @@ void array_request(struct array *array, enum seat_request request)
     publish_membership(array);
 }
 
-void array_sabotage(struct array *array, enum sabotage sabotage)
-{
-    for (uint32_t i = 0; i < array->wanted.controllers; i++) {
-        if (array->hosts[i] != NULL)
-            array->hosts[i]->sabotage = sabotage;
-    }
-}
-
 static int new_image(const struct array *array)
 {
     char path[] = "/tmp/anyport-test-XXXXXX";
@@ -348,21 +340,34 @@ struct array *array_start(const struct array_wanted *wanted)
     return array;
 }
 
+static int join_host(struct host *host)
+{
+    int status;
+
+    if (host == NULL)
+        return 0;
+    pthread_join(host->thread, NULL);
+    status = host->run_status;
+    close(host->answered_fd);
+    free(host);
+    return status;
+}
+
 int array_stop(struct array *array)
 {
     int status = 0;
 
     array_request(array, SEAT_REQUEST_STOP);
     for (uint32_t i = 0; i < array->wanted.controllers; i++) {
-        struct host *host = array->hosts[i];
-        if (host != NULL) {
-            pthread_join(host->thread, NULL);
-            status = status != 0 ? status : host->run_status;
-            close(host->answered_fd);
-            free(host);
-        } else {
+        if (array->hosts[i] == NULL)
             element_close(&array->elements[i]);
-        }
+        if (join_host(array->hosts[i]) != 0)
+            status = -EIO;
+        /* relaxed: its thread has ended. An end in order leaves no I/O on its way. */
+        if (load_relaxed(&segment_element(&array->segment, i)->counters.in_flight) != 0)
+            status = -EBUSY;
+    }
+    for (uint32_t i = 0; i < array->wanted.controllers; i++) { /* nobody rings any more */
         close(array->images[i]);
         close(array->doorbells[i]);
     }

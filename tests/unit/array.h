@@ -34,7 +34,6 @@ struct host {
     uint32_t id;
     pthread_t thread;
     int run_status;
-    enum sabotage sabotage;
     uint32_t seed;
     uint32_t depth; /* jobs in flight at once */
     struct job jobs[ARRAY_JOBS_MAX];
@@ -53,6 +52,7 @@ struct array_wanted {
     uint32_t slots, ring_entries;
     uint64_t buffers_bytes;
     bool direct; /* images on disk instead of in memory */
+    enum sabotage sabotage;
 };
 
 struct array {
@@ -67,7 +67,6 @@ struct array {
 
 /* Makes the array and starts its controllers; what does not work ends the test. */
 struct array *array_start(const struct array_wanted *wanted);
-void array_sabotage(struct array *array, enum sabotage sabotage); /* of jobs submitted after it */
 
 /* Hands a job to a host; returns its number. */
 uint32_t host_submit(struct array *array, uint32_t host, struct job job);

@@ -240,6 +240,43 @@ static void a_damaged_ring_of_our_own_isolates_as_well(void)
 
 /* --- lost doorbells --- */
 
+/* The consumer makes room between a producer's last look at a full ring and its falling asleep: it
+ * rings nobody, for the producer is awake, so the producer has to see it by itself. */
+static void room_made_just_before_falling_asleep_is_seen(void)
+{
+    struct array_wanted wanted = with_one_puppet;
+
+    wanted.puppets = wanted.controllers;
+    wanted.ring_entries = 2;
+    struct array *array = array_start(&wanted);
+    struct element none[ARRAY_CONTROLLERS_MAX] = {{.fd = -1}, {.fd = -1}, {.fd = -1}};
+    struct controller_start start = {.segment = array->segment,
+                                     .elements = none,
+                                     .doorbells = array->doorbells,
+                                     .notice_fd = array->notice_fd};
+    struct link *link = segment_link(&array->segment, 0, PUPPET, 0);
+    struct controller *controller;
+    const char *what;
+
+    CU_ASSERT_EQUAL_FATAL(controller_new(&controller, &start, &what), 0);
+    for (uint32_t i = 0; i < 3; i++)
+        peer_post(controller, PUPPET, (struct doorbell){.index = i, .kind = DOORBELL_ANSWER});
+    peers_flush(controller);
+    CU_ASSERT_EQUAL(load_acquire(&link->blocked), 1);
+    seat_fall_asleep(controller->seat);
+    CU_ASSERT_FALSE(peers_have_entries(controller));
+    struct puppet puppet = attach(array);
+    (void)next_doorbell(&puppet);
+    store_relaxed(&link->blocked, 0); /* relaxed: one thread here */
+    CU_ASSERT_TRUE(peers_have_entries(controller));
+    peers_flush(controller);
+    CU_ASSERT_FALSE(peers_have_entries(controller));
+    CU_ASSERT_EQUAL(next_doorbell(&puppet).index, 1);
+    CU_ASSERT_EQUAL(next_doorbell(&puppet).index, 2);
+    controller_free(controller);
+    CU_ASSERT_EQUAL(array_stop(array), 0);
+}
+
 static void a_lost_request_and_a_lost_answer_are_found(void)
 {
     struct array *array = array_start(&with_one_puppet);
@@ -259,10 +296,13 @@ static void impossible_answers_are_errors(void)
 {
     struct array *array = array_start(&with_one_puppet);
     struct puppet puppet = attach(array);
-    static const struct slot_answer answers[] = {
-        {.status = 1}, {.status = INT32_MIN}, {.count = EXTENTS_MAX + 1}, {.count = UINT32_MAX}};
+    static const struct slot_answer answers[] = {{.status = 1},
+                                                 {.status = INT32_MIN},
+                                                 {.count = EXTENTS_MAX + 1},
+                                                 {.count = UINT32_MAX},
+                                                 {.count = 0}};
 
-    for (uint32_t i = 0; i < 4; i++) {
+    for (uint32_t i = 0; i < 5; i++) {
         struct slot_request request;
         host_submit(array, 0, job_of(COMMAND_EXTENTS, PUPPET, 4096));
         struct doorbell doorbell = claim(&puppet, &request);
@@ -353,6 +393,21 @@ static void who_waits_for_a_slot_behind_the_dead_goes_on(void)
     CU_ASSERT_EQUAL(array_stop(array), 0);
 }
 
+static void a_stop_that_nobody_tells_of_is_found(void)
+{
+    struct array *array = array_start(&with_one_puppet);
+    struct puppet puppet = attach(array);
+    struct slot_request request;
+
+    host_submit(array, 0, job_of(COMMAND_READ, PUPPET, 4096));
+    claim(&puppet, &request);
+    seat_set_state(segment_seat(&array->segment, PUPPET), SEAT_STOPPED);
+    CU_ASSERT_TRUE_FATAL(host_wait_all(array, 0));
+    CU_ASSERT_EQUAL(status_of(array, 0, 0), -EIO);
+    CU_ASSERT_TRUE(array_wait_until(array, buffers_are_given_back));
+    CU_ASSERT_EQUAL(array_stop(array), 0);
+}
+
 /* --- scribbling --- */
 
 /* The word of controller 0's slot after it was posted to the puppet, scribbled over; then the
@@ -432,6 +487,8 @@ int main(void)
         {"damaged entries are passed over", damaged_entries_are_passed_over},
         {"a damaged ring isolates its peer", a_damaged_ring_isolates_its_peer},
         {"a damaged ring of our own isolates as well", a_damaged_ring_of_our_own_isolates_as_well},
+        {"room made just before falling asleep is seen",
+         room_made_just_before_falling_asleep_is_seen},
         {"a lost request and a lost answer are found", a_lost_request_and_a_lost_answer_are_found},
         {"impossible answers are errors", impossible_answers_are_errors},
         {"what the dead claimed is kept until it has drained",
@@ -440,6 +497,7 @@ int main(void)
          who_waits_for_a_kept_buffer_is_woken_when_it_comes_back},
         {"who waits for a slot behind the dead goes on",
          who_waits_for_a_slot_behind_the_dead_goes_on},
+        {"a stop that nobody tells of is found", a_stop_that_nobody_tells_of_is_found},
         {"a scribbled slot ends with its peer", a_scribbled_slot_ends_with_its_peer},
         {"a scribbled free slot is used all the same", a_scribbled_free_slot_is_used_all_the_same},
         {"a scribbled mapping table is an error", a_scribbled_mapping_table_is_an_error},
