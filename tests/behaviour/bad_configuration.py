@@ -222,6 +222,11 @@ def images(trial, places):
     if os.geteuid() != 0:  # root may read everything
         os.chmod(made('empty'), 0)
         spoilt('an unreadable image', image(made('empty')), ['disk1', 'ermission'], 6)
+
+    def one_new_image_twice(fields):
+        fields['elements'].append(dict(fields['elements'][1], name='disk2',
+                                       image=made('folder/../new.img')))
+    spoilt('one new image in two spellings', one_new_image_twice, ['disk2'], 7, RUN)
     # A volume beyond an image whose size only the image knows
     spoilt('a volume past the end of an image', lambda fields: fields['volumes'][0].update(
         offset='2MiB'), ['vol0', 'disk0', '1024576'], 8)
