@@ -135,17 +135,26 @@ static void listen_again(struct timer *timer)
     listen_on((struct listener *)((char *)timer - offsetof(struct listener, again)));
 }
 
+static void prepare_socket(int fd, bool tcp)
+{
+    int one = 1, bytes = SEND_BUFFER_BYTES;
+
+    if (tcp) {
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+        /* A host that is gone without a word does not keep its connection for ever. */
+        (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+    } else {
+        /* The default holds less than one long answer; the system bounds what we ask for. TCP finds
+         * its own sizes. */
+        (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+    }
+}
+
 static void take_connection(struct listener *listener, int fd)
 {
     struct host_ports *ports = listener->ports;
-    int one = 1;
 
-    /* TCP finds its own buffer sizes; a Unix socket's default holds less than one long answer. The
-     * system bounds what we ask for. */
-    if (listener->tcp)
-        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    else
-        (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &(int){SEND_BUFFER_BYTES}, sizeof(int));
+    prepare_socket(fd, listener->tcp);
     if (!ports->quiescing && ports->sessions_count < ports->limits.connections &&
         session_new(ports, fd) == 0)
         return;

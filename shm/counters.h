@@ -48,7 +48,7 @@ struct io_counters {
     X(sleeps)    /* turns that blocked */                                                          \
     X(spins_won) /* spins that ended in work */                                                    \
     X(spins_lost)                                                                                  \
-    X(idle_ns) /* time blocked in the kernel; the rest is busy */                                  \
+    X(idle_ns)         /* time blocked in the kernel; the rest is busy */                          \
     X(asleep_since_ns) /* level: when the present sleep began (CLOCK_MONOTONIC), 0: awake */       \
     X(doorbells_rung)                                                                              \
     X(doorbells_swept) /* doorbells sent again because no answer had come */                       \

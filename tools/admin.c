@@ -154,6 +154,8 @@ static bool call(struct connection *connection, const char *name, json_t *id)
         return answer(connection,
                       json_pack("{s:s, s:o, s:O}", "jsonrpc", "2.0", "result", result, "id", id));
     }
+    if (id == NULL)
+        return true;
     return answer_error(connection, id, RPC_METHOD_NOT_FOUND,
                         "unknown method; allowed: status, controller.list, volume.list, segment");
 }

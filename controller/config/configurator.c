@@ -232,6 +232,7 @@ static void look_at_phase(struct configurator *configurator)
         if (late) {
             fprintf(stderr, "anyport: controllers did not stop within %d s\n", STOP_SECONDS);
             configurator->failed = true;
+            configurator->deadline_ns = UINT64_MAX; /* said and done once */
             kill_all(configurator);
         }
         break;

@@ -137,6 +137,7 @@ static enum stage_verdict finish(struct controller *controller, struct command *
     count_end(&element->record->counters, command, status, latency_ns);
     count_end(&volume->counters, command, status, latency_ns);
     aggregate_add(&command->aggregate, command->offset_bytes, status);
+    controller->executing--;
     give_scratch(controller, command);
     leave_gate(controller, command);
     return STAGE_DONE;
@@ -485,6 +486,7 @@ static int first_step(struct controller *controller, struct command *command)
 
 static void count_begin(struct controller *controller, struct command *command)
 {
+    controller->executing++;
     count_up(&owned(controller, command)->record->counters.in_flight, 1);
     count_up(&segment_volume(&controller->segment, command->volume)->counters.in_flight, 1);
     if (command->origin->host)

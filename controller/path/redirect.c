@@ -102,10 +102,12 @@ static void wake_slot_waiters(struct controller *controller)
 }
 
 /* Another process wrote the answer: an error is an errno, extents are not more than there is room
- * for. */
-static int32_t checked_status(const struct slot_answer *answer)
+ * for, and at least one. */
+static int32_t checked_status(const struct command *command, const struct slot_answer *answer)
 {
     if (answer->status > 0 || answer->status < -4095 || answer->count > EXTENTS_MAX)
+        return -EIO;
+    if (command->op == COMMAND_EXTENTS && answer->status == 0 && answer->count == 0)
         return -EIO;
     return answer->status;
 }
@@ -123,7 +125,7 @@ void redirect_answered(struct controller *controller, uint32_t peer, uint32_t sl
     slot_free(slot);
     release_slot(controller, command);
     command->count = answer.count;
-    command_complete(controller, command, checked_status(&answer));
+    command_complete(controller, command, checked_status(command, &answer));
     wake_slot_waiters(controller);
 }
 
@@ -164,6 +166,8 @@ void redirect_sweep(struct controller *controller)
 {
     bool outstanding = false;
 
+    /* With the configuration controller gone, nobody tells us that a peer has stopped. */
+    peers_look_at_seats(controller);
     for (uint32_t i = 0; i < controller->slots.count; i++) {
         struct command *command = controller->slot_commands[i];
         if (command == NULL)

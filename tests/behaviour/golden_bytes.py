@@ -4,7 +4,7 @@ ports, leave and show the same bytes as the same done to an array of bytes in me
 import random
 import time
 
-from testarray import DISK, LONG, MEMORY, MIB, Array, check, folders, libnbd, note, run, same
+from testarray import LONG, MIB, Array, check, folders, libnbd, note, run, same
 
 SECONDS = 90 if LONG else 6
 SIZE = 72 * MIB

@@ -127,8 +127,8 @@ def halves(array):
     """Connections that end in the middle of something."""
     write = struct.pack('>IHHQQI', REQUEST_MAGIC, 0, CMD_WRITE, 1, 0, 100000)
     short = struct.pack('>IHHQQI', REQUEST_MAGIC, 0, CMD_WRITE, 1, 0, 512)
-    for said in (b'\x25', b'\x25\x60\x95\x13', write[:27], write, write + b'x', write + b'x' * 99999,
-                 short, short + b'x' * 511):
+    for said in (b'\x25', b'\x25\x60\x95\x13', write[:27], write, write + b'x',
+                 write + b'x' * 99999, short, short + b'x' * 511):
         with Host(array, 'c1') as host:
             host.go('vol0')
             same(host.request(CMD_WRITE, 0, 4096, b'k' * 4096), 0, 'a write')
@@ -168,12 +168,13 @@ def many_at_once(array):
 def byte_by_byte(array):
     with Host(array, 'c1') as host:
         host.go('vol0')
-        said = struct.pack('>IHHQQI', REQUEST_MAGIC, 0, CMD_WRITE, 5, 4096, 300) + bytes(range(100)) * 3
+        data = bytes(range(100)) * 3
+        said = struct.pack('>IHHQQI', REQUEST_MAGIC, 0, CMD_WRITE, 5, 4096, 300) + data
         for byte in said:
             host.send(bytes([byte]))
         same(host.simple_reply()[:2], (0, 5), 'a write, byte by byte')
         same(host.request(CMD_READ, 4096, 300), 0, 'the read of it')
-        same(host.data, bytes(range(100)) * 3, 'its bytes')
+        same(host.data, data, 'its bytes')
 
 
 def floods(array):

@@ -30,6 +30,8 @@ import traceback
 ANYPORT = os.environ.get('ANYPORT', 'anyport')
 LONG = os.environ.get('ANYPORT_TEST_LONG', '') not in ('', '0')
 MIB = 1 << 20
+# The distribution's programs first: nbdsh looks for the Python that has libnbd.
+CLIENTS_PATH = f'/usr/bin:/bin:/usr/sbin:/sbin:{os.environ.get("PATH", "")}'
 PATIENCE = 60  # seconds that anything is waited for, on a slow machine with sanitizers
 
 
@@ -56,7 +58,7 @@ def run(main):
 def need(*programs):
     """Skips the test unless all these client programs are installed."""
     for program in programs:
-        if shutil.which(program, path=os.environ['PATH'] + ':/usr/sbin:/sbin') is None:
+        if shutil.which(program, path=CLIENTS_PATH) is None:
             raise Skip(f'{program} is not installed')
 
 
@@ -97,11 +99,12 @@ def wait_until(condition, what, seconds=PATIENCE):
 
 def command(*words, fails=False, timeout=PATIENCE, **more):
     """Runs a client; its output, both streams. It must succeed (or fail)."""
-    environment = dict(os.environ, PATH=os.environ['PATH'] + ':/usr/sbin:/sbin', LC_ALL='C')
+    environment = dict(os.environ, PATH=CLIENTS_PATH, LC_ALL='C')
     done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                           timeout=timeout, env=environment, **more)
     if (done.returncode != 0) != fails:
-        raise AssertionError(f'{" ".join(map(str, words))}: status {done.returncode}\n{done.stdout}')
+        said = f'status {done.returncode}\n{done.stdout}'
+        raise AssertionError(f'{" ".join(map(str, words))}: {said}')
     return done.stdout
 
 
@@ -326,7 +329,7 @@ class Bystander(threading.Thread):
     """A well-behaved host that works on, with bytes of its own, while something happens to others.
     At the end of the context it must have met no error and no answer later than `seconds`."""
 
-    def __init__(self, array, volume, port='c0', seconds=2):
+    def __init__(self, array, volume, port='c0', seconds=4):
         super().__init__()
         self.host = array.connect(volume, port)
         self.seconds = seconds
@@ -438,7 +441,8 @@ class Host:
     # options
 
     def send_option(self, option, data=b'', magic=OPTION_MAGIC, length=None):
-        self.send(struct.pack('>QII', magic, option, len(data) if length is None else length) + data)
+        length = len(data) if length is None else length
+        self.send(struct.pack('>QII', magic, option, length) + data)
 
     def option_reply(self):
         """(option, reply type, payload)"""

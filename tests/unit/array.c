@@ -363,6 +363,9 @@ int array_stop(struct array *array)
             element_close(&array->elements[i]);
         if (join_host(array->hosts[i]) != 0)
             status = -EIO;
+        /* relaxed: its thread has ended. An end in order leaves no I/O on its way. */
+        if (load_relaxed(&segment_element(&array->segment, i)->counters.in_flight) != 0)
+            status = -EBUSY;
     }
     for (uint32_t i = 0; i < array->wanted.controllers; i++) { /* nobody rings any more */
         close(array->images[i]);

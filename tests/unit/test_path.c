@@ -280,6 +280,27 @@ static void quiesce_answers_what_is_in_flight(void)
     CU_ASSERT_EQUAL(array_stop(array), 0);
 }
 
+static void stopping_waits_for_what_is_executing(void)
+{
+    struct array_wanted wanted = roomy;
+
+    wanted.direct = true;
+    wanted.controllers = 2;
+    for (int round = 0; round < 5; round++) {
+        struct array *array = array_start(&wanted);
+        for (uint32_t i = 0; i < 64; i++)
+            host_submit(array, i % 2,
+                        (struct job){.op = COMMAND_WRITE,
+                                     .flags = COMMAND_FUA,
+                                     .volume = i / 2 % 2,
+                                     .offset_bytes = i * 65536 % ARRAY_ELEMENT_BYTES,
+                                     .bytes = 65536,
+                                     .fill = 1});
+        CU_ASSERT_TRUE(host_wait(array, 0, 1));
+        CU_ASSERT_EQUAL(array_stop(array), 0); /* without asking for quiet first */
+    }
+}
+
 int main(void)
 {
     static const struct unit_test tests[] = {
@@ -293,6 +314,7 @@ int main(void)
         {"direct elements keep partial writes apart", direct_elements_keep_partial_writes_apart},
         {"a truncated image is an error", a_truncated_image_is_an_error},
         {"quiesce answers what is in flight", quiesce_answers_what_is_in_flight},
+        {"stopping waits for what is executing", stopping_waits_for_what_is_executing},
     };
     return UNIT_RUN("path", tests);
 }

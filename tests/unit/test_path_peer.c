@@ -296,10 +296,13 @@ static void impossible_answers_are_errors(void)
 {
     struct array *array = array_start(&with_one_puppet);
     struct puppet puppet = attach(array);
-    static const struct slot_answer answers[] = {
-        {.status = 1}, {.status = INT32_MIN}, {.count = EXTENTS_MAX + 1}, {.count = UINT32_MAX}};
+    static const struct slot_answer answers[] = {{.status = 1},
+                                                 {.status = INT32_MIN},
+                                                 {.count = EXTENTS_MAX + 1},
+                                                 {.count = UINT32_MAX},
+                                                 {.count = 0}};
 
-    for (uint32_t i = 0; i < 4; i++) {
+    for (uint32_t i = 0; i < 5; i++) {
         struct slot_request request;
         host_submit(array, 0, job_of(COMMAND_EXTENTS, PUPPET, 4096));
         struct doorbell doorbell = claim(&puppet, &request);
@@ -387,6 +390,21 @@ static void who_waits_for_a_slot_behind_the_dead_goes_on(void)
     CU_ASSERT_TRUE_FATAL(host_wait_all(array, 0));
     for (uint32_t i = 0; i < 9; i++)
         CU_ASSERT_EQUAL(status_of(array, 0, i), i < 4 ? -EIO : 0);
+    CU_ASSERT_EQUAL(array_stop(array), 0);
+}
+
+static void a_stop_that_nobody_tells_of_is_found(void)
+{
+    struct array *array = array_start(&with_one_puppet);
+    struct puppet puppet = attach(array);
+    struct slot_request request;
+
+    host_submit(array, 0, job_of(COMMAND_READ, PUPPET, 4096));
+    claim(&puppet, &request);
+    seat_set_state(segment_seat(&array->segment, PUPPET), SEAT_STOPPED);
+    CU_ASSERT_TRUE_FATAL(host_wait_all(array, 0));
+    CU_ASSERT_EQUAL(status_of(array, 0, 0), -EIO);
+    CU_ASSERT_TRUE(array_wait_until(array, buffers_are_given_back));
     CU_ASSERT_EQUAL(array_stop(array), 0);
 }
 
@@ -479,6 +497,7 @@ int main(void)
          who_waits_for_a_kept_buffer_is_woken_when_it_comes_back},
         {"who waits for a slot behind the dead goes on",
          who_waits_for_a_slot_behind_the_dead_goes_on},
+        {"a stop that nobody tells of is found", a_stop_that_nobody_tells_of_is_found},
         {"a scribbled slot ends with its peer", a_scribbled_slot_ends_with_its_peer},
         {"a scribbled free slot is used all the same", a_scribbled_free_slot_is_used_all_the_same},
         {"a scribbled mapping table is an error", a_scribbled_mapping_table_is_an_error},

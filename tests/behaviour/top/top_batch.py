@@ -84,7 +84,7 @@ def shows_the_load(panes):
     c1 = row_of(panes['CTRL'], 'c1', 'running')
     return (link and back and moves(link[3]) and moves(back[4]) and
             moves(c0[3]) and moves(c0[6]) and moves(c1[4]) and not moves(c1[3]) and
-            moves(element[3]) and moves(element[6]) and moves(volume[3]) and
+            moves(element[3]) and moves(element[5]) and moves(volume[3]) and
             not moves(element[4]) and not moves(volume[4]))
 
 
@@ -191,7 +191,7 @@ def main():
         check_end(array, folder)
     finally:
         if array is not None and array.poll() is None:
-            array.kill()
+            array.terminate()  # killed, it would leave its controllers behind
             array.wait()
         shutil.rmtree(folder)
     return 0

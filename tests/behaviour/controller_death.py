@@ -1,0 +1,171 @@
+#!/usr/bin/python3
+"""A controller is killed under load: commands for its elements fail with EIO at once and never
+hang, everything else goes on, status says so, its own socket refuses, the front answers."""
+import errno
+import fcntl
+import os
+import signal
+import threading
+import time
+
+from testarray import (DISK, MEMORY, MIB, Array, Bystander, Host, check, folders, libnbd,
+                       note, run, same, wait_until)
+
+VICTIM = 1
+AT_ONCE = 2  # seconds
+
+
+class Load(threading.Thread):
+    """Many commands in flight, until they fail. Keeps what each one ended with."""
+
+    def __init__(self, array, volume, port):
+        super().__init__()
+        self.host = array.connect(volume, port)
+        self.errors, self.done = set(), 0
+        self.first_error_at = None
+        self.enough = threading.Event()
+
+    def ended(self, error):
+        """Called for each command with its errno."""
+        self.done += 1
+        if error.value != 0:
+            self.errors.add(error.value)
+            self.first_error_at = self.first_error_at or time.monotonic()
+        return 1
+
+    def run(self):
+        nbd = libnbd()
+        data = nbd.Buffer.from_bytearray(bytearray(os.urandom(MIB)))
+        space = nbd.Buffer(MIB)
+        at = 0
+        try:
+            while not self.enough.is_set():
+                while self.host.aio_in_flight() < 64:
+                    offset = at * 8192 % (32 * MIB)
+                    if at % 2:
+                        self.host.aio_pwrite(data if at % 64 == 1 else
+                                             nbd.Buffer.from_bytearray(bytearray(4096)), offset,
+                                             completion=self.ended)
+                    else:
+                        self.host.aio_pread(space if at % 64 == 0 else nbd.Buffer(4096), offset,
+                                            completion=self.ended)
+                    at += 1
+                self.host.poll(100)
+                if self.first_error_at and at % 1000 == 0:
+                    break
+            while self.host.aio_in_flight() > 0:
+                self.host.poll(100)
+        except nbd.Error as error:
+            self.lost = error
+
+
+def one_death(places, kind):
+    with Array(places, controllers=4, kinds=(kind,), status=1,
+               expected='controller 1 .* was killed by signal 9') as array:
+        pid = array.controller(VICTIM)['pid']
+        own = Host(array, f'c{VICTIM}')
+        own.go('vol1')
+        waiting = array.connect('vol1', 'c0')
+        waiting.pwrite(b'kept', 0)
+        waiting.flush()
+        loads = [Load(array, 'vol1', port) for port in ('c0', 'c2', 'c3')]
+        with Bystander(array, 'vol2', 'c0') as one, Bystander(array, 'vol0', 'c3') as other:
+            for load in loads:
+                load.start()
+            wait_until(lambda: all(load.done > 500 for load in loads), 'load')
+            os.kill(pid, signal.SIGKILL)
+            killed_at = time.monotonic()
+            for load in loads:
+                load.join(20)
+                check(not load.is_alive(), 'a command for the dead one hangs')
+                same(load.errors, {errno.EIO}, 'what the commands ended with')
+                took = load.first_error_at - killed_at
+                check(took < AT_ONCE, f'EIO after {took:.2f} s')
+            done = one.done + other.done
+            wait_until(lambda: one.done + other.done > done + 20, 'bystanders go on')
+            note(f'{kind}: EIO after {max(l.first_error_at for l in loads) - killed_at:.3f} s')
+        wait_until(lambda: array.controller(VICTIM)['state'] == 'dead', 'status')
+        same(array.element(VICTIM)['state'], 'unreachable', 'the state of its element')
+        own.expect_close('the connection to the dead one')
+        own.close()
+        check(not os.path.exists(array.socket(f'c{VICTIM}')), 'its socket is gone')
+        try:
+            Host(array, f'c{VICTIM}')
+        except (ConnectionRefusedError, FileNotFoundError):
+            pass
+        else:
+            raise AssertionError('a dead controller accepts')
+        nbd = libnbd()
+        for port in ('c0', 'c2', 'c3') + ('front',) * 12:
+            began = time.monotonic()
+            host = array.connect('vol1', port)
+            for call in (lambda: host.pread(4096, 0), lambda: host.pwrite(b'x' * 5000, 0),
+                         lambda: host.flush(), lambda: host.zero(4096, 0)):
+                try:
+                    call()
+                except nbd.Error as error:
+                    same(error.errnum, errno.EIO, f'a command for the dead one through {port}')
+                else:
+                    raise AssertionError(f'a command for the dead one succeeded through {port}')
+            check(time.monotonic() - began < AT_ONCE, 'errors come at once')
+            host.shutdown()
+            host = array.connect('vol0', port)
+            host.pread(4096, 0)
+            host.shutdown()
+        for load in loads:
+            load.host.shutdown()
+        waiting.shutdown()
+        array.wait_quiet()
+        with open(array.fields['elements'][VICTIM]['image'], 'rb') as image:
+            image.seek(48 * MIB)
+            check(not any(image.read()), 'nothing was written where nobody wrote')
+
+
+def can_be_locked(image):
+    """The kernel gives the lock up when all I/O of the dead controller has landed."""
+    with open(image, 'rb') as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            return False
+
+
+def a_write_that_was_flushed_is_kept(places):
+    """And an array can start again on the images of one that had a death."""
+    with Array(places, controllers=2, kinds=(DISK,), status=1,
+               expected='controller 1 .* was killed by signal 9') as array:
+        host = array.connect('vol1', 'c0')
+        data = os.urandom(MIB)
+        host.pwrite(data, MIB)
+        host.flush()
+        os.kill(array.controller(VICTIM)['pid'], signal.SIGKILL)
+        image = array.fields['elements'][VICTIM]['image']
+        wait_until(lambda: can_be_locked(image), 'all has landed')
+        host.shutdown()
+    with Array(places, controllers=2, kinds=(DISK,)) as array:
+        host = array.connect('vol1', 'c0')
+        check(host.pread(MIB, MIB) == data, 'what was flushed before the death')
+        host.shutdown()
+
+
+def all_die(places):
+    """Without any controller there is no array: it ends, with status 1."""
+    array = Array(places, controllers=2, kinds=(MEMORY,), status=1,
+                  expected='was killed by signal 9')
+    with array:
+        for one in array.state()['controllers']:
+            os.kill(one['pid'], signal.SIGKILL)
+        array.ended()
+
+
+def main():
+    libnbd()
+    with folders() as places:
+        for kind in (MEMORY, DISK):
+            one_death(places, kind)
+        a_write_that_was_flushed_is_kept(places)
+        all_die(places)
+
+
+run(main)
