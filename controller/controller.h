@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "controller/idle.h"
 #include "controller/path/command.h"
 #include "controller/path/gate.h"
 #include "controller/path/peer.h"
@@ -90,12 +91,7 @@ struct controller {
     uint64_t turn;
     uint32_t membership_seen;
     uint64_t arrivals; /* commands and ring entries that have come, ever */
-    uint64_t arrivals_at_sleep;
-    uint32_t burst_average_x256; /* of arrivals per wake-up, times 256 */
-    uint32_t spins_since_sleep;
-    bool slept;                  /* the last time there was nothing to do */
-    uint64_t gap_average_ns;     /* of the time between running out of work and the next work */
-    uint64_t spin_not_before_ns; /* a spin was disturbed by somebody who needed the processor */
+    struct idle idle;
     bool quiescing;
     bool finished;
 };
@@ -133,6 +129,9 @@ static inline bool controller_has_waiters(const struct controller *controller)
 {
     return controller->waiters.next != &controller->waiters;
 }
+
+/* Whether anything has come that the next turn would deal with; loads only. */
+bool controller_has_work(const struct controller *controller);
 
 /* The registered buffer that holds this place of the segment, or LOOP_NO_BUFFER. */
 int controller_buffer_index(const struct controller *controller, uint64_t offset_bytes);
