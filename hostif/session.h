@@ -27,8 +27,7 @@
 #include "hostif/answer.h"
 #include "hostif/nbd_parse.h"
 #include "hostif/negotiate.h"
-
-struct host_ports;
+#include "hostif/ports.h"
 
 enum {
     SESSION_RECEIVE_BYTES = 256 << 10,
@@ -109,7 +108,29 @@ void session_close(struct session *session);
 /* Frees a session that its controller has left behind, at the end of the process. */
 void session_discard(struct session *session);
 
+/* Ends one that broke the rules. */
+void session_drop(struct session *session);
+
+/* What answers a host's commands; their `owner` is the session. */
+extern const struct command_origin session_origin;
+
 /* What is to be done once a turn for a session that is dirty: send, or free. */
 void session_turn(struct session *session);
+
+static inline struct controller *session_controller(const struct session *session)
+{
+    return session->ports->controller;
+}
+
+static inline struct loop *session_loop(const struct session *session)
+{
+    return session_controller(session)->loop;
+}
+
+/* Bytes received and not yet consumed. */
+static inline uint32_t session_in_bytes(const struct session *session)
+{
+    return session->in_end - session->in_first;
+}
 
 #endif
