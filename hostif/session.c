@@ -235,7 +235,8 @@ static uint32_t receive_room(const struct session *session)
 
 static void start_receive(struct session *session)
 {
-    if (session->receiving || session->ending || session->state == SESSION_CLOSING)
+    if (session->receiving || session->ending || session->end_of_file ||
+        session->state == SESSION_CLOSING)
         return;
     make_room(session);
     if (session->in_end == SESSION_RECEIVE_BYTES)
@@ -256,6 +257,8 @@ static void pump(struct session *session)
         pump_handshake(session);
     if (session->state == SESSION_TRANSMISSION)
         request_take_all(session);
+    if (session->end_of_file && session->in_flight == 0 && !session->waiting)
+        session_finish(session);
     start_receive(session);
 }
 
@@ -300,8 +303,9 @@ static void received(struct completion *completion, int result)
         return;
     }
     if (result == 0 || (result < 0 && result != -EAGAIN && result != -EINTR)) {
-        if (session->writing == NULL && result == 0)
-            session_finish(session);
+        session->end_of_file = result == 0 && session->writing == NULL;
+        if (session->end_of_file)
+            pump(session); /* what it had asked before is answered */
         else
             session_close(session);
         return;

@@ -60,7 +60,8 @@ struct session {
     /* receiving */
     struct completion receive;
     bool receiving;
-    uint8_t *in; /* SESSION_RECEIVE_BYTES */
+    bool end_of_file; /* the host sends no more */
+    uint8_t *in;      /* SESSION_RECEIVE_BYTES */
     uint32_t in_first, in_end;
     struct command *writing; /* its long payload is being received */
     uint64_t written_bytes;  /* of that payload */
