@@ -486,7 +486,8 @@ static void start_receive(struct session *session)
     if (session->in_end == SESSION_RECEIVE_BYTES)
         return;
     session->receiving = true;
-    if (session->writing != NULL)
+    session->receiving_payload = session->writing != NULL;
+    if (session->receiving_payload)
         receive_payload(session);
     else
         loop_receive(loop_of(session), session->fd, session->in + session->in_end,
@@ -512,7 +513,23 @@ static void may_go_on(struct command_waiter *waiter)
     pump(session);
 }
 
-/* Bytes came: some of them, perhaps, into the payload of a long write. */
+/* Bytes came into our own buffer. A long write may have begun since that was asked for (it had
+ * waited for its turn): then they are of its payload. */
+static void account_received_here(struct session *session, uint32_t bytes)
+{
+    struct command *command = session->writing;
+
+    session->in_end += bytes;
+    assert(session->in_end <= SESSION_RECEIVE_BYTES);
+    if (command == NULL)
+        return;
+    take_payload(session, command);
+    session->progress_ns = loop_now_ns(loop_of(session));
+    if (session->written_bytes == command->length_bytes)
+        payload_complete(session);
+}
+
+/* Bytes came into the payload of a long write, and what was more into our own buffer. */
 static void account_received(struct session *session, uint32_t bytes)
 {
     struct command *command = session->writing;
@@ -553,7 +570,10 @@ static void received(struct completion *completion, int result)
     }
     if (result > 0) {
         count_up(&controller_of(session)->counters->bytes_received, result);
-        account_received(session, (uint32_t)result);
+        if (session->receiving_payload)
+            account_received(session, (uint32_t)result);
+        else
+            account_received_here(session, (uint32_t)result);
     }
     pump(session);
 }
