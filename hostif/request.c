@@ -122,7 +122,7 @@ static int refuse(struct session *session, const struct nbd_request *request, in
 }
 
 /* The payload follows the header in the receive buffer, whole or (a long one) in part. */
-static void take_payload(struct session *session, struct command *command)
+void request_take_payload(struct session *session, struct command *command)
 {
     uint64_t here = session_in_bytes(session);
 
@@ -174,7 +174,7 @@ static int handle_request(struct session *session, const struct nbd_request *req
     session->written_bytes = 0;
     session->progress_ns = loop_now_ns(session_loop(session));
     session->progress_bytes = 0;
-    take_payload(session, command);
+    request_take_payload(session, command);
     if (session->written_bytes == command->length_bytes)
         request_payload_complete(session);
     return 0;

@@ -11,6 +11,9 @@
  * the session is dropped. */
 void request_take_all(struct session *session);
 
+/* Moves what the receive buffer holds of the payload of session->writing to where it belongs. */
+void request_take_payload(struct session *session, struct command *command);
+
 /* The long payload of session->writing has come whole: its command starts. */
 void request_payload_complete(struct session *session);
 

@@ -242,7 +242,8 @@ static void start_receive(struct session *session)
     if (session->in_end == SESSION_RECEIVE_BYTES)
         return;
     session->receiving = true;
-    if (session->writing != NULL)
+    session->receiving_payload = session->writing != NULL;
+    if (session->receiving_payload)
         receive_payload(session);
     else
         loop_receive(session_loop(session), session->fd, session->in + session->in_end,
@@ -270,7 +271,23 @@ static void may_go_on(struct command_waiter *waiter)
     pump(session);
 }
 
-/* Bytes came: some of them, perhaps, into the payload of a long write. */
+/* Bytes came into our own buffer. A long write may have begun since that was asked for (it had
+ * waited for its turn): then they are of its payload. */
+static void account_received_here(struct session *session, uint32_t bytes)
+{
+    struct command *command = session->writing;
+
+    session->in_end += bytes;
+    assert(session->in_end <= SESSION_RECEIVE_BYTES);
+    if (command == NULL)
+        return;
+    request_take_payload(session, command);
+    session->progress_ns = loop_now_ns(session_loop(session));
+    if (session->written_bytes == command->length_bytes)
+        request_payload_complete(session);
+}
+
+/* Bytes came into the payload of a long write, and what was more into our own buffer. */
 static void account_received(struct session *session, uint32_t bytes)
 {
     struct command *command = session->writing;
@@ -312,7 +329,10 @@ static void received(struct completion *completion, int result)
     }
     if (result > 0) {
         count_up(&session_controller(session)->counters->bytes_received, result);
-        account_received(session, (uint32_t)result);
+        if (session->receiving_payload)
+            account_received(session, (uint32_t)result);
+        else
+            account_received_here(session, (uint32_t)result);
     }
     pump(session);
 }

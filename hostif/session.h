@@ -60,8 +60,9 @@ struct session {
     /* receiving */
     struct completion receive;
     bool receiving;
-    bool end_of_file; /* the host sends no more */
-    uint8_t *in;      /* SESSION_RECEIVE_BYTES */
+    bool end_of_file;       /* the host sends no more */
+    bool receiving_payload; /* directly into `writing`; else into our own buffer */
+    uint8_t *in;            /* SESSION_RECEIVE_BYTES */
     uint32_t in_first, in_end;
     struct command *writing; /* its long payload is being received */
     uint64_t written_bytes;  /* of that payload */
