@@ -6,7 +6,7 @@
 /* The number-th core of a set, alone in a set of its own; false when there are not so many. */
 static bool core_of(const cpu_set_t *set, int number, cpu_set_t *ret_core)
 {
-    for (int core = 0; core < CPU_SETSIZE; core++) {
+    for (size_t core = 0; core < CPU_SETSIZE; core++) {
         if (!CPU_ISSET(core, set) || number-- > 0)
             continue;
         CPU_ZERO(ret_core);

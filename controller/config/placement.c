@@ -27,9 +27,9 @@ static int allowed_processor(uint32_t n)
     if (sched_getaffinity(0, sizeof allowed, &allowed) < 0 || CPU_COUNT(&allowed) == 0)
         return -1;
     n %= (uint32_t)CPU_COUNT(&allowed);
-    for (int processor = 0; processor < CPU_SETSIZE; processor++) {
+    for (size_t processor = 0; processor < CPU_SETSIZE; processor++) {
         if (CPU_ISSET(processor, &allowed) && n-- == 0)
-            return processor;
+            return (int)processor;
     }
     return -1;
 }
@@ -42,7 +42,7 @@ static void place_on_processor(const struct segment *segment, uint32_t id)
     if (processor < 0)
         return;
     CPU_ZERO(&one);
-    CPU_SET(processor, &one);
+    CPU_SET((size_t)processor, &one);
     if (sched_setaffinity(0, sizeof one, &one) < 0)
         return;
     /* relaxed: for status only */

@@ -20,7 +20,8 @@ def tree_of(folder):
             path = os.path.join(root, name)
             status = os.lstat(path)
             content = None
-            if os.path.isfile(path) and not os.path.islink(path) and status.st_size < MIB:
+            if (os.path.isfile(path) and not os.path.islink(path) and status.st_size < MIB and
+                    os.access(path, os.R_OK)):
                 with open(path, 'rb') as file:
                     content = file.read()
             found[path] = (status.st_mode, status.st_size, status.st_mtime_ns
@@ -221,6 +222,11 @@ def images(trial, places):
     if os.geteuid() != 0:  # root may read everything
         os.chmod(made('empty'), 0)
         spoilt('an unreadable image', image(made('empty')), ['disk1', 'ermission'], 6)
+
+    def one_new_image_twice(fields):
+        fields['elements'].append(dict(fields['elements'][1], name='disk2',
+                                       image=made('folder/../new.img')))
+    spoilt('one new image in two spellings', one_new_image_twice, ['disk2'], 7, RUN)
     # A volume beyond an image whose size only the image knows
     spoilt('a volume past the end of an image', lambda fields: fields['volumes'][0].update(
         offset='2MiB'), ['vol0', 'disk0', '1024576'], 8)

@@ -142,7 +142,7 @@ def fua_is_durable(array, host, index):
 def main():
     libnbd()
     with folders() as places:
-        with Array(places, controllers=3) as array:
+        with Array(places, controllers=3, count=4) as array:
             elements = array.state()['elements']
             for index in (0, 1):  # in memory at c0, on disk at c1
                 for port in PORTS:
@@ -155,6 +155,11 @@ def main():
                     fua_is_durable(array, host, index)
                     host.shutdown()
                 note(f'vol{index} ({elements[index]["io"]}): through {", ".join(PORTS)}')
+            for port in PORTS:  # an element whose number is not its owner's
+                host = array.connect('vol3', port, contexts=('anyport:location',))
+                same(extents_of(host, MIB, 0, 'anyport:location'), [(MIB, 0 << 16 | 3)],
+                     'the location of vol3')
+                host.shutdown()
             array.wait_quiet()
 
 

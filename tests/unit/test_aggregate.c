@@ -24,9 +24,10 @@ static void one_error_is_the_status(void)
         struct aggregate aggregate;
         aggregate_begin(&aggregate, 3);
         for (int i = 0; i < 3; i++)
-            CU_ASSERT_EQUAL(aggregate_add(&aggregate, 4096u * i, i == bad ? -EIO : 0), i == 2);
+            CU_ASSERT_EQUAL(aggregate_add(&aggregate, (uint64_t)i * 4096, i == bad ? -EIO : 0),
+                            i == 2);
         CU_ASSERT_EQUAL(aggregate.status, -EIO);
-        CU_ASSERT_EQUAL(aggregate.status_offset_bytes, 4096u * bad);
+        CU_ASSERT_EQUAL(aggregate.status_offset_bytes, (uint64_t)bad * 4096);
     }
 }
 
@@ -41,7 +42,7 @@ static void the_lowest_address_wins_in_any_order(void)
         aggregate_begin(&aggregate, 3);
         for (int i = 0; i < 3; i++) {
             int component = orders[o][i];
-            aggregate_add(&aggregate, 4096u * component, errors[component]);
+            aggregate_add(&aggregate, (uint64_t)component * 4096, errors[component]);
         }
         CU_ASSERT_EQUAL(aggregate.remaining, 0);
         CU_ASSERT_EQUAL(aggregate.status, -ENOSPC);

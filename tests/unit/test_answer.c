@@ -53,12 +53,12 @@ static void answer_one(struct command *command, const struct nbd_agreed *agreed)
     gather();
 }
 
-static uint64_t be(size_t at, int bytes)
+static uint64_t be(size_t at, size_t bytes)
 {
     uint64_t value = 0;
 
     CU_ASSERT_TRUE_FATAL(at + bytes <= out_bytes);
-    for (int i = 0; i < bytes; i++)
+    for (size_t i = 0; i < bytes; i++)
         value = value << 8 | out[at + i];
     return value;
 }

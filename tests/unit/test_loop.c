@@ -361,7 +361,7 @@ static void a_full_queue_is_submitted_early(void)
                              .buffer = LOOP_NO_BUFFER,
                              .memory = &memory[i],
                              .bytes = 1,
-                             .offset_bytes = i};
+                             .offset_bytes = (uint64_t)i};
         outcomes[i] = waiting();
         loop_write(loop, &io, &outcomes[i].completion);
     }
