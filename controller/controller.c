@@ -333,6 +333,8 @@ static void turn(struct controller *controller)
     /* relaxed: a level for status. */
     store_relaxed(&controller->counters->buffers_bytes, pool_taken_bytes(controller->pool));
     declare_quiet(controller);
+    if (received == 0 && idle_nap(controller))
+        return;
     if (received > 0 || controller_has_work(controller))
         loop_turn(controller->loop, 0);
     else if (!controller->finished)

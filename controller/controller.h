@@ -64,7 +64,8 @@ struct controller {
     uint8_t *scratch_free[SCRATCH_BLOCKS];
     uint32_t scratch_free_count;
     struct command_queue scratch_waiters;
-    uint32_t executing; /* commands between the beginning and the end of EXECUTE */
+    uint32_t element_io_in_flight; /* commands whose element I/O ends later */
+    uint32_t executing;            /* commands between the beginning and the end of EXECUTE */
 
     /* commands and buffers */
     struct pool *pool;
@@ -91,6 +92,7 @@ struct controller {
     uint64_t turn;
     uint32_t membership_seen;
     uint64_t arrivals; /* commands and ring entries that have come, ever */
+    uint64_t receives; /* that brought something from a host, ever; counted by the host ports */
     struct idle idle;
     bool quiescing;
     bool finished;

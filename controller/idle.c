@@ -11,11 +11,22 @@ enum {
     SPIN_BURST_MAX_X256 = 320, /* 1.25 arrivals a wake-up */
     SPINS_PER_PROBE = 32,
     BURST_MAX = 16,
+    NAP_NS = 10000,           /* in which a host with many commands asks for several */
+    NAP_BYTES_MAX = 16 << 10, /* of a command; copying more takes longer than a nap saves */
+    NAP_PAYS_X256 = 384,      /* 1.5 commands from each host that asked */
+    NAPS_LEFT_OUT = 128,      /* then some are tried */
+    NAPS_PER_PROBE = 6,       /* a batch of answers is what brings a batch of commands */
 };
 
 void idle_init(struct idle *idle)
 {
     *idle = (struct idle){.gap_average_ns = SPIN_NS_MAX, .burst_average_x256 = BURST_MAX * 256};
+}
+
+static uint64_t own_count(const _Atomic uint64_t *counter)
+{
+    /* relaxed: this controller is the counter's only writer */
+    return load_relaxed(counter);
 }
 
 /*
@@ -34,8 +45,7 @@ static bool spinning_pays(struct controller *controller)
         controller->idle.burst_average_x256 = (3 * controller->idle.burst_average_x256 + burst) / 4;
     }
     controller->idle.slept = false;
-    /* relaxed: our own counter. */
-    return load_relaxed(&controller->counters->host_in_flight) <= 1 &&
+    return own_count(&controller->counters->host_in_flight) <= 1 &&
            controller->idle.burst_average_x256 <= SPIN_BURST_MAX_X256 &&
            controller->idle.gap_average_ns < SPIN_NS_MAX &&
            loop_now_ns(controller->loop) >= controller->idle.spin_not_before_ns &&
@@ -69,7 +79,64 @@ static bool spin(struct controller *controller)
     return false;
 }
 
-/* Nothing to do: submit, spin a little, then sleep. */
+/* Whether something was executed since the last time, all of it here, and nothing is under way to
+ * an element or a peer: then the hosts have the word. */
+static bool hosts_have_the_word(struct controller *controller)
+{
+    struct idle *idle = &controller->idle;
+    uint64_t executed = own_count(&controller->counters->executed);
+    uint64_t others = own_count(&controller->counters->redirected_out) +
+                      own_count(&controller->counters->redirected_in);
+    uint64_t bytes = own_count(&controller->counters->bytes_received) +
+                     own_count(&controller->counters->bytes_sent);
+    uint64_t commands = executed - idle->executed_before;
+    bool own = commands > 0 && others == idle->others_before &&
+               bytes - idle->bytes_before <= commands * NAP_BYTES_MAX;
+
+    idle->executed_before = executed;
+    idle->others_before = others;
+    idle->bytes_before = bytes;
+    return own && controller->element_io_in_flight == 0;
+}
+
+/* A command that came before its host can have seen the answer says that the host has several under
+ * way; with one host only, because among many it may be another's. */
+static void learn_from_nap(struct controller *controller, uint64_t arrivals, uint64_t receives,
+                           bool early)
+{
+    struct idle *idle = &controller->idle;
+    uint64_t each_x256;
+
+    if (receives == 0)
+        return;
+    each_x256 = arrivals * 256 / receives;
+    if (early && own_count(&controller->counters->connections) == 1)
+        each_x256 += 256;
+    if (each_x256 > BURST_MAX * 256)
+        each_x256 = BURST_MAX * 256;
+    idle->nap_average_x256 = (3 * idle->nap_average_x256 + (uint32_t)each_x256) / 4;
+}
+
+bool idle_nap(struct controller *controller)
+{
+    struct idle *idle = &controller->idle;
+
+    if (!hosts_have_the_word(controller) ||
+        (idle->nap_average_x256 < NAP_PAYS_X256 && ++idle->naps_left_out < NAPS_LEFT_OUT))
+        return false;
+    if (idle->naps_left_out >= NAPS_LEFT_OUT + NAPS_PER_PROBE)
+        idle->naps_left_out = 0;
+    uint64_t arrivals = controller->arrivals, receives = controller->receives;
+    loop_turn(controller->loop, 0); /* the answers go out first */
+    bool early = controller->arrivals != arrivals;
+    if (!early || idle->nap_average_x256 >= NAP_PAYS_X256)
+        loop_nap(controller->loop, NAP_NS);
+    loop_turn(controller->loop, 0);
+    learn_from_nap(controller, controller->arrivals - arrivals, controller->receives - receives,
+                   early);
+    return true;
+}
+
 void idle_wait(struct controller *controller)
 {
     struct loop *loop = controller->loop;

@@ -329,6 +329,7 @@ static void received(struct completion *completion, int result)
     }
     if (result > 0) {
         count_up(&session_controller(session)->counters->bytes_received, result);
+        session_controller(session)->receives++;
         if (session->receiving_payload)
             account_received(session, (uint32_t)result);
         else

@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -100,6 +101,8 @@ int loop_new(struct loop **ret_loop, const char **ret_missing)
         goto no_files;
     /* A ring whose descriptor is registered is entered without looking it up; not a must. */
     (void)io_uring_register_ring_fd(&loop->ring);
+    /* A nap of microseconds is to last microseconds: the default slack is 50. */
+    (void)prctl(PR_SET_TIMERSLACK, 1);
     loop_clock_ns(loop);
     *ret_loop = loop;
     return 0;
@@ -204,6 +207,14 @@ void loop_yield(struct loop *loop)
 {
     (void)loop;
     (void)sched_yield();
+}
+
+void loop_nap(struct loop *loop, uint64_t nap_ns)
+{
+    const struct timespec nap = {.tv_nsec = (long)nap_ns};
+
+    (void)loop;
+    (void)nanosleep(&nap, NULL);
 }
 
 bool loop_has_unsubmitted(struct loop *loop)

@@ -68,6 +68,9 @@ bool loop_has_events(struct loop *loop);
 /* Lets others run who want this processor; at once where nobody does. */
 void loop_yield(struct loop *loop);
 
+/* Sleeps so long without looking at anything: a few microseconds. */
+void loop_nap(struct loop *loop, uint64_t nap_ns);
+
 /* Operations started and not yet submitted. */
 bool loop_has_unsubmitted(struct loop *loop);
 

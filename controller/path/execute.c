@@ -428,6 +428,7 @@ static enum stage_verdict go_on(struct controller *controller, struct command *c
         command->io.result = start_step(controller, command);
         if (command->io.result == -EINPROGRESS) {
             command->io.waits_for = WAIT_STEP;
+            controller->element_io_in_flight++;
             return STAGE_WAIT;
         }
         next = after_step(controller, command);
@@ -541,6 +542,7 @@ enum stage_verdict execute_complete(struct controller *controller, struct comman
 {
     switch ((enum execute_wait)command->io.waits_for) {
     case WAIT_STEP:
+        controller->element_io_in_flight--;
         return go_on(controller, command, after_step(controller, command));
     case WAIT_GATE: {
         /* relaxed: as in execute_run; it may have failed while this one waited. */
