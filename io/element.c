@@ -327,8 +327,6 @@ int element_sync_now(const struct element *element)
 int64_t element_punch(struct element *element, struct loop *loop, uint64_t offset_bytes,
                       uint64_t bytes, struct completion *completion)
 {
-    if (element->no_punch)
-        return -EOPNOTSUPP;
     loop_fallocate(loop, element->file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset_bytes,
                    bytes, completion);
     return -EINPROGRESS;
@@ -337,8 +335,6 @@ int64_t element_punch(struct element *element, struct loop *loop, uint64_t offse
 int64_t element_zero(struct element *element, struct loop *loop, uint64_t offset_bytes,
                      uint64_t bytes, struct completion *completion)
 {
-    if (element->no_zero_range)
-        return -EOPNOTSUPP;
     loop_fallocate(loop, element->file, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, offset_bytes,
                    bytes, completion);
     return -EINPROGRESS;

@@ -39,8 +39,6 @@ struct element {
     enum element_mode mode;
     bool read_only;
     bool device;
-    bool no_punch; /* learnt: the file system refuses PUNCH_HOLE / ZERO_RANGE */
-    bool no_zero_range;
     uint64_t size_bytes; /* what is used of it */
 };
 

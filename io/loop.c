@@ -274,7 +274,7 @@ uint32_t loop_turn(struct loop *loop, uint64_t wait_ns)
 
 /* A full submission queue is submitted early. The completion queue holds all that can be in flight,
  * so the kernel takes submissions unless it has no memory: then it is asked again. */
-static struct io_uring_sqe *next_sqe(struct loop *loop, struct completion *completion)
+static struct io_uring_sqe *next_sqe(struct loop *loop)
 {
     struct io_uring_sqe *sqe = io_uring_get_sqe(&loop->ring);
 
@@ -283,7 +283,6 @@ static struct io_uring_sqe *next_sqe(struct loop *loop, struct completion *compl
         sqe = io_uring_get_sqe(&loop->ring);
     }
     assert(sqe != NULL);
-    (void)completion;
     return sqe;
 }
 
@@ -291,7 +290,7 @@ static struct io_uring_sqe *next_sqe(struct loop *loop, struct completion *compl
 
 void loop_accept(struct loop *loop, int fd, struct completion *completion)
 {
-    struct io_uring_sqe *sqe = next_sqe(loop, completion);
+    struct io_uring_sqe *sqe = next_sqe(loop);
 
     io_uring_prep_accept(sqe, fd, NULL, NULL, SOCK_CLOEXEC);
     io_uring_sqe_set_data(sqe, completion);
@@ -300,7 +299,7 @@ void loop_accept(struct loop *loop, int fd, struct completion *completion)
 void loop_receive(struct loop *loop, int fd, void *into, size_t bytes,
                   struct completion *completion)
 {
-    struct io_uring_sqe *sqe = next_sqe(loop, completion);
+    struct io_uring_sqe *sqe = next_sqe(loop);
 
     io_uring_prep_recv(sqe, fd, into, bytes, 0);
     io_uring_sqe_set_data(sqe, completion);
@@ -309,7 +308,7 @@ void loop_receive(struct loop *loop, int fd, void *into, size_t bytes,
 void loop_receive_vector(struct loop *loop, int fd, struct msghdr *message,
                          struct completion *completion)
 {
-    struct io_uring_sqe *sqe = next_sqe(loop, completion);
+    struct io_uring_sqe *sqe = next_sqe(loop);
 
     io_uring_prep_recvmsg(sqe, fd, message, 0);
     io_uring_sqe_set_data(sqe, completion);
@@ -318,7 +317,7 @@ void loop_receive_vector(struct loop *loop, int fd, struct msghdr *message,
 void loop_send_vector(struct loop *loop, int fd, struct msghdr *message,
                       struct completion *completion)
 {
-    struct io_uring_sqe *sqe = next_sqe(loop, completion);
+    struct io_uring_sqe *sqe = next_sqe(loop);
 
     io_uring_prep_sendmsg(sqe, fd, message, MSG_NOSIGNAL | MSG_WAITALL);
     io_uring_sqe_set_data(sqe, completion);
@@ -326,7 +325,7 @@ void loop_send_vector(struct loop *loop, int fd, struct msghdr *message,
 
 void loop_cancel(struct loop *loop, struct completion *completion)
 {
-    struct io_uring_sqe *sqe = next_sqe(loop, NULL);
+    struct io_uring_sqe *sqe = next_sqe(loop);
 
     io_uring_prep_cancel(sqe, completion, 0);
     io_uring_sqe_set_data(sqe, NULL);
@@ -334,7 +333,7 @@ void loop_cancel(struct loop *loop, struct completion *completion)
 
 void loop_doorbell_listen(struct loop *loop, int eventfd, struct completion *completion)
 {
-    struct io_uring_sqe *sqe = next_sqe(loop, completion);
+    struct io_uring_sqe *sqe = next_sqe(loop);
 
     io_uring_prep_read(sqe, eventfd, &loop->doorbell_value, sizeof loop->doorbell_value, 0);
     io_uring_sqe_set_data(sqe, completion);
@@ -350,7 +349,7 @@ void loop_doorbell_ring(struct loop *loop, int eventfd)
 
 void loop_poll_in(struct loop *loop, int fd, struct completion *completion)
 {
-    struct io_uring_sqe *sqe = next_sqe(loop, completion);
+    struct io_uring_sqe *sqe = next_sqe(loop);
 
     io_uring_prep_poll_add(sqe, fd, POLLIN);
     io_uring_sqe_set_data(sqe, completion);
@@ -375,7 +374,7 @@ int loop_register_buffers(struct loop *loop, const struct iovec *ranges, unsigne
 
 void loop_read(struct loop *loop, const struct loop_io *io, struct completion *completion)
 {
-    struct io_uring_sqe *sqe = next_sqe(loop, completion);
+    struct io_uring_sqe *sqe = next_sqe(loop);
 
     if (io->buffer == LOOP_NO_BUFFER)
         io_uring_prep_read(sqe, io->file, io->memory, io->bytes, io->offset_bytes);
@@ -388,7 +387,7 @@ void loop_read(struct loop *loop, const struct loop_io *io, struct completion *c
 
 void loop_write(struct loop *loop, const struct loop_io *io, struct completion *completion)
 {
-    struct io_uring_sqe *sqe = next_sqe(loop, completion);
+    struct io_uring_sqe *sqe = next_sqe(loop);
 
     if (io->buffer == LOOP_NO_BUFFER)
         io_uring_prep_write(sqe, io->file, io->memory, io->bytes, io->offset_bytes);
@@ -402,7 +401,7 @@ void loop_write(struct loop *loop, const struct loop_io *io, struct completion *
 
 void loop_fdatasync(struct loop *loop, int file, struct completion *completion)
 {
-    struct io_uring_sqe *sqe = next_sqe(loop, completion);
+    struct io_uring_sqe *sqe = next_sqe(loop);
 
     io_uring_prep_fsync(sqe, file, IORING_FSYNC_DATASYNC);
     sqe->flags |= IOSQE_FIXED_FILE;
@@ -412,7 +411,7 @@ void loop_fdatasync(struct loop *loop, int file, struct completion *completion)
 void loop_fallocate(struct loop *loop, int file, int mode, uint64_t offset_bytes, uint64_t bytes,
                     struct completion *completion)
 {
-    struct io_uring_sqe *sqe = next_sqe(loop, completion);
+    struct io_uring_sqe *sqe = next_sqe(loop);
 
     io_uring_prep_fallocate(sqe, file, mode, (off_t)offset_bytes, (off_t)bytes);
     sqe->flags |= IOSQE_FIXED_FILE;
@@ -422,7 +421,7 @@ void loop_fallocate(struct loop *loop, int file, int mode, uint64_t offset_bytes
 void loop_advise_willneed(struct loop *loop, int file, uint64_t offset_bytes, uint32_t bytes,
                           struct completion *completion)
 {
-    struct io_uring_sqe *sqe = next_sqe(loop, completion);
+    struct io_uring_sqe *sqe = next_sqe(loop);
 
     io_uring_prep_fadvise(sqe, file, offset_bytes, (off_t)bytes, POSIX_FADV_WILLNEED);
     sqe->flags |= IOSQE_FIXED_FILE;
