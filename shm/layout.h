@@ -5,6 +5,7 @@
  *      seats       controllers x struct seat
  *      elements    elements x struct element_record
  *      volumes     volumes x struct volume_record
+ *      members     members x struct member_record
  *      names       hash of volume names: names_buckets x uint32_t (volume + 1, 0 empty)
  *      links       controllers x controllers x FABRICS x link_bytes
  *      slots       controllers x slots x struct slot
@@ -33,14 +34,17 @@ struct segment_geometry {
     uint32_t controllers;
     uint32_t elements;
     uint32_t volumes;
+    uint32_t members;       /* of all virtual volumes together */
     uint32_t names_buckets; /* a power of two, at least twice the volumes */
     uint32_t slots;         /* of each controller */
     uint32_t ring_entries;
+    uint32_t reserved;      /* 0 */
     uint64_t buffers_bytes; /* of each controller */
     uint64_t link_bytes;
     uint64_t seats_offset;
     uint64_t elements_offset;
     uint64_t volumes_offset;
+    uint64_t members_offset;
     uint64_t names_offset;
     uint64_t links_offset;
     uint64_t slots_offset;
@@ -124,15 +128,38 @@ enum volume_flags {
     VOLUME_ROTATIONAL = 1 << 2
 };
 
-/* The mapping table, second half: volume -> element and place on it. Constant. */
+/* The mapping table, second half: volume -> element and place on it, or, of a virtual volume,
+ * -> its members. Constant. */
 struct volume_record {
-    _Alignas(CACHELINE_BYTES) uint64_t offset_bytes; /* on the element */
+    _Alignas(CACHELINE_BYTES) uint64_t offset_bytes; /* on the element; virtual: 0 */
     uint64_t size_bytes;
-    uint32_t element;
+    uint32_t element; /* virtual: ELEMENT_NONE */
     uint32_t flags;
+    uint32_t layout; /* enum layout_kind (controller/layout/layout.h); 0: a plain volume */
+    uint32_t members_first, members_count; /* in `members` */
+    uint32_t copies;                       /* raid10: members in each mirror set */
+    uint32_t chunk_bytes;                  /* 0 where the layout has no chunks */
     char name[NAME_BYTES_MAX + 1];
     char description[DESCRIPTION_BYTES_MAX + 1];
     _Alignas(CACHELINE_BYTES) struct io_counters counters; /* writer: the element's owner */
+};
+
+enum { ELEMENT_NONE = UINT32_MAX };
+
+/* One member of a virtual volume, in the order of its layout. Constant but for the _Atomic field.
+ */
+struct member_record {
+    _Alignas(CACHELINE_BYTES) uint32_t volume;
+    /* enum member_state. Writers: any controller, by compare-and-swap, ONLINE -> FAILED. Stale: a
+     * command is sent to a member that has just failed, and learns it by the answer. */
+    _Atomic uint32_t state;
+    uint64_t start_bytes; /* concat: where on the virtual volume it begins */
+    uint64_t size_bytes;  /* of the volume */
+};
+
+enum member_state {
+    MEMBER_ONLINE = 0,
+    MEMBER_FAILED, /* what it holds is stale: neither read nor written */
 };
 
 /*

@@ -15,7 +15,8 @@ enum {
     FABRICS = 2, /* primary, redundant */
     ELEMENTS_MAX = 4096,
     VOLUMES_MAX = 131072,
-    NAME_BYTES_MAX = 63, /* array, element and volume names, without the final NUL */
+    MEMBERS_MAX = 32,            /* of one virtual volume */
+    NAME_BYTES_MAX = 63,         /* array, element and volume names, without the final NUL */
     DESCRIPTION_BYTES_MAX = 159, /* of a volume, without the final NUL: what the handshake shows */
     PATH_BYTES_MAX = 4095,
 

@@ -68,6 +68,29 @@ int mapping_find_volume(const struct segment *segment, const char *name, size_t 
     return 0;
 }
 
+bool mapping_is_virtual(const struct segment *segment, uint32_t volume)
+{
+    return volume < segment->geometry.volumes && segment_volume(segment, volume)->layout != 0;
+}
+
+int mapping_members(const struct segment *segment, uint32_t volume,
+                    struct mapping_members *ret_members)
+{
+    if (!mapping_is_virtual(segment, volume))
+        return -ENOENT;
+    const struct volume_record *record = segment_volume(segment, volume);
+    uint32_t first = record->members_first, count = record->members_count;
+    if (count < 1 || count > MEMBERS_MAX || first > segment->geometry.members ||
+        count > segment->geometry.members - first)
+        return -EPROTO;
+    *ret_members = (struct mapping_members){.layout = record->layout,
+                                            .chunk_bytes = record->chunk_bytes,
+                                            .copies = record->copies,
+                                            .count = count,
+                                            .records = segment_member(segment, first)};
+    return 0;
+}
+
 int mapping_resolve(const struct segment *segment, uint32_t volume, uint64_t offset_bytes,
                     uint64_t length_bytes, struct mapping_place *ret_place)
 {
@@ -76,6 +99,8 @@ int mapping_resolve(const struct segment *segment, uint32_t volume, uint64_t off
     const struct volume_record *record = segment_volume(segment, volume);
     if (offset_bytes > record->size_bytes || length_bytes > record->size_bytes - offset_bytes)
         return -ERANGE;
+    if (record->layout != 0)
+        return -EISDIR;
     if (record->element >= segment->geometry.elements)
         return -EPROTO;
     struct element_record *element = segment_element(segment, record->element);

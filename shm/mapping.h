@@ -23,8 +23,25 @@ int mapping_add_volume(const struct segment *segment, uint32_t index,
 int mapping_find_volume(const struct segment *segment, const char *name, size_t name_bytes,
                         uint32_t *ret_volume);
 
+/* A virtual volume as the data path sees it (claims 5 and 6). A plain copy; every index is checked.
+ */
+struct mapping_members {
+    uint32_t layout, chunk_bytes, copies;
+    uint32_t count;
+    const struct member_record *records; /* `count` of them, in shared memory */
+};
+
+/* The members of a virtual volume. -ENOENT: no such volume, or a plain one. -EPROTO: the table
+ * itself is damaged. */
+int mapping_members(const struct segment *segment, uint32_t volume,
+                    struct mapping_members *ret_members);
+
+/* Whether a volume is a virtual one; false where there is none. */
+bool mapping_is_virtual(const struct segment *segment, uint32_t volume);
+
 /* Where [offset, offset + length) of a volume lies. -ENOENT: no such volume. -ERANGE: the range is
- * not inside it. -EPROTO: the table itself is damaged. Two cache lines, no search. */
+ * not inside it. -EISDIR: a virtual volume. -EPROTO: the table itself is damaged. Two cache lines,
+ * no search. */
 int mapping_resolve(const struct segment *segment, uint32_t volume, uint64_t offset_bytes,
                     uint64_t length_bytes, struct mapping_place *ret_place);
 

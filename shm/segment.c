@@ -38,9 +38,10 @@ static uint64_t place(uint64_t *end, uint64_t count, uint64_t each_bytes)
 static bool geometry_plausible(const struct segment_geometry *g)
 {
     return g->controllers >= 1 && g->controllers <= CONTROLLERS_MAX &&
-           g->elements <= ELEMENTS_MAX && g->volumes <= VOLUMES_MAX && g->slots >= SLOTS_MIN &&
-           g->slots <= SLOTS_MAX && g->ring_entries >= RING_ENTRIES_MIN &&
-           g->ring_entries <= RING_ENTRIES_MAX && (g->ring_entries & (g->ring_entries - 1)) == 0 &&
+           g->elements <= ELEMENTS_MAX && g->volumes <= VOLUMES_MAX && g->members <= VOLUMES_MAX &&
+           g->reserved == 0 && g->slots >= SLOTS_MIN && g->slots <= SLOTS_MAX &&
+           g->ring_entries >= RING_ENTRIES_MIN && g->ring_entries <= RING_ENTRIES_MAX &&
+           (g->ring_entries & (g->ring_entries - 1)) == 0 &&
            g->buffers_bytes <= BUFFERS_BYTES_MAX && g->buffers_bytes % BLOCK_BYTES == 0;
 }
 
@@ -53,6 +54,7 @@ static void geometry_compute(struct segment_geometry *g)
     g->seats_offset = place(&end, g->controllers, sizeof(struct seat));
     g->elements_offset = place(&end, g->elements, sizeof(struct element_record));
     g->volumes_offset = place(&end, g->volumes, sizeof(struct volume_record));
+    g->members_offset = place(&end, g->members, sizeof(struct member_record));
     g->names_offset = place(&end, g->names_buckets, sizeof(uint32_t));
     g->links_offset =
         place(&end, (uint64_t)g->controllers * g->controllers * FABRICS, g->link_bytes);
@@ -86,6 +88,7 @@ int segment_create(struct segment *ret_segment, const struct segment_wanted *wan
     segment.geometry = (struct segment_geometry){.controllers = wanted->controllers,
                                                  .elements = wanted->elements,
                                                  .volumes = wanted->volumes,
+                                                 .members = wanted->members,
                                                  .slots = wanted->slots,
                                                  .ring_entries = wanted->ring_entries,
                                                  .buffers_bytes = wanted->buffers_bytes};
@@ -209,6 +212,13 @@ struct volume_record *segment_volume(const struct segment *segment, uint32_t vol
     assert(volume < segment->geometry.volumes);
     return (struct volume_record *)(void *)(segment->base + segment->geometry.volumes_offset) +
            volume;
+}
+
+struct member_record *segment_member(const struct segment *segment, uint32_t member)
+{
+    assert(member < segment->geometry.members);
+    return (struct member_record *)(void *)(segment->base + segment->geometry.members_offset) +
+           member;
 }
 
 struct link *segment_link(const struct segment *segment, uint32_t source, uint32_t target,

@@ -19,6 +19,7 @@ struct segment_wanted {
     uint32_t controllers;
     uint32_t elements;
     uint32_t volumes;
+    uint32_t members;
     uint32_t slots;
     uint32_t ring_entries;
     uint64_t buffers_bytes;
@@ -49,6 +50,7 @@ static inline struct segment_header *segment_header(const struct segment *segmen
 struct seat *segment_seat(const struct segment *segment, uint32_t seat);
 struct element_record *segment_element(const struct segment *segment, uint32_t element);
 struct volume_record *segment_volume(const struct segment *segment, uint32_t volume);
+struct member_record *segment_member(const struct segment *segment, uint32_t member);
 struct link *segment_link(const struct segment *segment, uint32_t source, uint32_t target,
                           uint32_t fabric);
 struct slot *segment_slots(const struct segment *segment, uint32_t seat);

@@ -29,7 +29,12 @@ static int listener;
 
 static int begin(void)
 {
-    static const struct segment_wanted wanted = {2, 2, 2, 4, 4, BLOCK_BYTES};
+    static const struct segment_wanted wanted = {.controllers = 2,
+                                                 .elements = 2,
+                                                 .volumes = 2,
+                                                 .slots = 4,
+                                                 .ring_entries = 4,
+                                                 .buffers_bytes = BLOCK_BYTES};
     const struct volume_record volume = {.size_bytes = 4096, .name = "vol0"};
     const sa_family_t unnamed = AF_UNIX; /* a name of the system's own choosing */
 

@@ -118,6 +118,41 @@ static void a_range_resolves_to_its_place(void)
     segment_done(&segment);
 }
 
+static void a_virtual_volume_names_its_members(void)
+{
+    struct segment_wanted wanted = {.controllers = 2,
+                                    .elements = 2,
+                                    .volumes = 3,
+                                    .members = 2,
+                                    .slots = 4,
+                                    .ring_entries = 4,
+                                    .buffers_bytes = BLOCK_BYTES};
+    struct volume_record fast = {.name = "fast",
+                                 .size_bytes = 8192,
+                                 .element = ELEMENT_NONE,
+                                 .layout = 2,
+                                 .members_count = 2,
+                                 .chunk_bytes = 4096};
+    struct mapping_members members = {.count = 77};
+    struct mapping_place place;
+    struct segment segment;
+
+    CU_ASSERT_EQUAL_FATAL(segment_create(&segment, &wanted, "lab"), 0);
+    CU_ASSERT_EQUAL(add(&segment, 0, "vol0"), 0);
+    CU_ASSERT_EQUAL(mapping_add_volume(&segment, 2, &fast), 0);
+    CU_ASSERT(mapping_is_virtual(&segment, 2) && !mapping_is_virtual(&segment, 0));
+    CU_ASSERT_EQUAL(mapping_members(&segment, 0, &members), -ENOENT);
+    CU_ASSERT_EQUAL(mapping_members(&segment, 3, &members), -ENOENT);
+    CU_ASSERT_EQUAL(members.count, 77);
+    CU_ASSERT_EQUAL(mapping_members(&segment, 2, &members), 0);
+    CU_ASSERT(members.layout == 2 && members.count == 2 && members.chunk_bytes == 4096);
+    CU_ASSERT_PTR_EQUAL(members.records, segment_member(&segment, 0));
+    CU_ASSERT_EQUAL(mapping_resolve(&segment, 2, 0, 4096, &place), -EISDIR);
+    segment_volume(&segment, 2)->members_first = 1; /* reaches beyond the table */
+    CU_ASSERT_EQUAL(mapping_members(&segment, 2, &members), -EPROTO);
+    segment_done(&segment);
+}
+
 static void a_range_that_is_not_inside_is_refused(void)
 {
     struct segment segment = new_table(2);
@@ -167,6 +202,7 @@ int main(void)
         {"a hundred thousand volumes are found", a_hundred_thousand_volumes_are_found},
         {"a range resolves to its place", a_range_resolves_to_its_place},
         {"a range that is not inside is refused", a_range_that_is_not_inside_is_refused},
+        {"a virtual volume names its members", a_virtual_volume_names_its_members},
         {"a damaged table leads nowhere", a_damaged_table_leads_nowhere},
     };
     return UNIT_RUN("mapping", tests);

@@ -88,17 +88,18 @@ static void a_new_segment_is_empty_and_cannot_be_resized(void)
 static void counts_beyond_the_limits_are_refused(void)
 {
     const struct segment_wanted wrong[] = {
-        {0, 1, 1, 16, 16, BUFFERS_BYTES_MIN},
-        {CONTROLLERS_MAX + 1, 1, 1, 16, 16, BUFFERS_BYTES_MIN},
-        {1, ELEMENTS_MAX + 1, 1, 16, 16, BUFFERS_BYTES_MIN},
-        {1, 1, VOLUMES_MAX + 1, 16, 16, BUFFERS_BYTES_MIN},
-        {1, 1, 1, 0, 16, BUFFERS_BYTES_MIN},
-        {1, 1, 1, SLOTS_MAX + 1, 16, BUFFERS_BYTES_MIN},
-        {1, 1, 1, 16, 1, BUFFERS_BYTES_MIN},
-        {1, 1, 1, 16, 24, BUFFERS_BYTES_MIN},
-        {1, 1, 1, 16, RING_ENTRIES_MAX * 2, BUFFERS_BYTES_MIN},
-        {1, 1, 1, 16, 16, BUFFERS_BYTES_MIN + 1},
-        {1, 1, 1, 16, 16, (uint64_t)BUFFERS_BYTES_MAX + BLOCK_BYTES},
+        {0, 1, 1, 0, 16, 16, BUFFERS_BYTES_MIN},
+        {CONTROLLERS_MAX + 1, 1, 1, 0, 16, 16, BUFFERS_BYTES_MIN},
+        {1, ELEMENTS_MAX + 1, 1, 0, 16, 16, BUFFERS_BYTES_MIN},
+        {1, 1, VOLUMES_MAX + 1, 0, 16, 16, BUFFERS_BYTES_MIN},
+        {1, 1, 1, VOLUMES_MAX + 1, 16, 16, BUFFERS_BYTES_MIN},
+        {1, 1, 1, 0, 0, 16, BUFFERS_BYTES_MIN},
+        {1, 1, 1, 0, SLOTS_MAX + 1, 16, BUFFERS_BYTES_MIN},
+        {1, 1, 1, 0, 16, 1, BUFFERS_BYTES_MIN},
+        {1, 1, 1, 0, 16, 24, BUFFERS_BYTES_MIN},
+        {1, 1, 1, 0, 16, RING_ENTRIES_MAX * 2, BUFFERS_BYTES_MIN},
+        {1, 1, 1, 0, 16, 16, BUFFERS_BYTES_MIN + 1},
+        {1, 1, 1, 0, 16, 16, (uint64_t)BUFFERS_BYTES_MAX + BLOCK_BYTES},
     };
 
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
@@ -181,7 +182,12 @@ static void a_tool_may_read_and_not_write(void)
 /* A file whose header was taken from a good segment and changed at one place. */
 static int attach_changed(size_t offset, const void *bytes, size_t count, off_t file_bytes)
 {
-    static const struct segment_wanted small = {1, 1, 1, 1, 2, BLOCK_BYTES};
+    static const struct segment_wanted small = {.controllers = 1,
+                                                .elements = 1,
+                                                .volumes = 1,
+                                                .slots = 1,
+                                                .ring_entries = 2,
+                                                .buffers_bytes = BLOCK_BYTES};
     struct segment segment = new_segment(&small), attached = {.fd = -7};
     struct segment_header header = *segment_header(&segment);
     int fd = memfd_create("hostile", MFD_CLOEXEC);
