@@ -292,7 +292,7 @@ int64_t element_read(struct element *element, struct loop *loop, struct loop_io 
 {
     assert(io.offset_bytes + io.bytes <= element->size_bytes);
     if (at_once(element, io.bytes))
-        return loop_read_now(loop, element->fd, io.memory, io.bytes, io.offset_bytes);
+        return loop_read_now(loop, element->fd, &io);
     io.file = element->file;
     if (element->mode != ELEMENT_MODE_DIRECT)
         io.buffer = LOOP_NO_BUFFER;
@@ -305,7 +305,7 @@ int64_t element_write(struct element *element, struct loop *loop, struct loop_io
 {
     assert(io.offset_bytes + io.bytes <= element->size_bytes);
     if (at_once(element, io.bytes))
-        return loop_write_now(loop, element->fd, io.memory, io.bytes, io.offset_bytes, io.durable);
+        return loop_write_now(loop, element->fd, &io);
     io.file = element->file;
     if (element->mode != ELEMENT_MODE_DIRECT)
         io.buffer = LOOP_NO_BUFFER;

@@ -376,7 +376,9 @@ void loop_read(struct loop *loop, const struct loop_io *io, struct completion *c
 {
     struct io_uring_sqe *sqe = next_sqe(loop);
 
-    if (io->buffer == LOOP_NO_BUFFER)
+    if (io->vectors_count > 0)
+        io_uring_prep_readv(sqe, io->file, io->vectors, io->vectors_count, io->offset_bytes);
+    else if (io->buffer == LOOP_NO_BUFFER)
         io_uring_prep_read(sqe, io->file, io->memory, io->bytes, io->offset_bytes);
     else
         io_uring_prep_read_fixed(sqe, io->file, io->memory, io->bytes, io->offset_bytes,
@@ -389,7 +391,9 @@ void loop_write(struct loop *loop, const struct loop_io *io, struct completion *
 {
     struct io_uring_sqe *sqe = next_sqe(loop);
 
-    if (io->buffer == LOOP_NO_BUFFER)
+    if (io->vectors_count > 0)
+        io_uring_prep_writev(sqe, io->file, io->vectors, io->vectors_count, io->offset_bytes);
+    else if (io->buffer == LOOP_NO_BUFFER)
         io_uring_prep_write(sqe, io->file, io->memory, io->bytes, io->offset_bytes);
     else
         io_uring_prep_write_fixed(sqe, io->file, io->memory, io->bytes, io->offset_bytes,
@@ -428,11 +432,13 @@ void loop_advise_willneed(struct loop *loop, int file, uint64_t offset_bytes, ui
     io_uring_sqe_set_data(sqe, completion);
 }
 
-int64_t loop_read_now(struct loop *loop, int fd, void *into, uint32_t bytes, uint64_t offset_bytes)
+int64_t loop_read_now(struct loop *loop, int fd, const struct loop_io *io)
 {
     (void)loop;
     for (;;) {
-        ssize_t got = pread(fd, into, bytes, (off_t)offset_bytes);
+        ssize_t got = io->vectors_count > 0
+                          ? preadv(fd, io->vectors, (int)io->vectors_count, (off_t)io->offset_bytes)
+                          : pread(fd, io->memory, io->bytes, (off_t)io->offset_bytes);
         if (got >= 0)
             return got;
         if (errno != EINTR)
@@ -440,15 +446,18 @@ int64_t loop_read_now(struct loop *loop, int fd, void *into, uint32_t bytes, uin
     }
 }
 
-int64_t loop_write_now(struct loop *loop, int fd, const void *from, uint32_t bytes,
-                       uint64_t offset_bytes, bool durable)
+int64_t loop_write_now(struct loop *loop, int fd, const struct loop_io *io)
 {
-    struct iovec range = {.iov_base = (void *)(uintptr_t)from, .iov_len = bytes};
+    const struct iovec whole = {.iov_base = io->memory, .iov_len = io->bytes};
+    const struct iovec *vectors = io->vectors_count > 0 ? io->vectors : &whole;
+    int count = io->vectors_count > 0 ? (int)io->vectors_count : 1;
 
     (void)loop;
     for (;;) {
-        ssize_t put = durable ? pwritev2(fd, &range, 1, (off_t)offset_bytes, RWF_DSYNC)
-                              : pwrite(fd, from, bytes, (off_t)offset_bytes);
+        ssize_t put =
+            io->durable || io->vectors_count > 0
+                ? pwritev2(fd, vectors, count, (off_t)io->offset_bytes, io->durable ? RWF_DSYNC : 0)
+                : pwrite(fd, io->memory, io->bytes, (off_t)io->offset_bytes);
         if (put >= 0)
             return put;
         if (errno != EINTR)

@@ -114,6 +114,8 @@ struct loop_io {
     bool durable; /* writes: as if followed by fdatasync of these bytes */
     void *memory;
     uint32_t bytes;
+    const struct iovec *vectors; /* instead of memory: `bytes` in pieces; kept until submitted */
+    uint32_t vectors_count;      /* 0: memory */
     uint64_t offset_bytes;
 };
 
@@ -127,8 +129,7 @@ void loop_advise_willneed(struct loop *loop, int file, uint64_t offset_bytes, ui
 
 /* The same at once, in this call, for files whose pages are memory anyway: handing such a request
  * to the ring costs more than doing it (ARCHITECTURE.md, Measured). `fd`, not an index. */
-int64_t loop_read_now(struct loop *loop, int fd, void *into, uint32_t bytes, uint64_t offset_bytes);
-int64_t loop_write_now(struct loop *loop, int fd, const void *from, uint32_t bytes,
-                       uint64_t offset_bytes, bool durable);
+int64_t loop_read_now(struct loop *loop, int fd, const struct loop_io *io);
+int64_t loop_write_now(struct loop *loop, int fd, const struct loop_io *io);
 
 #endif

@@ -22,7 +22,10 @@ enum {
 
     /* --- blocks and payload --- */
     CACHELINE_BYTES = 64,
-    BLOCK_BYTES = 4096, /* what O_DIRECT, the cache and the buffer pool count in */
+    BLOCK_BYTES = 4096,     /* what O_DIRECT, the cache and the buffer pool count in */
+    CHUNK_BYTES_MIN = 4096, /* of a layout; a power of two */
+    CHUNK_BYTES_MAX = 16 << 20,
+    CHUNK_BYTES_DEFAULT = 64 << 10,
     PAYLOAD_BYTES_MAX = 32 << 20,
     BUFFERS_BYTES_DEFAULT = 64 << 20, /* one controller's buffer pool */
     BUFFERS_BYTES_MIN = 40 << 20,     /* one command of the largest payload and some small ones */

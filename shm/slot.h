@@ -7,11 +7,13 @@
  *      offset 0    state           the word below
  *      offset 8    sequence        source's number of this command
  *      offset 16   op, flags       what to do (path/command.h)
+ *      offset 18   target          seat
+ *      offset 20   first_bytes     shape of the payload (path/payload.h)
  *      offset 24   element, volume
  *      offset 32   offset_bytes    on the element
  *      offset 40   length_bytes
  *      offset 48   buffer          offset of the payload's first byte in the segment
- *      offset 56   target          seat
+ *      offset 56   chunk_bytes, stride_bytes
  *      offset 64   status, count   answer: 0 or -errno; extents returned
  *      offset 72   answer_bytes    answer: valid payload bytes in the buffer
  *
@@ -43,15 +45,18 @@ enum slot_state { SLOT_FREE = 0, SLOT_POSTED, SLOT_CLAIMED, SLOT_DONE };
  * only as far as it was checked. */
 struct slot_request {
     uint64_t sequence;
-    uint32_t op;
-    uint32_t flags;
+    uint8_t op;
+    uint8_t flags;
+    uint8_t target;
+    uint8_t reserved; /* 0 */
+    uint32_t first_bytes;
     uint32_t element;
     uint32_t volume;
     uint64_t offset_bytes;
     uint64_t length_bytes;
     uint64_t buffer;
-    uint32_t target;
-    uint32_t reserved; /* 0 */
+    uint32_t chunk_bytes;
+    uint32_t stride_bytes;
 };
 
 struct slot_answer {

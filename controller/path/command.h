@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "controller/path/aggregate.h"
+#include "controller/path/payload.h"
 #include "controller/path/stages.h"
 #include "io/element.h"
 #include "io/loop.h"
@@ -48,6 +49,8 @@ struct command_origin {
     void (*reply)(struct controller *controller, struct command *command);
 };
 
+enum { COMMAND_VECTORS = 16 };
+
 /* Progress of element I/O: the range is worked through in pieces (execute.c). */
 struct command_io {
     struct completion completion;
@@ -61,6 +64,7 @@ struct command_io {
     bool gate_waits;   /* and waits there for its turn */
     uint8_t *scratch;  /* one block, or NULL */
     struct command *gate_next, *gate_previous;
+    struct iovec vectors[COMMAND_VECTORS]; /* of a piece whose payload is in several */
 };
 
 struct command {
@@ -87,6 +91,7 @@ struct command {
     uint8_t *payload;
     uint64_t payload_offset_bytes; /* in the segment */
     uint64_t buffer_offset_bytes;  /* in the pool: what pool_give wants */
+    struct payload_shape shape;    /* host commands: one piece */
     bool has_buffer;
 
     struct aggregate aggregate; /* of the components' statuses */

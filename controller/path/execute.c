@@ -162,42 +162,86 @@ static int check_length(struct controller *controller, struct command *command)
 
 /* --- steps: each starts one operation and returns its result, or -EINPROGRESS --- */
 
-static struct loop_io piece_io(struct controller *controller, struct command *command,
-                               uint8_t *memory, uint64_t memory_offset_bytes)
+/* Byte `at` of the element's range: where it stands in the payload. */
+static int64_t place_of(const struct command *command, uint64_t at_bytes, uint64_t *ret_run_bytes)
+{
+    return payload_place(&command->shape, (int64_t)(at_bytes - command->element_offset_bytes),
+                         ret_run_bytes);
+}
+
+/* The longest piece that begins at `at` and whose payload is in few enough places. */
+static uint64_t piece_limit(const struct command *command, uint64_t at_bytes, uint64_t end_bytes)
+{
+    uint64_t from = at_bytes, run_bytes;
+
+    if (command->shape.chunk_bytes == 0)
+        return end_bytes - from;
+    for (uint32_t runs = 0; runs < COMMAND_VECTORS && at_bytes < end_bytes; runs++) {
+        (void)place_of(command, at_bytes, &run_bytes);
+        at_bytes += run_bytes;
+    }
+    return (at_bytes < end_bytes ? at_bytes : end_bytes) - from;
+}
+
+/* Names the places of what is left of a piece whose payload is not in one. */
+static void name_places(struct command *command, struct loop_io *io)
+{
+    uint64_t at = io->offset_bytes, end = at + io->bytes, run_bytes;
+
+    io->vectors = command->io.vectors;
+    for (io->vectors_count = 0; at < end; io->vectors_count++) {
+        uint8_t *memory = command->payload + place_of(command, at, &run_bytes);
+        if (run_bytes > end - at)
+            run_bytes = end - at;
+        assert(io->vectors_count < COMMAND_VECTORS);
+        command->io.vectors[io->vectors_count] =
+            (struct iovec){.iov_base = memory, .iov_len = run_bytes};
+        at += run_bytes;
+    }
+}
+
+/* I/O of what is left of the piece, from or to the payload. */
+static struct loop_io piece_io(struct controller *controller, struct command *command)
+{
+    uint64_t at = command->io.at_bytes + command->io.piece_done_bytes, run_bytes;
+    int64_t place = place_of(command, at, &run_bytes);
+    struct loop_io io = {
+        .durable = (command->flags & COMMAND_FUA) != 0,
+        .memory = command->payload + place,
+        .bytes = command->io.piece_bytes - command->io.piece_done_bytes,
+        .offset_bytes = at,
+    };
+
+    if (io.bytes > run_bytes)
+        name_places(command, &io);
+    else
+        io.buffer =
+            controller_buffer_index(controller, command->payload_offset_bytes + (uint64_t)place);
+    return io;
+}
+
+static struct loop_io zeroes_io(struct controller *controller, const struct command *command)
 {
     const struct command_io *io = &command->io;
 
-    return (struct loop_io){
-        .buffer = controller_buffer_index(controller, memory_offset_bytes + io->piece_done_bytes),
-        .durable = (command->flags & COMMAND_FUA) != 0,
-        .memory = memory + io->piece_done_bytes,
-        .bytes = io->piece_bytes - io->piece_done_bytes,
-        .offset_bytes = io->at_bytes + io->piece_done_bytes,
-    };
+    return (struct loop_io){.buffer = LOOP_NO_BUFFER,
+                            .durable = (command->flags & COMMAND_FUA) != 0,
+                            .memory = controller->zeroes,
+                            .bytes = io->piece_bytes - io->piece_done_bytes,
+                            .offset_bytes = io->at_bytes + io->piece_done_bytes};
 }
 
 static int64_t start_read(struct controller *controller, struct command *command)
 {
-    uint64_t lead_bytes = command->element_offset_bytes - command->io.at_bytes;
-
     return element_read(&owned(controller, command)->file, controller->loop,
-                        piece_io(controller, command, command->payload - lead_bytes,
-                                 command->payload_offset_bytes - lead_bytes),
-                        &command->io.completion);
+                        piece_io(controller, command), &command->io.completion);
 }
 
 static int64_t start_write(struct controller *controller, struct command *command)
 {
-    uint64_t done_bytes = command->io.at_bytes - command->element_offset_bytes;
-    struct loop_io io;
+    struct loop_io io = command->op == COMMAND_ZERO ? zeroes_io(controller, command)
+                                                    : piece_io(controller, command);
 
-    if (command->op == COMMAND_ZERO) {
-        io = piece_io(controller, command, controller->zeroes, 0);
-        io.buffer = LOOP_NO_BUFFER;
-    } else {
-        io = piece_io(controller, command, command->payload + done_bytes,
-                      command->payload_offset_bytes + done_bytes);
-    }
     return element_write(&owned(controller, command)->file, controller->loop, io,
                          &command->io.completion);
 }
@@ -226,11 +270,12 @@ static void change_block(struct command *command)
 {
     struct command_io *io = &command->io;
     uint8_t *into = io->scratch + io->at_bytes % BLOCK_BYTES;
+    uint64_t run_bytes;
 
     if (command->op == COMMAND_ZERO)
         memset(into, 0, io->piece_bytes);
     else
-        memcpy(into, command->payload + (io->at_bytes - command->element_offset_bytes),
+        memcpy(into, command->payload + place_of(command, io->at_bytes, &run_bytes),
                io->piece_bytes);
 }
 
@@ -280,6 +325,26 @@ static int64_t start_step(struct controller *controller, struct command *command
 
 /* --- what comes after a step: enum execute_next or -errno --- */
 
+/* Lays out the next piece of a read: all of it, unless its payload is in very many places. */
+static int next_read_piece(struct command *command)
+{
+    struct command_io *io = &command->io;
+
+    if (io->at_bytes == io->end_bytes)
+        return NEXT_OVER;
+    io->piece_done_bytes = 0;
+    io->retries = 0;
+    io->piece_bytes = (uint32_t)piece_limit(command, io->at_bytes, io->end_bytes);
+    io->step = STEP_READ;
+    return NEXT_STEP;
+}
+
+static int after_read_piece(struct command *command)
+{
+    command->io.at_bytes += command->io.piece_bytes;
+    return next_read_piece(command);
+}
+
 /* Lays out the next piece of a write. */
 static int next_write_piece(struct controller *controller, struct command *command)
 {
@@ -303,6 +368,8 @@ static int next_write_piece(struct controller *controller, struct command *comma
         left = block_floor(left);
     if (command->op == COMMAND_ZERO && left > ELEMENT_ZERO_BYTES)
         left = ELEMENT_ZERO_BYTES;
+    if (command->op == COMMAND_WRITE)
+        left = piece_limit(command, io->at_bytes, io->at_bytes + left);
     io->piece_bytes = (uint32_t)left;
     io->step = STEP_WRITE;
     return NEXT_STEP;
@@ -398,8 +465,10 @@ static int after_step(struct controller *controller, struct command *command)
         return NEXT_STEP;
     switch ((enum execute_step)io->step) {
     case STEP_READ:
-        return io->result < 0 ? (int)io->result
-                              : after_transfer(controller, command, io->piece_bytes);
+        if (io->result < 0)
+            return (int)io->result;
+        more = after_transfer(controller, command, io->piece_bytes);
+        return more != NEXT_OVER ? more : after_read_piece(command);
     case STEP_WRITE:
         if (io->result < 0)
             return write_failed(controller, command);
@@ -458,9 +527,7 @@ static int first_step(struct controller *controller, struct command *command)
             io->at_bytes = block_floor(io->at_bytes);
             io->end_bytes = block_ceiling(io->end_bytes);
         }
-        io->piece_bytes = (uint32_t)(io->end_bytes - io->at_bytes);
-        io->step = STEP_READ;
-        return io->piece_bytes != 0 ? NEXT_STEP : NEXT_OVER;
+        return next_read_piece(command);
     case COMMAND_WRITE:
         return command->length_bytes != 0 ? next_write_piece(controller, command) : NEXT_OVER;
     case COMMAND_TRIM:

@@ -226,6 +226,13 @@ static void reply_to_peer(struct controller *controller, struct command *command
 
 static const struct command_origin peer_origin = {.name = "peer", .reply = reply_to_peer};
 
+static struct payload_shape shape_of(const struct slot_request *request)
+{
+    return (struct payload_shape){.first_bytes = request->first_bytes,
+                                  .chunk_bytes = request->chunk_bytes,
+                                  .stride_bytes = request->stride_bytes};
+}
+
 static bool payload_fits(const struct controller *controller, const struct peer *peer,
                          const struct slot_request *request)
 {
@@ -241,6 +248,11 @@ static bool payload_fits(const struct controller *controller, const struct peer 
                                            lead_bytes != request->offset_bytes % BLOCK_BYTES))
         return false;
     /* Whole blocks, because a direct read fills them. */
+    struct payload_shape shape = shape_of(request);
+    if (!payload_shape_valid(&shape, lead_bytes))
+        return false;
+    if (request->op != COMMAND_EXTENTS && bytes > 0)
+        bytes = payload_span_bytes(&shape, bytes);
     bytes = (lead_bytes + bytes + BLOCK_BYTES - 1) & ~(uint64_t)(BLOCK_BYTES - 1);
     return segment_buffers_seat(&controller->segment, request->buffer - lead_bytes, bytes) ==
            (int)peer->id;
@@ -251,7 +263,7 @@ static int check_request(const struct controller *controller, const struct peer 
                          const struct slot_request *request)
 {
     if (request->target != controller->id || request->op < COMMAND_READ ||
-        request->op >= COMMAND_OPS_END || (request->flags & ~(uint32_t)COMMAND_FLAGS_ALL) != 0)
+        request->op >= COMMAND_OPS_END || (request->flags & ~COMMAND_FLAGS_ALL) != 0)
         return -EPROTO;
     if (request->volume >= controller->segment.geometry.volumes ||
         request->element >= controller->elements_count)
@@ -292,8 +304,9 @@ static void take_request(struct controller *controller, struct peer *peer, struc
         reply_to_peer(controller, command);
         return;
     }
-    command->op = (uint8_t)request.op;
-    command->flags = (uint8_t)request.flags;
+    command->op = request.op;
+    command->flags = request.flags;
+    command->shape = shape_of(&request);
     command->target = (uint8_t)controller->id;
     command->volume = request.volume;
     command->element = request.element;

@@ -20,6 +20,9 @@ static void fill_request(struct controller *controller, const struct command *co
         .length_bytes = command->length_bytes,
         .buffer = command->payload_offset_bytes,
         .target = command->target,
+        .first_bytes = command->shape.first_bytes,
+        .chunk_bytes = command->shape.chunk_bytes,
+        .stride_bytes = command->shape.stride_bytes,
     };
 }
 

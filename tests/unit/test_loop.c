@@ -310,6 +310,43 @@ static void an_accepted_connection_is_close_on_exec(void)
 
 /* --- files --- */
 
+static int64_t read_now(struct loop *loop, int fd, void *into, uint32_t bytes,
+                        uint64_t offset_bytes)
+{
+    const struct loop_io io = {.memory = into, .bytes = bytes, .offset_bytes = offset_bytes};
+
+    return loop_read_now(loop, fd, &io);
+}
+
+/* Payload in several places, through the ring and at once. */
+static void moves_in_pieces(struct loop *loop, int file, int fd)
+{
+    struct outcome done = waiting();
+    char first[] = "one", second[] = "-two-", third[] = "three", into[16] = "";
+    const struct iovec from[] = {{first, 3}, {second, 5}, {third, 5}};
+    const struct iovec to[] = {{into + 7, 6}, {into, 7}};
+    struct loop_io io = {.file = file,
+                         .buffer = LOOP_NO_BUFFER,
+                         .vectors = from,
+                         .vectors_count = 3,
+                         .bytes = 13,
+                         .offset_bytes = 9000};
+
+    loop_write(loop, &io, &done.completion);
+    CU_ASSERT_EQUAL(result_of(loop, &done), 13);
+    io.vectors = to;
+    io.vectors_count = 2;
+    done = waiting();
+    loop_read(loop, &io, &done.completion);
+    CU_ASSERT_EQUAL(result_of(loop, &done), 13);
+    CU_ASSERT_STRING_EQUAL(into, "o-threeone-tw");
+    CU_ASSERT_EQUAL(loop_write_now(loop, fd, &io), 13);
+    CU_ASSERT_EQUAL(loop_read_now(loop, fd, &io), 13);
+    CU_ASSERT_STRING_EQUAL(into, "o-threeone-tw");
+    io.durable = true;
+    CU_ASSERT_EQUAL(loop_write_now(loop, fd, &io), 13);
+}
+
 static void a_registered_file_outlives_its_descriptor(void)
 {
     struct loop *loop = new_loop();
@@ -319,6 +356,8 @@ static void a_registered_file_outlives_its_descriptor(void)
     char from[] = "written", into[16] = "";
     struct loop_io io = {
         .file = file, .buffer = LOOP_NO_BUFFER, .memory = from, .bytes = 7, .offset_bytes = 100};
+    char said[] = "now";
+    const struct loop_io now = {.memory = said, .bytes = 3, .offset_bytes = 5000, .durable = true};
 
     CU_ASSERT_EQUAL(file, 0);
     close(fd);
@@ -336,12 +375,13 @@ static void a_registered_file_outlives_its_descriptor(void)
     loop_fallocate(loop, file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096,
                    &done.completion);
     CU_ASSERT_EQUAL(result_of(loop, &done), 0);
-    CU_ASSERT_EQUAL(loop_read_now(loop, copy, into, 7, 100), 7);
+    CU_ASSERT_EQUAL(read_now(loop, copy, into, 7, 100), 7);
     CU_ASSERT_EQUAL(into[0], 0);
-    CU_ASSERT_EQUAL(loop_write_now(loop, copy, "now", 3, 5000, true), 3);
-    CU_ASSERT_EQUAL(loop_read_now(loop, copy, into, 16, 5000), 3);
-    CU_ASSERT_EQUAL(loop_read_now(loop, copy, into, 16, 6000), 0);
-    CU_ASSERT_EQUAL(loop_read_now(loop, -1, into, 16, 0), -EBADF);
+    CU_ASSERT_EQUAL(loop_write_now(loop, copy, &now), 3);
+    CU_ASSERT_EQUAL(read_now(loop, copy, into, 16, 5000), 3);
+    CU_ASSERT_EQUAL(read_now(loop, copy, into, 16, 6000), 0);
+    CU_ASSERT_EQUAL(read_now(loop, -1, into, 16, 0), -EBADF);
+    moves_in_pieces(loop, file, copy);
     CU_ASSERT_EQUAL(loop_register_file(loop, 99999), -EBADF);
     close(copy);
     loop_free(loop);

@@ -132,12 +132,11 @@ static void hostile_requests_are_answered_with_an_error(void)
     const struct slot_request hostile[] = {
         WITH(.op = 0),
         WITH(.op = COMMAND_OPS_END),
-        WITH(.op = UINT32_MAX),
-        WITH(.op = COMMAND_WRITE + 256),
+        WITH(.op = UINT8_MAX),
         WITH(.flags = COMMAND_FLAGS_ALL + 1),
-        WITH(.flags = UINT32_MAX),
+        WITH(.flags = UINT8_MAX),
         WITH(.target = 1),
-        WITH(.target = UINT32_MAX),
+        WITH(.target = UINT8_MAX),
         WITH(.volume = 3),
         WITH(.volume = UINT32_MAX),
         WITH(.element = 3),
@@ -156,6 +155,14 @@ static void hostile_requests_are_answered_with_an_error(void)
         WITH(.buffer = mine + pool),
         WITH(.buffer = mine - 4096),
         WITH(.buffer = segment_buffers_offset(&array->segment, 0)),
+        WITH(.first_bytes = 4096),
+        WITH(.first_bytes = 4096, .chunk_bytes = 4097, .stride_bytes = 8192),
+        WITH(.first_bytes = 4096, .chunk_bytes = 8192, .stride_bytes = 4096),
+        WITH(.first_bytes = 100, .chunk_bytes = 4096, .stride_bytes = 4096),
+        WITH(.length_bytes = 8192, .first_bytes = 4096, .chunk_bytes = 4096,
+             .stride_bytes = (uint32_t)pool),
+        WITH(.length_bytes = 8192, .first_bytes = 4096, .chunk_bytes = 4096,
+             .stride_bytes = UINT32_MAX - 4095),
         WITH(.op = COMMAND_EXTENTS, .length_bytes = 0),
         WITH(.op = COMMAND_EXTENTS, .buffer = mine + 1),
         WITH(.op = COMMAND_EXTENTS, .buffer = mine + pool - 4096),
@@ -172,6 +179,11 @@ static void hostile_requests_are_answered_with_an_error(void)
             printf("request %zu: %d\n", i, status);
         CU_ASSERT_EQUAL(status, -EPROTO);
     }
+    struct slot_request scattered = good;
+    scattered.length_bytes = 8192;
+    scattered.first_bytes = scattered.chunk_bytes = 4096;
+    scattered.stride_bytes = (uint32_t)pool - 4096; /* the last block there is */
+    CU_ASSERT_EQUAL(ask(&puppet, &scattered), 0);
     struct slot_request elsewhere = good;
     elsewhere.element = 1; /* controller 1's */
     CU_ASSERT_EQUAL(ask(&puppet, &elsewhere), -EIO);
