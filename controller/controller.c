@@ -8,6 +8,8 @@
 
 #include "controller/idle.h"
 #include "controller/path/redirect.h"
+#include "controller/path/split.h"
+#include "controller/path/virtual.h"
 
 /* All pools together are registered with a ring only up to this: registering pins the memory. */
 #define REGISTERED_BYTES_MAX (256ull << 20)
@@ -33,21 +35,37 @@ static void io_completed(struct completion *completion, int result)
 _Static_assert(offsetof(struct command, io) == 0 && offsetof(struct command_io, completion) == 0,
                "io_completed finds the command at its completion's address");
 
-static int make_commands(struct controller *controller)
+/* The next `count` of the commands become a list. */
+static struct command *list_commands(struct controller *controller, struct command **rest,
+                                     uint32_t count)
 {
-    controller->commands = calloc(COMMANDS_MAX + PEER_COMMANDS_MAX, sizeof *controller->commands);
-    if (controller->commands == NULL)
-        return -ENOMEM;
-    for (uint32_t i = COMMANDS_MAX + PEER_COMMANDS_MAX; i-- > 0;) {
-        struct command *command = &controller->commands[i];
-        struct command **list =
-            i < COMMANDS_MAX ? &controller->free_commands : &controller->free_peer_commands;
+    struct command *list = NULL;
+
+    for (uint32_t i = count; i-- > 0;) {
+        struct command *command = *rest + i;
         command->controller = controller;
         command->io.completion.fire = io_completed;
-        command->next = *list;
-        *list = command;
+        command->next = list;
+        list = command;
     }
+    *rest += count;
+    return list;
+}
+
+static int make_commands(struct controller *controller)
+{
+    struct command *rest = calloc(COMMANDS_MAX + PEER_COMMANDS_MAX + COMPONENTS_MAX, sizeof *rest);
+
+    controller->commands = rest;
+    controller->splits = calloc(COMMANDS_MAX, sizeof *controller->splits);
+    if (rest == NULL || controller->splits == NULL)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < COMMANDS_MAX; i++)
+        rest[i].split = &controller->splits[i];
+    controller->free_commands = list_commands(controller, &rest, COMMANDS_MAX);
+    controller->free_peer_commands = list_commands(controller, &rest, PEER_COMMANDS_MAX);
     controller->free_peer_commands_count = PEER_COMMANDS_MAX;
+    controller->free_components = list_commands(controller, &rest, COMPONENTS_MAX);
     return 0;
 }
 
@@ -182,6 +200,10 @@ static int make_parts(struct controller *controller, const struct controller_sta
         error = make_slots(controller);
     if (error != 0)
         return error;
+    *ret_what = "its virtual volumes";
+    error = virtuals_new(controller);
+    if (error != 0)
+        return error;
     *ret_what = "its links";
     error = peers_init(controller, start->doorbells);
     if (error != 0)
@@ -233,6 +255,8 @@ void controller_free(struct controller *controller)
     slot_table_done(&controller->slots);
     free(controller->slot_commands);
     free(controller->commands);
+    free(controller->splits);
+    virtuals_free(controller);
     free(controller->zeroes);
     free(controller->scratch);
     pool_free(controller->pool);

@@ -67,12 +67,18 @@ struct controller {
     uint32_t element_io_in_flight; /* commands whose element I/O ends later */
     uint32_t executing;            /* commands between the beginning and the end of EXECUTE */
 
+    struct virtual_volume **virtuals; /* by volume; NULL: a plain one */
+
     /* commands and buffers */
     struct pool *pool;
     uint64_t pool_offset_bytes; /* of the pool in the segment */
-    struct command *commands;   /* COMMANDS_MAX, then PEER_COMMANDS_MAX */
+    struct command *commands;   /* COMMANDS_MAX, PEER_COMMANDS_MAX, COMPONENTS_MAX */
     struct command *free_commands;
     struct command *free_peer_commands;
+    struct command *free_components;
+    struct command_queue component_waiters;
+    bool waking_component_waiters;
+    struct split *splits; /* one for each host command */
     uint32_t free_peer_commands_count;
     struct command_waiter waiters; /* head of a ring, FIFO */
     bool waking_waiters;

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "controller/path/split_extents.h"
 #include "hostif/nbd_reply.h"
 #include "hostif/negotiate.h"
 
@@ -129,10 +130,28 @@ static void add_allocation(struct answer *answer, struct command *command, bool 
     add_memory(answer, command->payload, command->count * NBD_REPLY_DESCRIPTOR_BYTES);
 }
 
+/* A virtual volume lies in many places; they become descriptors in place. */
+static void add_locations(struct answer *answer, struct command *command)
+{
+    struct location *locations = split_extents_locations(command);
+
+    for (uint32_t i = 0; i < command->locations; i++) {
+        struct location location = locations[i];
+        nbd_reply_descriptor((uint8_t *)&locations[i], location.length_bytes, location.place);
+    }
+    add_head(answer, nbd_reply_status(head_room(answer), command->cookie, CONTEXT_ID_LOCATION,
+                                      command->locations, true));
+    add_memory(answer, locations, command->locations * sizeof *locations);
+}
+
 /* anyport:location: controller in the upper 16 bits, element's place in the configuration in the
  * lower ones. A plain volume lies on one element. */
 static void add_location(struct answer *answer, struct command *command)
 {
+    if (command->virtual != NULL) {
+        add_locations(answer, command);
+        return;
+    }
     uint32_t flags = (uint32_t)command->target << 16 | command->element;
 
     add_head(answer,
@@ -157,7 +176,7 @@ static void add_structured_read(struct answer *answer, struct command *command)
 {
     if (command->status != 0)
         add_head(answer, nbd_reply_error_offset(head_room(answer), command->cookie, command->status,
-                                                command->offset_bytes));
+                                                command->aggregate.status_offset_bytes));
     else if (command->length_bytes == 0)
         add_head(answer, nbd_reply_none(head_room(answer), command->cookie));
     else if ((command->answer_flags & ANSWER_DONT_FRAGMENT) != 0)

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "controller/path/split_extents.h"
 #include "hostif/ports.h"
 
 static const struct {
@@ -38,12 +39,13 @@ static uint8_t command_flags_of(const struct nbd_request *request)
 }
 
 /* Bytes of the buffer that a request which may be executed needs. */
-static uint64_t buffer_bytes(const struct nbd_request *request)
+static uint64_t buffer_bytes(const struct session *session, const struct nbd_request *request)
 {
     if (!operations[request->type].wants_buffer || request->length_bytes == 0)
         return 0;
-    return request->type == NBD_CMD_BLOCK_STATUS ? EXTENTS_MAX * sizeof(struct extent)
-                                                 : request->length_bytes;
+    return request->type == NBD_CMD_BLOCK_STATUS
+               ? extents_buffer_bytes(session_controller(session), session->volume)
+               : request->length_bytes;
 }
 
 /* A command for this request, with the buffer it needs. -EAGAIN: the session waits in line. */
@@ -83,10 +85,13 @@ static void fill_command(struct session *session, const struct nbd_request *requ
     if ((request->flags & NBD_CMD_FLAG_DF) != 0)
         command->answer_flags |= ANSWER_DONT_FRAGMENT;
     command->volume = session->volume;
+    command->virtual = NULL;
+    command->shape = (struct payload_shape){0};
     command->offset_bytes = request->offset_bytes;
     command->length_bytes = request->length_bytes;
     command->status = 0;
     command->count = 0;
+    command->aggregate.status_offset_bytes = request->offset_bytes; /* if it goes no further */
 }
 
 /* Answers without executing: a refused request, or one of length 0. */
@@ -157,7 +162,7 @@ static int handle_request(struct session *session, const struct nbd_request *req
         session->after_long = false;
         return -EAGAIN;
     }
-    error = take_command(session, request, buffer_bytes(request), &command);
+    error = take_command(session, request, buffer_bytes(session, request), &command);
     if (error == -ENOMEM)
         return refuse(session, request, error);
     if (error != 0)

@@ -117,7 +117,8 @@ static void reply_to_host(struct controller *controller, struct command *command
     ports_mark_dirty(session->ports, session);
 }
 
-const struct command_origin session_origin = {.name = "host", .host = true, .reply = reply_to_host};
+const struct command_origin session_origin = {
+    .name = "host", .host = true, .travels = true, .reply = reply_to_host};
 
 static void start_send(struct session *session)
 {

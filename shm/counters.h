@@ -54,6 +54,7 @@ struct io_counters {
     X(doorbells_swept) /* doorbells sent again because no answer had come */                       \
     X(waits_for_buffer)                                                                            \
     X(waits_for_slot)                                                                              \
+    X(waits_for_component)                                                                         \
     X(buffers_bytes) /* level: taken from its pool */                                              \
     X(slots_used)    /* level */
 

@@ -129,7 +129,7 @@ enum volume_flags {
 };
 
 /* The mapping table, second half: volume -> element and place on it, or, of a virtual volume,
- * -> its members. Constant. */
+ * -> its members. Constant but for the _Atomic field. */
 struct volume_record {
     _Alignas(CACHELINE_BYTES) uint64_t offset_bytes; /* on the element; virtual: 0 */
     uint64_t size_bytes;
@@ -139,6 +139,9 @@ struct volume_record {
     uint32_t members_first, members_count; /* in `members` */
     uint32_t copies;                       /* raid10: members in each mirror set */
     uint32_t chunk_bytes;                  /* 0 where the layout has no chunks */
+    /* Virtual: mask of members whose data is stale; they are neither read nor written. Writers: any
+     * controller, by compare-and-swap, before it answers the write that made a member stale. */
+    _Atomic uint32_t members_failed;
     char name[NAME_BYTES_MAX + 1];
     char description[DESCRIPTION_BYTES_MAX + 1];
     _Alignas(CACHELINE_BYTES) struct io_counters counters; /* writer: the element's owner */
@@ -146,20 +149,12 @@ struct volume_record {
 
 enum { ELEMENT_NONE = UINT32_MAX };
 
-/* One member of a virtual volume, in the order of its layout. Constant but for the _Atomic field.
- */
+/* One member of a virtual volume, in the order of its layout. Constant. */
 struct member_record {
-    _Alignas(CACHELINE_BYTES) uint32_t volume;
-    /* enum member_state. Writers: any controller, by compare-and-swap, ONLINE -> FAILED. Stale: a
-     * command is sent to a member that has just failed, and learns it by the answer. */
-    _Atomic uint32_t state;
+    uint32_t volume;
+    uint32_t reserved;    /* 0 */
     uint64_t start_bytes; /* concat: where on the virtual volume it begins */
     uint64_t size_bytes;  /* of the volume */
-};
-
-enum member_state {
-    MEMBER_ONLINE = 0,
-    MEMBER_FAILED, /* what it holds is stale: neither read nor written */
 };
 
 /*

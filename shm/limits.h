@@ -15,7 +15,6 @@ enum {
     FABRICS = 2, /* primary, redundant */
     ELEMENTS_MAX = 4096,
     VOLUMES_MAX = 131072,
-    MEMBERS_MAX = 32,            /* of one virtual volume */
     NAME_BYTES_MAX = 63,         /* array, element and volume names, without the final NUL */
     DESCRIPTION_BYTES_MAX = 159, /* of a volume, without the final NUL: what the handshake shows */
     PATH_BYTES_MAX = 4095,
@@ -23,9 +22,6 @@ enum {
     /* --- blocks and payload --- */
     CACHELINE_BYTES = 64,
     BLOCK_BYTES = 4096,     /* what O_DIRECT, the cache and the buffer pool count in */
-    CHUNK_BYTES_MIN = 4096, /* of a layout; a power of two */
-    CHUNK_BYTES_MAX = 16 << 20,
-    CHUNK_BYTES_DEFAULT = 64 << 10,
     PAYLOAD_BYTES_MAX = 32 << 20,
     BUFFERS_BYTES_DEFAULT = 64 << 20, /* one controller's buffer pool */
     BUFFERS_BYTES_MIN = 40 << 20,     /* one command of the largest payload and some small ones */
@@ -47,6 +43,7 @@ enum {
     /* --- commands --- */
     COMMANDS_MAX = 1024,        /* host commands a controller works on at once */
     PEER_COMMANDS_MAX = 1024,   /* component commands it works on for its peers */
+    COMPONENTS_MAX = 2048,      /* component commands of host commands on virtual volumes */
     SESSION_COMMANDS_MAX = 256, /* of one connection; past that its socket is not read */
     SLOTS_DEFAULT = 512,        /* command slots a controller owns */
     SLOTS_MIN = 1,

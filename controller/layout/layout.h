@@ -37,7 +37,7 @@
 #include "shm/limits.h"
 
 enum layout_kind {
-    LAYOUT_CONCAT,
+    LAYOUT_CONCAT = 1, /* 0 in a volume record: a plain volume */
     LAYOUT_STRIPE,
     LAYOUT_MIRROR,
     LAYOUT_RAID10,

@@ -41,7 +41,9 @@ static void conduct(struct controller *controller, struct command *command,
         assert(command->stage < STAGES_COUNT);
         if (verdict == STAGE_DONE && command->stage == STAGE_REPLY)
             return; /* it is its origin's again, and may be gone */
-        if (verdict == STAGE_DONE && command->stage < STAGE_AGGREGATE)
+        if (verdict == STAGE_AGAIN)
+            command->stage = STAGE_COORDINATE;
+        else if (verdict == STAGE_DONE && command->stage < STAGE_AGGREGATE)
             command->stage = STAGE_AGGREGATE;
         else
             command->stage++;
@@ -171,6 +173,7 @@ int command_take(struct controller *controller, uint64_t payload_bytes, uint64_t
     assert(payload_bytes <= PAYLOAD_BYTES_MAX);
     if (command != NULL && !others_wait(controller, waiter)) {
         command->has_buffer = false;
+        command->lost_claimants = 0;
         command->payload = NULL;
         command->payload_offset_bytes = 0;
         error =
@@ -209,6 +212,8 @@ void command_wake_waiters(struct controller *controller)
 
 void command_give(struct controller *controller, struct command *command)
 {
+    if (command->lost_claimants != 0)
+        peer_quarantine(controller, command);
     if (command->has_buffer)
         pool_give(controller->pool, command->buffer_offset_bytes);
     command->has_buffer = false;

@@ -19,6 +19,8 @@
 #include "shm/limits.h"
 
 struct controller;
+struct split;
+struct virtual_volume;
 
 /* What a command does; also the `op` of a slot, so a number is never given a new meaning. */
 enum command_op {
@@ -43,7 +45,8 @@ enum command_flags {
 /* Who wants the answer. */
 struct command_origin {
     const char *name;
-    bool host; /* a host command: counted as such */
+    bool host;    /* a host command: counted as such */
+    bool travels; /* may be redirected to the owner of its element */
     /* The command has its status and, for READ and EXTENTS, its payload; it is the origin's again.
      */
     void (*reply)(struct controller *controller, struct command *command);
@@ -79,7 +82,7 @@ struct command {
     uint8_t op;
     uint8_t flags;
     uint8_t stage;
-    uint8_t target; /* seat of the owner */
+    uint8_t target; /* seat of the owner of the element */
     uint32_t volume;
     uint32_t element;
     uint64_t offset_bytes; /* on the volume */
@@ -94,12 +97,20 @@ struct command {
     struct payload_shape shape;    /* host commands: one piece */
     bool has_buffer;
 
+    /* Virtual volumes: the volume (NULL: a plain one), and the state of working on it. A split
+     * belongs to its command for ever; NULL: this is not a host command. */
+    const struct virtual_volume *virtual;
+    struct split *split;
+    uint64_t lost_claimants; /* mask of lost peers whose I/O may still reach the buffer */
+
     struct aggregate aggregate; /* of the components' statuses */
     int32_t status;             /* 0 or -errno, once AGGREGATE has run */
     uint32_t count;             /* EXTENTS: how many */
+    uint32_t locations;         /* EXTENTS of a virtual volume: how many (split_extents.h) */
     uint32_t slot;              /* REDIRECT: index of the slot */
     uint32_t slot_generation;
     uint32_t held_bytes;  /* the origin's: of the buffer, as it counts them */
+    uint8_t member;       /* of a component: the member of the virtual volume */
     uint8_t answer_flags; /* the origin's: what form its answer has */
 };
 

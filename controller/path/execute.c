@@ -557,7 +557,7 @@ static void count_begin(struct controller *controller, struct command *command)
     controller->executing++;
     count_up(&owned(controller, command)->record->counters.in_flight, 1);
     count_up(&segment_volume(&controller->segment, command->volume)->counters.in_flight, 1);
-    if (command->origin->host)
+    if (command->origin->travels)
         count_up(&controller->counters->executed, 1);
     else
         count_up(&controller->counters->redirected_in, 1);

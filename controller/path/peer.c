@@ -68,13 +68,41 @@ int peers_init(struct controller *controller, const int *doorbells)
     return 0;
 }
 
-static void free_quarantine(struct controller *controller, struct peer *peer, bool give_back)
+/* Hands a kept buffer to the next peer whose I/O may still reach it, or back to the pool. */
+static void keep_or_give(struct controller *controller, struct quarantined *kept)
+{
+    struct peers *peers = &controller->peers;
+
+    for (uint32_t id = 0; id < peers->count; id++) {
+        struct peer *peer = &peers->all[id];
+        if ((kept->claimants >> id & 1) == 0 || peer->drained)
+            continue;
+        kept->claimants &= ~(1ull << id);
+        kept->next = peer->quarantine;
+        peer->quarantine = kept;
+        return;
+    }
+    pool_give(controller->pool, kept->buffer_offset_bytes);
+    free(kept);
+}
+
+static void end_quarantine(struct controller *controller, struct peer *peer)
+{
+    struct quarantined *all = peer->quarantine;
+
+    peer->quarantine = NULL;
+    while (all != NULL) {
+        struct quarantined *first = all;
+        all = first->next;
+        keep_or_give(controller, first);
+    }
+}
+
+static void forget_quarantine(struct peer *peer)
 {
     while (peer->quarantine != NULL) {
         struct quarantined *first = peer->quarantine;
         peer->quarantine = first->next;
-        if (give_back)
-            pool_give(controller->pool, first->buffer_offset_bytes);
         free(first);
     }
 }
@@ -86,7 +114,7 @@ void peers_done(struct controller *controller)
     if (peers->all == NULL)
         return;
     for (uint32_t id = 0; id < peers->count; id++) {
-        free_quarantine(controller, &peers->all[id], false);
+        forget_quarantine(&peers->all[id]);
         free(peers->all[id].outbox);
     }
     free(peers->all);
@@ -298,6 +326,7 @@ static void take_request(struct controller *controller, struct peer *peer, struc
     command->cookie = (uint64_t)doorbell.generation << 32 | doorbell.index;
     command->received_ns = loop_now_ns(controller->loop);
     command->has_buffer = false; /* it is the source's */
+    command->virtual = NULL;
     command->count = 0;
     command->status = check_request(controller, peer, &request);
     if (command->status != 0) {
@@ -374,20 +403,19 @@ uint32_t peers_receive(struct controller *controller)
 
 /* --- losing --- */
 
-void peer_quarantine(struct controller *controller, uint32_t id, struct command *command)
+void peer_quarantine(struct controller *controller, struct command *command)
 {
+    if (!command->has_buffer)
+        return;
     struct quarantined *kept = malloc(sizeof *kept);
-
-    (void)controller;
-    assert(command->has_buffer);
     command->has_buffer = false;
     command->payload = NULL;
     /* Without memory to remember it, the buffer is lost to the pool: better than used twice. */
     if (kept == NULL)
         return;
     *kept = (struct quarantined){.buffer_offset_bytes = command->buffer_offset_bytes,
-                                 .next = controller->peers.all[id].quarantine};
-    controller->peers.all[id].quarantine = kept;
+                                 .claimants = command->lost_claimants};
+    keep_or_give(controller, kept);
 }
 
 void peer_lose(struct controller *controller, uint32_t id, const char *why)
@@ -416,7 +444,7 @@ void peers_look_at_seats(struct controller *controller)
             peer_lose(controller, id, NULL);
         if ((state == SEAT_DRAINED || state == SEAT_STOPPED) && peer->lost && !peer->drained) {
             peer->drained = true;
-            free_quarantine(controller, peer, true);
+            end_quarantine(controller, peer);
             command_wake_waiters(controller);
         }
     }

@@ -21,6 +21,7 @@ struct command;
 /* A buffer that a dead peer's I/O may still reach; given back when the seat is DRAINED. */
 struct quarantined {
     uint64_t buffer_offset_bytes;
+    uint64_t claimants; /* mask of the peers whose I/O it was, those before this one not counted */
     struct quarantined *next;
 };
 
@@ -71,7 +72,8 @@ void peers_look_at_seats(struct controller *controller);
  */
 void peer_lose(struct controller *controller, uint32_t peer, const char *why);
 
-/* What became of a claimed buffer of a lost peer: kept until its I/O has landed. */
-void peer_quarantine(struct controller *controller, uint32_t peer, struct command *command);
+/* Takes the buffer of a command whose lost_claimants may still reach it, and keeps it until the I/O
+ * of all of them has landed. A command without a buffer keeps nothing. */
+void peer_quarantine(struct controller *controller, struct command *command);
 
 #endif

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "controller/controller.h"
+#include "controller/path/component.h"
 
 enum { SWEEP_MS = 50 };
 
@@ -71,7 +72,7 @@ enum stage_verdict redirect_run(struct controller *controller, struct command *c
 {
     assert(command->target != controller->id && command->target < controller->peers.count);
     /* A component command never travels on: its sender's table said this is the owner. */
-    if (!command->origin->host)
+    if (!command->origin->travels)
         return fail(command, -EIO);
     count_up(&controller->counters->redirected_out, 1);
     command->slot = UINT32_MAX;
@@ -149,8 +150,8 @@ static void fail_one(struct controller *controller, struct command *command)
         was_claimed = true;
     }
     release_slot(controller, command);
-    if (was_claimed && command->has_buffer)
-        peer_quarantine(controller, peer, command);
+    if (was_claimed)
+        component_payload_owner(command)->lost_claimants |= 1ull << peer;
     command->count = 0;
     command_complete(controller, command, -EIO);
     wake_slot_waiters(controller);

@@ -7,20 +7,26 @@
  *
  *      X(name, run, complete)      complete: called when what the stage waits for has ended
  *
+ * A host command on a virtual volume ends its way down at SPLIT: its components are commands of
+ * their own, which enter at MAP, each with one member of the volume.
+ *
  * A stage returns
  *      STAGE_NEXT   go on with the stage below
  *      STAGE_WAIT   something was started; its end comes back through command_complete
  *      STAGE_DONE   the command has its status: go on with AGGREGATE (from REPLY: it is over)
+ *      STAGE_AGAIN  go back to COORDINATE, with the next part of a command that is worked off in
+ *                   parts
  * and never calls another stage. command.c moves commands through the table.
  */
 #ifndef CONTROLLER_PATH_STAGES_H
 #define CONTROLLER_PATH_STAGES_H
 
-enum stage_verdict { STAGE_NEXT, STAGE_WAIT, STAGE_DONE };
+enum stage_verdict { STAGE_NEXT, STAGE_WAIT, STAGE_DONE, STAGE_AGAIN };
 
 #define STAGES(X)                                                                                  \
     X(MAP, route_map, 0)                         /* volume -> element and owner */                 \
     X(COORDINATE, coordinate_reserve, 0)         /* order against what overlaps */                 \
+    X(SPLIT, split_run, split_complete)          /* virtual volumes: a component a member */       \
     X(CACHE, cache_look, 0)                      /* answer from the owner's cache */               \
     X(EXECUTE, execute_run, execute_complete)    /* here, if this controller is the owner */       \
     X(REDIRECT, redirect_run, redirect_complete) /* else at the owner, over the interconnect */    \
@@ -42,6 +48,7 @@ struct command;
 STAGES(X)
 #undef X
 
+enum stage_verdict split_complete(struct controller *controller, struct command *command);
 enum stage_verdict execute_complete(struct controller *controller, struct command *command);
 enum stage_verdict redirect_complete(struct controller *controller, struct command *command);
 

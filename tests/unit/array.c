@@ -41,7 +41,7 @@ static void host_reply(struct controller *controller, struct command *command)
 }
 
 static const struct command_origin host_origin = {
-    .name = "test", .host = true, .reply = host_reply};
+    .name = "test", .host = true, .travels = true, .reply = host_reply};
 
 static void take_reply(struct host *host, struct command *command)
 {

@@ -225,12 +225,13 @@ static void a_failed_structured_read_is_an_error_with_its_offset(void)
     struct command command = read_of(12345, 4096);
 
     command.status = -EIO;
+    command.aggregate.status_offset_bytes = 12345 + 100; /* a component of it */
     answer_one(&command, &structured);
     CU_ASSERT_EQUAL(out_bytes, NBD_REPLY_ERROR_OFFSET_BYTES);
     CU_ASSERT_EQUAL(be(4, 2), CHUNK_DONE);
     CU_ASSERT_EQUAL(be(6, 2), NBD_REPLY_TYPE_ERROR_OFFSET);
     CU_ASSERT_EQUAL(be(20, 4), nbd_error(-EIO));
-    CU_ASSERT_EQUAL(be(26, 8), 12345);
+    CU_ASSERT_EQUAL(be(26, 8), 12345 + 100);
 }
 
 static void a_read_of_nothing_is_an_empty_chunk(void)

@@ -1,0 +1,34 @@
+/*
+ * Component commands: the parts of a host command on a virtual volume, each on one member (claim
+ * 4). A component is a command of its own, from a fixed set; it enters at MAP like a host command
+ * on the member would, and its reply is counted in the host command's aggregate.
+ */
+#ifndef CONTROLLER_PATH_COMPONENT_H
+#define CONTROLLER_PATH_COMPONENT_H
+
+#include "controller/path/command.h"
+#include "controller/path/virtual.h"
+
+/* A component to be sent. */
+struct component_wanted {
+    uint8_t op;
+    uint8_t flags;
+    uint32_t member;
+    uint64_t member_offset_bytes;
+    uint64_t length_bytes;
+    uint64_t virtual_offset_bytes; /* where it begins on the virtual volume, for the aggregate */
+    uint64_t payload_offset_bytes; /* in the segment */
+    struct payload_shape shape;
+};
+
+/* Sends a component of `parent`, which must be in SPLIT. False when there is none to be had: then
+ * the parent stands in line, and command_complete says when it may try again. The component may
+ * have ended, and been counted in parent->aggregate, when this returns. */
+bool component_send(struct controller *controller, struct command *parent,
+                    const struct component_wanted *wanted);
+
+/* The command whose buffer holds this command's payload: itself, or the host command that it is a
+ * component of. */
+struct command *component_payload_owner(struct command *command);
+
+#endif

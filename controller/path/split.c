@@ -1,0 +1,251 @@
+#include "controller/path/split.h"
+
+#include <assert.h>
+#include <errno.h>
+
+#include "controller/controller.h"
+#include "controller/path/coordinate.h"
+#include "controller/path/split_extents.h"
+
+static bool is_read(const struct command *command)
+{
+    return !command_changes_data(command->op) && command->op != COMMAND_FLUSH;
+}
+
+/* --- parts --- */
+
+static void begin_part(struct command *command, uint64_t offset_bytes)
+{
+    struct split *split = command->split;
+    uint64_t end_bytes = command->offset_bytes + command->length_bytes;
+
+    split->part_offset_bytes = offset_bytes;
+    split->part_bytes = end_bytes - offset_bytes;
+    if (split->part_bytes > SPLIT_PART_BYTES_MAX && command_changes_data(command->op))
+        split->part_bytes = SPLIT_PART_BYTES_MAX;
+    if (command->op == COMMAND_EXTENTS)
+        split->part_bytes = split_extents_part_bytes(command);
+}
+
+void split_begin(struct command *command)
+{
+    assert(command->split != NULL && command->virtual != NULL);
+    command->split->absent = 0;
+    begin_part(command, command->offset_bytes);
+}
+
+/* --- sending a round --- */
+
+/* Copies hold the same bytes at all times, and a TRIM may do nothing on one element and zero
+ * another: so where there are copies it zeroes, and frees where the element can. */
+static uint8_t component_op(const struct command *command)
+{
+    return command->op == COMMAND_TRIM && command->virtual->layout.copies > 1 ? COMMAND_ZERO
+                                                                              : command->op;
+}
+
+static void begin_round(struct command *command)
+{
+    struct split *split = command->split;
+    const struct virtual_volume *virtual = command->virtual;
+
+    aggregate_begin(&command->aggregate, 1); /* the round itself, until all of it is sent */
+    split->absent |= virtual_failed(virtual);
+    split->good = split->bad = 0;
+    split->has_next = false;
+    split->flush_member = 0;
+    const struct layout_choice choice = {.absent = split->absent,
+                                         .preferred_copy = virtual->preferred_copy};
+    if (command->op != COMMAND_FLUSH)
+        layout_walk_begin(&split->walk, &virtual->layout,
+                          is_read(command) ? LAYOUT_READ : LAYOUT_WRITE, split->part_offset_bytes,
+                          split->part_bytes, &choice);
+}
+
+/* A FLUSH goes to every member that is up to date. */
+static bool next_to_flush(struct split *split, const struct layout *layout)
+{
+    while (split->flush_member < layout->members) {
+        uint32_t member = split->flush_member++;
+        if ((split->absent >> member & 1) == 0) {
+            split->next = (struct component){.member = member};
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool next_component(struct command *command)
+{
+    struct split *split = command->split;
+
+    if (!split->has_next)
+        split->has_next = command->op == COMMAND_FLUSH
+                              ? next_to_flush(split, &command->virtual->layout)
+                              : layout_walk_next(&split->walk, &split->next);
+    return split->has_next;
+}
+
+static struct payload_shape shape_of(const struct component *component)
+{
+    if (component->first_bytes >= component->length_bytes)
+        return (struct payload_shape){0};
+    return (struct payload_shape){.first_bytes = (uint32_t)component->first_bytes,
+                                  .chunk_bytes = component->chunk_bytes,
+                                  .stride_bytes = (uint32_t)component->stride_bytes};
+}
+
+static bool send_next(struct controller *controller, struct command *command)
+{
+    const struct component *component = &command->split->next;
+    struct component_wanted wanted = {
+        .op = component_op(command),
+        .flags = command->flags,
+        .member = component->member,
+        .member_offset_bytes = component->member_offset_bytes,
+        .length_bytes = component->length_bytes,
+        .virtual_offset_bytes = command->split->part_offset_bytes + component->payload_offset_bytes,
+    };
+
+    if (command->op == COMMAND_EXTENTS) {
+        wanted.payload_offset_bytes = split_extents_slice(command, component->member);
+    } else if (command_has_payload(command->op)) {
+        wanted.payload_offset_bytes =
+            command->payload_offset_bytes + component->payload_offset_bytes;
+        wanted.shape = shape_of(component);
+    }
+    return component_send(controller, command, &wanted);
+}
+
+/* True when all of the round has been sent; false: a component is waited for. */
+static bool send_round(struct controller *controller, struct command *command)
+{
+    struct split *split = command->split;
+
+    split->in_round = true;
+    while (next_component(command)) {
+        if (split->next.lost) {
+            command->aggregate.remaining++;
+            aggregate_add(&command->aggregate,
+                          split->part_offset_bytes + split->next.payload_offset_bytes, -EIO);
+        } else if (!send_next(controller, command)) {
+            return false;
+        }
+        split->has_next = false;
+    }
+    split->in_round = false;
+    return true;
+}
+
+/* --- ending a round --- */
+
+void split_component_ended(struct controller *controller, struct command *parent,
+                           const struct component_end *end)
+{
+    struct split *split = parent->split;
+
+    if (end->status == 0)
+        split->good |= 1u << end->member;
+    else
+        split->bad |= 1u << end->member;
+    split->extents_count[end->member] = end->count;
+    if (aggregate_add(&parent->aggregate, end->virtual_offset_bytes, end->status))
+        command_complete(controller, parent, 0);
+}
+
+/* Members that failed where a copy of the same set did not. */
+static uint32_t stale_members(const struct layout *layout, uint32_t good, uint32_t bad)
+{
+    uint32_t set = (1u << layout->copies) - 1, stale = 0;
+
+    for (uint32_t first = 0; first < layout->members; first += layout->copies) {
+        if ((good >> first & set) != 0)
+            stale |= bad & set << first;
+    }
+    return stale;
+}
+
+/* A write that reached one copy has happened: the copies that it did not reach are stale from now
+ * on. Where it reached none of a set, its error is the host's. */
+static void settle_write(struct controller *controller, struct command *command)
+{
+    const struct layout *layout = &command->virtual->layout;
+    struct split *split = command->split;
+    uint32_t stale = stale_members(layout, split->good, split->bad);
+
+    if (stale != 0 && virtual_fail(controller, command->virtual, stale) && stale == split->bad)
+        command->aggregate.status = 0;
+}
+
+/* Whether a read that met failing members can be had from others. */
+static bool may_read_again(struct command *command)
+{
+    struct split *split = command->split;
+
+    split->absent |= split->bad;
+    return virtual_bears(&command->virtual->layout, split->absent);
+}
+
+static enum stage_verdict end_part(struct controller *controller, struct command *command)
+{
+    const struct split *split = command->split;
+    uint64_t done_bytes = split->part_offset_bytes + split->part_bytes - command->offset_bytes;
+
+    if (command->op == COMMAND_EXTENTS && command->aggregate.status == 0)
+        split_extents_merge(controller, command);
+    if (command->aggregate.status != 0 || !command_changes_data(command->op) ||
+        done_bytes == command->length_bytes)
+        return STAGE_DONE;
+    (void)coordinate_release(controller, command);
+    begin_part(command, command->offset_bytes + done_bytes);
+    return STAGE_AGAIN;
+}
+
+/* All components of the round have ended: NEXT means another round. */
+static enum stage_verdict end_round(struct controller *controller, struct command *command)
+{
+    if (command->split->bad != 0 && command->virtual->layout.copies > 1) {
+        if (!is_read(command))
+            settle_write(controller, command);
+        else if (may_read_again(command))
+            return STAGE_NEXT;
+    }
+    return end_part(controller, command);
+}
+
+/* --- the stage --- */
+
+/* Sends what is left of this round, and rounds after it, until something must be waited for. */
+static enum stage_verdict go_on(struct controller *controller, struct command *command)
+{
+    enum stage_verdict verdict;
+
+    do {
+        if (!send_round(controller, command) || !aggregate_add(&command->aggregate, 0, 0))
+            return STAGE_WAIT;
+        verdict = end_round(controller, command);
+        if (verdict == STAGE_NEXT)
+            begin_round(command);
+    } while (verdict == STAGE_NEXT);
+    return verdict;
+}
+
+enum stage_verdict split_run(struct controller *controller, struct command *command)
+{
+    if (command->virtual == NULL)
+        return STAGE_NEXT;
+    begin_round(command);
+    return go_on(controller, command);
+}
+
+/* Either there is a component for a command that waited for one, or its round has ended. */
+enum stage_verdict split_complete(struct controller *controller, struct command *command)
+{
+    if (command->split->in_round)
+        return go_on(controller, command);
+    enum stage_verdict verdict = end_round(controller, command);
+    if (verdict != STAGE_NEXT)
+        return verdict;
+    begin_round(command);
+    return go_on(controller, command);
+}

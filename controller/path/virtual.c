@@ -1,0 +1,128 @@
+#include "controller/path/virtual.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "controller/controller.h"
+
+/* A copy that this controller has itself is read by no detour; else the controllers take different
+ * ones, so that all disks work. */
+static void prefer_copies(const struct controller *controller, struct virtual_volume *virtual)
+{
+    const struct segment *segment = &controller->segment;
+    const struct layout *layout = &virtual->layout;
+
+    for (uint32_t member = 0; member < layout->members; member++)
+        virtual->preferred_copy[member / layout->copies] = (uint8_t)(controller->id %
+                                                                     layout->copies);
+    for (uint32_t member = layout->members; member-- > 0;) {
+        struct mapping_place place;
+        if (mapping_resolve(segment, virtual->members[member].volume, 0, 0, &place) == 0 &&
+            place.owner == controller->id)
+            virtual->preferred_copy[member / layout->copies] = (uint8_t)(member % layout->copies);
+    }
+}
+
+static int virtual_init(const struct controller *controller, struct virtual_volume *virtual,
+                        uint32_t volume)
+{
+    const struct segment *segment = &controller->segment;
+    struct mapping_members members;
+    uint64_t sizes[MEMBERS_MAX];
+    int error = mapping_members(segment, volume, &members);
+
+    if (error != 0)
+        return error;
+    for (uint32_t i = 0; i < members.count; i++)
+        sizes[i] = members.records[i].size_bytes;
+    const struct layout_wanted wanted = {.kind = (enum layout_kind)members.layout,
+                                         .members = members.count,
+                                         .copies = members.copies,
+                                         .chunk_bytes = members.chunk_bytes,
+                                         .member_bytes = sizes};
+    virtual->volume = volume;
+    virtual->record = segment_volume(segment, volume);
+    virtual->members = members.records;
+    if (members.layout >= LAYOUT_KINDS ||
+        layout_init(&virtual->layout, &wanted, virtual->starts) != 0 ||
+        virtual->layout.size_bytes != virtual->record->size_bytes)
+        return -EPROTO;
+    prefer_copies(controller, virtual);
+    return 0;
+}
+
+int virtuals_new(struct controller *controller)
+{
+    uint32_t volumes = controller->segment.geometry.volumes;
+
+    controller->virtuals = calloc(volumes + 1u, sizeof *controller->virtuals);
+    if (controller->virtuals == NULL)
+        return -ENOMEM;
+    for (uint32_t volume = 0; volume < volumes; volume++) {
+        if (!mapping_is_virtual(&controller->segment, volume))
+            continue;
+        struct virtual_volume *virtual = calloc(1, sizeof *virtual);
+        if (virtual == NULL)
+            return -ENOMEM;
+        controller->virtuals[volume] = virtual;
+        int error = virtual_init(controller, virtual, volume);
+        if (error != 0)
+            return error;
+    }
+    return 0;
+}
+
+void virtuals_free(struct controller *controller)
+{
+    for (uint32_t i = 0; controller->virtuals != NULL && i < controller->segment.geometry.volumes;
+         i++)
+        free(controller->virtuals[i]);
+    free(controller->virtuals);
+    controller->virtuals = NULL;
+}
+
+const struct virtual_volume *virtual_find(const struct controller *controller, uint32_t volume)
+{
+    return volume < controller->segment.geometry.volumes ? controller->virtuals[volume] : NULL;
+}
+
+bool virtual_bears(const struct layout *layout, uint32_t failed)
+{
+    uint32_t set = (1u << layout->copies) - 1;
+
+    if (layout->parities > 0)
+        return (uint32_t)__builtin_popcount(failed) <= layout->parities;
+    for (uint32_t first = 0; first < layout->members; first += layout->copies) {
+        if ((failed >> first & set) == set)
+            return false;
+    }
+    return true;
+}
+
+static void say_failed(const struct controller *controller, const struct virtual_volume *virtual,
+                       uint32_t members)
+{
+    for (uint32_t i = 0; i < virtual->layout.members; i++) {
+        if ((members >> i & 1) == 0)
+            continue;
+        const struct volume_record *member =
+            segment_volume(&controller->segment, virtual->members[i].volume);
+        fprintf(stderr, "anyport: c%u: volume %s: member %s failed; the volume is degraded\n",
+                controller->id, virtual->record->name, member->name);
+    }
+}
+
+bool virtual_fail(struct controller *controller, const struct virtual_volume *virtual,
+                  uint32_t members)
+{
+    uint32_t failed = virtual_failed(virtual);
+
+    do {
+        if (!virtual_bears(&virtual->layout, failed | members))
+            return false;
+        /* pairs with virtual_failed */
+    } while (!cas_acq_rel(&virtual->record->members_failed, &failed, failed | members));
+    say_failed(controller, virtual, members & ~failed);
+    return true;
+}
