@@ -15,7 +15,6 @@ enum {
     FABRICS = 2, /* primary, redundant */
     ELEMENTS_MAX = 4096,
     VOLUMES_MAX = 131072,
-    MEMBERS_MAX = 32,            /* of one virtual volume */
     NAME_BYTES_MAX = 63,         /* array, element and volume names, without the final NUL */
     DESCRIPTION_BYTES_MAX = 159, /* of a volume, without the final NUL: what the handshake shows */
     PATH_BYTES_MAX = 4095,
@@ -29,6 +28,17 @@ enum {
     BUFFERS_BYTES_MAX = 1 << 30,
     CACHE_BYTES_DEFAULT = 64 << 20, /* one controller's cache */
     CACHE_BYTES_MIN = 1 << 20,
+
+    /* --- virtual volumes --- */
+    MEMBERS_MAX = 32,      /* volumes that one virtual volume is made of */
+    MIRROR_COPIES_MIN = 2, /* of a mirror, and of each mirror set of a raid10 */
+    MIRROR_COPIES_MAX = 8,
+    RAID5_MEMBERS_MIN = 3,
+    RAID6_MEMBERS_MIN = 4,
+    CHUNK_BYTES_MIN = 4 << 10, /* what is contiguous on one member; a power of two */
+    CHUNK_BYTES_MAX = 16 << 20,
+    CHUNK_BYTES_DEFAULT = 64 << 10,
+    PARITY_COLUMN_BYTES = 64 << 10, /* of each member, worked on at once: bounds the workspace */
 
     /* --- commands --- */
     COMMANDS_MAX = 1024,        /* host commands a controller works on at once */
@@ -61,6 +71,9 @@ enum {
 #define ELEMENT_BYTES_MAX ((uint64_t)1 << 62)
 #define CACHE_BYTES_MAX   ((uint64_t)1 << 40)
 
+/* The largest virtual volume: sums and products of sizes within it do not overflow. */
+#define VIRTUAL_BYTES_MAX ((uint64_t)1 << 62)
+
 _Static_assert(BUFFERS_BYTES_MIN >= PAYLOAD_BYTES_MAX + BLOCK_BYTES,
                "the pool holds the largest payload at any offset within a block");
 _Static_assert(BUFFERS_BYTES_MIN <= BUFFERS_BYTES_DEFAULT, "the default is allowed");
@@ -73,6 +86,15 @@ _Static_assert(SLOTS_DEFAULT <= SLOTS_MAX && COMMANDS_MAX >= SESSION_COMMANDS_MA
 _Static_assert(EXPORT_NAME_BYTES_MAX < OPTION_BYTES_MAX && NAME_BYTES_MAX <= EXPORT_NAME_BYTES_MAX,
                "an option has room for any export's name");
 _Static_assert(OPTION_BYTES_MAX <= OPTION_DISCARD_BYTES_MAX, "what is looked at may be discarded");
+_Static_assert(MEMBERS_MAX <= 32, "sets of members are 32-bit masks");
+_Static_assert(CHUNK_BYTES_MIN % BLOCK_BYTES == 0 && (CHUNK_BYTES_MIN & (CHUNK_BYTES_MIN - 1)) == 0,
+               "a byte of a virtual volume is at the same place within its block on its member");
+_Static_assert((CHUNK_BYTES_MAX & (CHUNK_BYTES_MAX - 1)) == 0 &&
+                   (CHUNK_BYTES_DEFAULT & (CHUNK_BYTES_DEFAULT - 1)) == 0 &&
+                   CHUNK_BYTES_MIN <= CHUNK_BYTES_DEFAULT && CHUNK_BYTES_DEFAULT <= CHUNK_BYTES_MAX,
+               "the default is allowed");
+_Static_assert(PARITY_COLUMN_BYTES % BLOCK_BYTES == 0, "columns are divided at whole blocks");
+_Static_assert(MIRROR_COPIES_MAX <= MEMBERS_MAX, "a mirror may have its most copies");
 _Static_assert(CONTROLLERS_MAX <= 64, "sets of controllers are 64-bit masks");
 
 #endif
