@@ -37,6 +37,7 @@
 #include "shm/limits.h"
 
 enum layout_kind {
+    LAYOUT_NONE, /* a plain volume; no layout is made of it */
     LAYOUT_CONCAT,
     LAYOUT_STRIPE,
     LAYOUT_MIRROR,
@@ -78,7 +79,7 @@ enum layout_fault {
     LAYOUT_FAULT_SIZE,        /* more than VIRTUAL_BYTES_MAX in all */
 };
 
-/* "concat", "stripe" ...; NULL for what is no kind. Lives for ever. */
+/* "concat", "stripe" ...; NULL for LAYOUT_NONE and what is no kind. Lives for ever. */
 const char *layout_name(enum layout_kind kind);
 /* The kind of this name, or -ENOENT. */
 int layout_kind_of(const char *name, enum layout_kind *ret_kind);

@@ -407,11 +407,12 @@ static void what_cannot_be_is_refused_with_what_is_allowed(void)
 
 static void names_and_kinds_belong_together(void)
 {
-    for (enum layout_kind kind = 0; kind < LAYOUT_KINDS; kind++) {
+    for (enum layout_kind kind = LAYOUT_NONE + 1; kind < LAYOUT_KINDS; kind++) {
         enum layout_kind found = LAYOUT_KINDS;
         CU_ASSERT_EQUAL(layout_kind_of(layout_name(kind), &found), 0);
         CU_ASSERT_EQUAL(found, kind);
     }
+    CU_ASSERT_PTR_NULL(layout_name(LAYOUT_NONE));
     CU_ASSERT_PTR_NULL(layout_name(LAYOUT_KINDS));
     CU_ASSERT_EQUAL(layout_kind_of("raid1", &(enum layout_kind){0}), -ENOENT);
 }
