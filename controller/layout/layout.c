@@ -27,7 +27,7 @@ const char *layout_name(enum layout_kind kind)
 
 int layout_kind_of(const char *name, enum layout_kind *ret_kind)
 {
-    for (enum layout_kind kind = LAYOUT_CONCAT; kind < LAYOUT_KINDS; kind++) {
+    for (enum layout_kind kind = LAYOUT_NONE + 1; kind < LAYOUT_KINDS; kind++) {
         if (strcmp(name, kinds[kind].name) == 0) {
             *ret_kind = kind;
             return 0;
@@ -140,7 +140,7 @@ enum layout_fault layout_check(const struct layout_wanted *wanted)
 {
     uint32_t member;
 
-    assert(wanted->kind >= LAYOUT_CONCAT && wanted->kind < LAYOUT_KINDS);
+    assert(layout_name(wanted->kind) != NULL);
     if (members_fault(wanted))
         return LAYOUT_FAULT_MEMBERS;
     if (copies_fault(wanted))

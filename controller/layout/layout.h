@@ -37,7 +37,8 @@
 #include "shm/limits.h"
 
 enum layout_kind {
-    LAYOUT_CONCAT = 1, /* 0 in a volume record: a plain volume */
+    LAYOUT_NONE, /* a plain volume; no layout is made of it */
+    LAYOUT_CONCAT,
     LAYOUT_STRIPE,
     LAYOUT_MIRROR,
     LAYOUT_RAID10,
@@ -78,7 +79,7 @@ enum layout_fault {
     LAYOUT_FAULT_SIZE,        /* more than VIRTUAL_BYTES_MAX in all */
 };
 
-/* "concat", "stripe" ...; NULL for what is no kind. Lives for ever. */
+/* "concat", "stripe" ...; NULL for LAYOUT_NONE and what is no kind. Lives for ever. */
 const char *layout_name(enum layout_kind kind);
 /* The kind of this name, or -ENOENT. */
 int layout_kind_of(const char *name, enum layout_kind *ret_kind);

@@ -1,0 +1,436 @@
+/*
+ * Layouts, byte by byte: every range of small virtual volumes of every kind, compared with a table
+ * of places that is dealt out like cards, not computed.
+ */
+#include "controller/layout/layout.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/unit/unit.h"
+
+enum {
+    CHUNK = 4, /* real chunks, scaled down so that there are few ranges */
+    SCALE = CHUNK_BYTES_MIN / CHUNK,
+    MEMBERS = 6,
+    MEMBER_BYTES = 48,
+    BYTES_MAX = MEMBERS * MEMBER_BYTES,
+    COPIES = MIRROR_COPIES_MAX,
+};
+
+struct place {
+    uint32_t member;
+    uint64_t offset;
+};
+
+/* Where each byte lies, and the other way round. */
+struct reference {
+    struct place places[BYTES_MAX][COPIES];
+    int byte_at[MEMBERS][MEMBER_BYTES]; /* the virtual byte there, or -1 */
+    uint64_t size;
+    uint32_t copies;
+};
+
+struct sample {
+    struct layout layout;
+    uint64_t starts[MEMBERS_MAX + 1];
+};
+
+static void put(struct reference *reference, uint64_t byte, uint32_t copy, uint32_t member,
+                uint64_t offset)
+{
+    reference->places[byte][copy] = (struct place){member, offset};
+    reference->byte_at[member][offset] = (int)byte;
+}
+
+/* Deals chunks to members in rows. In a row of raid5 or raid6 the parity chunks come first, from a
+ * member that goes one to the left each row, and the data after them, round the table. */
+static void deal_rows(struct reference *reference, enum layout_kind kind, uint32_t members,
+                      uint32_t copies, uint64_t rows)
+{
+    uint32_t parities = kind == LAYOUT_RAID5 ? 1 : kind == LAYOUT_RAID6 ? 2 : 0;
+    uint32_t p = members; /* one to the right of the last */
+    uint64_t byte = 0;
+
+    for (uint64_t row = 0; row < rows; row++) {
+        p = p == 0 ? members - 1 : p - 1;
+        p = parities == 0 ? 0 : p == members ? members - 1 : p;
+        uint32_t seat = p;
+        for (uint32_t i = 0; i < parities; i++)
+            seat = seat + 1 == members ? 0 : seat + 1;
+        for (uint32_t dealt = 0; dealt + parities < members; dealt += copies) {
+            for (uint64_t i = 0; i < CHUNK; i++, byte++) {
+                for (uint32_t copy = 0; copy < copies; copy++)
+                    put(reference, byte, copy, seat + copy, row * CHUNK + i);
+            }
+            seat = seat + copies == members ? 0 : seat + copies;
+        }
+    }
+    reference->size = byte;
+}
+
+static void deal(struct reference *reference, enum layout_kind kind, uint32_t members,
+                 uint32_t copies, const uint64_t *sizes)
+{
+    uint64_t smallest = sizes[0], byte = 0;
+
+    memset(reference, -1, sizeof *reference);
+    reference->copies = copies;
+    for (uint32_t i = 1; i < members; i++)
+        smallest = sizes[i] < smallest ? sizes[i] : smallest;
+    if (kind == LAYOUT_CONCAT) {
+        for (uint32_t i = 0; i < members; i++)
+            for (uint64_t at = 0; at < sizes[i]; at++)
+                put(reference, byte++, 0, i, at);
+        reference->size = byte;
+    } else if (kind == LAYOUT_MIRROR) {
+        for (; byte < smallest; byte++)
+            for (uint32_t i = 0; i < members; i++)
+                put(reference, byte, i, i, byte);
+        reference->size = byte;
+    } else
+        deal_rows(reference, kind, members, copies, smallest / CHUNK);
+}
+
+/* Sizes that differ, the smallest neither first nor last where there are three, with a tail. */
+static void choose_sizes(uint64_t *sizes, enum layout_kind kind, uint32_t members)
+{
+    uint64_t rows = kind == LAYOUT_CONCAT || kind == LAYOUT_MIRROR ? 3 : members + 2;
+
+    for (uint32_t i = 0; i < members; i++)
+        sizes[i] = rows * CHUNK + 1 + 3 * (i == members / 2 ? 0 : 1 + i % 3);
+}
+
+static void make(struct sample *sample, enum layout_kind kind, uint32_t members, uint32_t copies,
+                 const uint64_t *sizes)
+{
+    bool chunked = kind != LAYOUT_CONCAT && kind != LAYOUT_MIRROR;
+    uint64_t scaled[MEMBERS];
+
+    for (uint32_t i = 0; i < members; i++)
+        scaled[i] = sizes[i] * (chunked ? SCALE : 1);
+    struct layout_wanted wanted = {.kind = kind,
+                                   .members = members,
+                                   .copies = copies,
+                                   .chunk_bytes = chunked ? CHUNK_BYTES_MIN : 0,
+                                   .member_bytes = scaled};
+    CU_ASSERT_EQUAL_FATAL(layout_init(&sample->layout, &wanted, sample->starts), 0);
+    if (chunked) {
+        sample->layout.chunk_bytes /= SCALE;
+        sample->layout.member_bytes /= SCALE;
+        sample->layout.size_bytes /= SCALE;
+    }
+}
+
+/* --- one walk against the reference --- */
+
+struct seen {
+    uint8_t times[MEMBERS][MEMBER_BYTES]; /* each byte of each member */
+    uint32_t components, lost;
+    uint64_t bytes;
+};
+
+static bool component_lies_right(const struct reference *reference,
+                                 const struct component *component, uint64_t begin, uint64_t length,
+                                 struct seen *seen)
+{
+    uint64_t pieces = 0, at = 0, expected_payload, expected_run;
+    bool right = component->length_bytes > 0 && component->first_bytes > 0;
+
+    while (right && at < component->length_bytes) {
+        component_segment(component, at, &expected_payload, &expected_run);
+        right = expected_run > 0 && expected_run <= component->length_bytes - at;
+        for (uint64_t i = 0; right && i < expected_run; i++) {
+            uint64_t payload, run;
+            component_segment(component, at + i, &payload, &run);
+            uint64_t offset = component->member_offset_bytes + at + i;
+            right = payload == expected_payload + i && run == expected_run - i;
+            right = right && payload < length && offset < MEMBER_BYTES;
+            right =
+                right && reference->byte_at[component->member][offset] == (int)(begin + payload);
+            if (right)
+                seen->times[component->member][offset]++;
+        }
+        at += expected_run;
+        pieces++;
+    }
+    seen->components++;
+    seen->lost += component->lost;
+    seen->bytes += component->length_bytes;
+    return right && pieces == component_segments(component);
+}
+
+/* Reads: each byte once, from any one copy. Writes: each byte once on each copy. */
+static bool covered_once(const struct reference *reference, const struct seen *seen, uint64_t begin,
+                         uint64_t length, uint32_t expected_copies)
+{
+    for (uint64_t byte = begin; byte < begin + length; byte++) {
+        uint32_t times = 0;
+        for (uint32_t copy = 0; copy < reference->copies; copy++) {
+            struct place place = reference->places[byte][copy];
+            if (seen->times[place.member][place.offset] > 1)
+                return false;
+            times += seen->times[place.member][place.offset];
+        }
+        if (times != expected_copies)
+            return false;
+    }
+    return seen->bytes == length * expected_copies;
+}
+
+/* How many ranges of members without a gap are touched: there is no way with fewer components. */
+static uint32_t ranges_of(const struct seen *seen)
+{
+    uint32_t ranges = 0;
+
+    for (uint32_t member = 0; member < MEMBERS; member++)
+        for (uint32_t at = 0; at < MEMBER_BYTES; at++)
+            ranges += seen->times[member][at] && (at == 0 || !seen->times[member][at - 1]);
+    return ranges;
+}
+
+static bool walk_is_right(const struct sample *sample, const struct reference *reference,
+                          enum layout_access access, uint64_t begin, uint64_t length)
+{
+    static struct seen seen;
+    struct layout_walk walk;
+    struct component component;
+    uint64_t before = 0;
+    uint32_t copies = access == LAYOUT_WRITE ? reference->copies : 1;
+
+    memset(&seen, 0, sizeof seen);
+    layout_walk_begin(&walk, &sample->layout, access, begin, length, NULL);
+    while (layout_walk_next(&walk, &component)) {
+        if (component.payload_offset_bytes < before || component.lost ||
+            !component_lies_right(reference, &component, begin, length, &seen))
+            return false;
+        before = component.payload_offset_bytes;
+    }
+    return covered_once(reference, &seen, begin, length, copies) &&
+           seen.components == ranges_of(&seen);
+}
+
+static void check_all_ranges(enum layout_kind kind, uint32_t members, uint32_t copies)
+{
+    static struct reference reference;
+    struct sample sample;
+    uint64_t sizes[MEMBERS];
+    int wrong = 0;
+
+    choose_sizes(sizes, kind, members);
+    make(&sample, kind, members, copies, sizes);
+    deal(&reference, kind, members, sample.layout.copies, sizes);
+    CU_ASSERT_EQUAL_FATAL(sample.layout.size_bytes, reference.size);
+    for (uint64_t begin = 0; begin <= reference.size; begin++) {
+        for (uint64_t length = 0; length <= reference.size - begin; length++) {
+            bool right = walk_is_right(&sample, &reference, LAYOUT_READ, begin, length) &&
+                         (sample.layout.parities != 0 ||
+                          walk_is_right(&sample, &reference, LAYOUT_WRITE, begin, length));
+            if (!right && wrong++ == 0)
+                printf("\n%s of %u: range %llu + %llu\n", layout_name(kind), members,
+                       (unsigned long long)begin, (unsigned long long)length);
+        }
+    }
+    CU_ASSERT_EQUAL(wrong, 0);
+}
+
+static void every_range_is_covered_once(void)
+{
+    for (uint32_t members = 1; members <= MEMBERS; members++) {
+        check_all_ranges(LAYOUT_CONCAT, members, 0);
+        check_all_ranges(LAYOUT_STRIPE, members, 0);
+        if (members >= MIRROR_COPIES_MIN)
+            check_all_ranges(LAYOUT_MIRROR, members, 0);
+        for (uint32_t copies = MIRROR_COPIES_MIN; copies <= members; copies++)
+            if (members % copies == 0)
+                check_all_ranges(LAYOUT_RAID10, members, copies);
+        if (members >= RAID5_MEMBERS_MIN)
+            check_all_ranges(LAYOUT_RAID5, members, 0);
+        if (members >= RAID6_MEMBERS_MIN)
+            check_all_ranges(LAYOUT_RAID6, members, 0);
+    }
+}
+
+/* --- absent members --- */
+
+static const uint64_t SAME[MEMBERS] = {32, 32, 32, 32, 32, 32};
+
+static void reads_go_to_the_preferred_copy_that_is_there(void)
+{
+    const uint8_t preferred[] = {2, 0};
+    struct layout_choice choice = {.preferred_copy = preferred};
+    struct sample sample;
+    struct layout_walk walk;
+    struct component component;
+
+    make(&sample, LAYOUT_RAID10, 6, 3, SAME);
+    for (choice.absent = 0; choice.absent < 1 << MEMBERS; choice.absent++) {
+        uint32_t sets = 0;
+        layout_walk_begin(&walk, &sample.layout, LAYOUT_READ, 0, 2 * CHUNK, &choice);
+        while (layout_walk_next(&walk, &component)) {
+            uint32_t here = ~choice.absent >> 3 * sets & 7, want = 3 * sets;
+            for (uint32_t i = 0; here != 0 && i < 3; i++) {
+                want = 3 * sets + (preferred[sets] + i) % 3;
+                if (here & 1u << want % 3)
+                    break;
+            }
+            CU_ASSERT_EQUAL(component.member, want);
+            CU_ASSERT_EQUAL(component.lost, here == 0);
+            sets++;
+        }
+        CU_ASSERT_EQUAL(sets, 2);
+    }
+}
+
+static void writes_leave_out_absent_copies(void)
+{
+    struct layout_choice choice = {0};
+    struct sample sample;
+    struct layout_walk walk;
+    struct component component;
+
+    make(&sample, LAYOUT_MIRROR, 4, 0, SAME);
+    for (choice.absent = 0; choice.absent < 1 << 4; choice.absent++) {
+        uint32_t written = 0, lost = 0;
+        layout_walk_begin(&walk, &sample.layout, LAYOUT_WRITE, 3, 7, &choice);
+        while (layout_walk_next(&walk, &component)) {
+            written |= 1u << component.member;
+            lost += component.lost;
+            CU_ASSERT_EQUAL(component.payload_offset_bytes, 0);
+            CU_ASSERT_EQUAL(component.member_offset_bytes, 3);
+        }
+        CU_ASSERT_EQUAL(lost, choice.absent == 15);
+        CU_ASSERT_EQUAL(written, choice.absent == 15 ? 1 : 15 & ~choice.absent);
+    }
+}
+
+static void what_lies_on_an_absent_member_alone_is_lost(void)
+{
+    const enum layout_kind alone[] = {LAYOUT_CONCAT, LAYOUT_STRIPE, LAYOUT_RAID5, LAYOUT_RAID6};
+    struct layout_choice choice = {.absent = 1 << 2};
+    struct layout_walk walk;
+    struct component component;
+
+    for (size_t i = 0; i < sizeof alone / sizeof *alone; i++) {
+        struct sample sample;
+        uint64_t lost = 0;
+        make(&sample, alone[i], 4, 0, SAME);
+        layout_walk_begin(&walk, &sample.layout, LAYOUT_READ, 0, sample.layout.size_bytes, &choice);
+        while (layout_walk_next(&walk, &component)) {
+            CU_ASSERT_EQUAL(component.lost, component.member == 2);
+            lost += component.lost ? component.length_bytes : 0;
+        }
+        CU_ASSERT_EQUAL(lost, sample.layout.size_bytes / 4);
+    }
+}
+
+/* --- large ones --- */
+
+/* Without payload a range may be as long as the volume. Its component is as long. */
+static void ranges_beyond_32_bits_stay_whole(void)
+{
+    const uint64_t sizes[] = {(uint64_t)1 << 60, (uint64_t)1 << 60, (uint64_t)1 << 60};
+    struct layout_wanted wanted = {.kind = LAYOUT_STRIPE, .members = 3, .member_bytes = sizes};
+    struct layout layout;
+    struct layout_walk walk;
+    struct component component;
+    uint32_t components = 0;
+
+    CU_ASSERT_EQUAL_FATAL(layout_init(&layout, &wanted, NULL), 0);
+    CU_ASSERT_EQUAL(layout.chunk_bytes, CHUNK_BYTES_DEFAULT);
+    layout_walk_begin(&walk, &layout, LAYOUT_WRITE, 0, layout.size_bytes, NULL);
+    while (layout_walk_next(&walk, &component)) {
+        uint64_t payload, run;
+        CU_ASSERT_EQUAL(component.length_bytes, sizes[0]);
+        component_segment(&component, component.length_bytes - 1, &payload, &run);
+        CU_ASSERT_EQUAL(payload,
+                        layout.size_bytes - 1 - (uint64_t)(2 - components) * CHUNK_BYTES_DEFAULT);
+        CU_ASSERT_EQUAL(run, 1);
+        components++;
+    }
+    CU_ASSERT_EQUAL(components, 3);
+}
+
+/* --- what is refused --- */
+
+struct refusal {
+    struct layout_wanted wanted;
+    enum layout_fault fault;
+    const char *words; /* must be said */
+};
+
+static void what_cannot_be_is_refused_with_what_is_allowed(void)
+{
+    const uint64_t good[MEMBERS_MAX + 1] = {[0 ... MEMBERS_MAX] = 1 << 20};
+    const uint64_t huge[] = {(uint64_t)1 << 61, (uint64_t)1 << 61, (uint64_t)1 << 61, UINT64_MAX};
+    const uint64_t empty[] = {1 << 20, 0, 1 << 20};
+    const struct refusal refusals[] = {
+        {{LAYOUT_CONCAT, 0, 0, 0, good}, LAYOUT_FAULT_MEMBERS, "concat has 1 to 32 members, not 0"},
+        {{LAYOUT_STRIPE, 33, 0, 0, good}, LAYOUT_FAULT_MEMBERS, "1 to 32 members, not 33"},
+        {{LAYOUT_MIRROR, 1, 0, 0, good}, LAYOUT_FAULT_MEMBERS, "2 to 8 members, not 1"},
+        {{LAYOUT_MIRROR, 9, 0, 0, good}, LAYOUT_FAULT_MEMBERS, "2 to 8 members, not 9"},
+        {{LAYOUT_RAID5, 2, 0, 0, good}, LAYOUT_FAULT_MEMBERS, "raid5 has 3 to 32 members, not 2"},
+        {{LAYOUT_RAID6, 3, 0, 0, good}, LAYOUT_FAULT_MEMBERS, "raid6 has 4 to 32 members, not 3"},
+        {{LAYOUT_RAID10, 5, 0, 0, good}, LAYOUT_FAULT_MEMBERS, "a multiple of 2 members, not 5"},
+        {{LAYOUT_RAID10, 4, 9, 0, good}, LAYOUT_FAULT_COPIES, "2 to 8 copies, not 9"},
+        {{LAYOUT_RAID10, 4, 1, 0, good}, LAYOUT_FAULT_COPIES, "2 to 8 copies, not 1"},
+        {{LAYOUT_MIRROR, 4, 2, 0, good}, LAYOUT_FAULT_COPIES, "as many copies as members, 4"},
+        {{LAYOUT_STRIPE, 4, 2, 0, good}, LAYOUT_FAULT_COPIES, "only mirror and raid10"},
+        {{LAYOUT_STRIPE, 4, 0, 5000, good}, LAYOUT_FAULT_CHUNK, "4 KiB to 16 MiB, not 5000"},
+        {{LAYOUT_STRIPE, 4, 0, 2048, good}, LAYOUT_FAULT_CHUNK, "not 2048"},
+        {{LAYOUT_RAID5, 4, 0, 32 << 20, good}, LAYOUT_FAULT_CHUNK, "not 33554432"},
+        {{LAYOUT_MIRROR, 2, 0, 4096, good}, LAYOUT_FAULT_CHUNK, "mirror has no chunks"},
+        {{LAYOUT_STRIPE, 2, 0, 2 << 20, good}, LAYOUT_FAULT_MEMBER_SIZE, "less than one chunk"},
+        {{LAYOUT_CONCAT, 3, 0, 0, empty}, LAYOUT_FAULT_MEMBER_SIZE, "member 1 holds nothing"},
+        {{LAYOUT_CONCAT, 3, 0, 0, huge}, LAYOUT_FAULT_SIZE, "4194304 TiB"},
+        {{LAYOUT_CONCAT, 4, 0, 0, huge}, LAYOUT_FAULT_SIZE, "4194304 TiB"},
+        {{LAYOUT_STRIPE, 3, 0, 0, huge}, LAYOUT_FAULT_SIZE, "4194304 TiB"},
+    };
+
+    for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
+        const struct refusal *refusal = &refusals[i];
+        struct layout layout = {.members = 77};
+        uint64_t starts[MEMBERS_MAX + 1] = {77};
+        char text[LAYOUT_TEXT_BYTES];
+        bool said = layout_explain(&refusal->wanted, text, sizeof text) == refusal->fault &&
+                    strstr(text, refusal->words) != NULL;
+        if (!said)
+            printf("\n%zu: %s\n", i, text);
+        CU_ASSERT_TRUE(said);
+        CU_ASSERT_EQUAL(layout_init(&layout, &refusal->wanted, starts), -EINVAL);
+        CU_ASSERT_EQUAL(layout.members, 77);
+        CU_ASSERT_EQUAL(starts[0], 77);
+    }
+}
+
+static void names_and_kinds_belong_together(void)
+{
+    for (enum layout_kind kind = LAYOUT_NONE + 1; kind < LAYOUT_KINDS; kind++) {
+        enum layout_kind found = LAYOUT_KINDS;
+        CU_ASSERT_EQUAL(layout_kind_of(layout_name(kind), &found), 0);
+        CU_ASSERT_EQUAL(found, kind);
+    }
+    CU_ASSERT_PTR_NULL(layout_name(LAYOUT_NONE));
+    CU_ASSERT_PTR_NULL(layout_name(LAYOUT_KINDS));
+    CU_ASSERT_EQUAL(layout_kind_of("raid1", &(enum layout_kind){0}), -ENOENT);
+}
+
+int main(void)
+{
+    static const struct unit_test tests[] = {
+        {"every range is covered once", every_range_is_covered_once},
+        {"reads go to the preferred copy that is there",
+         reads_go_to_the_preferred_copy_that_is_there},
+        {"writes leave out absent copies", writes_leave_out_absent_copies},
+        {"what lies on an absent member alone is lost",
+         what_lies_on_an_absent_member_alone_is_lost},
+        {"ranges beyond 32 bits stay whole", ranges_beyond_32_bits_stay_whole},
+        {"what cannot be is refused with what is allowed",
+         what_cannot_be_is_refused_with_what_is_allowed},
+        {"names and kinds belong together", names_and_kinds_belong_together},
+    };
+
+    return UNIT_RUN("layout", tests);
+}
