@@ -86,6 +86,28 @@ static int make_blocks(struct controller *controller)
     return 0;
 }
 
+static bool has_parity(const struct controller *controller)
+{
+    for (uint32_t i = 0; i < controller->segment.geometry.volumes; i++) {
+        if (controller->virtuals[i] != NULL && controller->virtuals[i]->layout.parities > 0)
+            return true;
+    }
+    return false;
+}
+
+static int make_workspaces(struct controller *controller)
+{
+    uint64_t offset_bytes;
+
+    if (!has_parity(controller))
+        return 0;
+    int error = pool_take(controller->pool, WORKSPACES_BYTES, &offset_bytes);
+    if (error != 0)
+        return error;
+    controller->workspaces_offset_bytes = controller->pool_offset_bytes + offset_bytes;
+    return pool_new(&controller->workspaces, WORKSPACES_BYTES, NULL, NULL);
+}
+
 static int make_slots(struct controller *controller)
 {
     const struct segment *segment = &controller->segment;
@@ -202,6 +224,8 @@ static int make_parts(struct controller *controller, const struct controller_sta
         return error;
     *ret_what = "its virtual volumes";
     error = virtuals_new(controller);
+    if (error == 0)
+        error = make_workspaces(controller);
     if (error != 0)
         return error;
     *ret_what = "its links";
@@ -259,6 +283,7 @@ void controller_free(struct controller *controller)
     virtuals_free(controller);
     free(controller->zeroes);
     free(controller->scratch);
+    pool_free(controller->workspaces);
     pool_free(controller->pool);
     free(controller);
 }

@@ -79,6 +79,12 @@ struct controller {
     struct command_queue component_waiters;
     bool waking_component_waiters;
     struct split *splits; /* one for each host command */
+
+    /* memory to compute parity in: a part of the buffers, taken at start */
+    struct pool *workspaces;          /* NULL: no volume has parity */
+    uint64_t workspaces_offset_bytes; /* in the segment */
+    struct command_queue workspace_waiters;
+    bool waking_workspace_waiters;
     uint32_t free_peer_commands_count;
     struct command_waiter waiters; /* head of a ring, FIFO */
     bool waking_waiters;

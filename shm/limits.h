@@ -21,11 +21,12 @@ enum {
 
     /* --- blocks and payload --- */
     CACHELINE_BYTES = 64,
-    BLOCK_BYTES = 4096,     /* what O_DIRECT, the cache and the buffer pool count in */
+    BLOCK_BYTES = 4096, /* what O_DIRECT, the cache and the buffer pool count in */
     PAYLOAD_BYTES_MAX = 32 << 20,
     BUFFERS_BYTES_DEFAULT = 64 << 20, /* one controller's buffer pool */
     BUFFERS_BYTES_MIN = 40 << 20,     /* one command of the largest payload and some small ones */
     BUFFERS_BYTES_MAX = 1 << 30,
+    WORKSPACES_BYTES = 4 << 20,     /* of a controller's buffers, for computing parity in */
     CACHE_BYTES_DEFAULT = 64 << 20, /* one controller's cache */
     CACHE_BYTES_MIN = 1 << 20,
 
@@ -75,8 +76,8 @@ enum {
 /* The largest virtual volume: sums and products of sizes within it do not overflow. */
 #define VIRTUAL_BYTES_MAX ((uint64_t)1 << 62)
 
-_Static_assert(BUFFERS_BYTES_MIN >= PAYLOAD_BYTES_MAX + BLOCK_BYTES,
-               "the pool holds the largest payload at any offset within a block");
+_Static_assert(BUFFERS_BYTES_MIN >= PAYLOAD_BYTES_MAX + BLOCK_BYTES + WORKSPACES_BYTES,
+               "the pool holds the largest payload at any offset within a block, and workspaces");
 _Static_assert(BUFFERS_BYTES_MIN <= BUFFERS_BYTES_DEFAULT, "the default is allowed");
 _Static_assert(BUFFERS_BYTES_MAX % BLOCK_BYTES == 0 && CACHE_BYTES_MAX % BLOCK_BYTES == 0,
                "rounding up to whole blocks stays within the limit");

@@ -39,15 +39,16 @@ static void conduct(struct controller *controller, struct command *command,
 {
     while (verdict != STAGE_WAIT) {
         assert(command->stage < STAGES_COUNT);
-        if (verdict == STAGE_DONE && command->stage == STAGE_REPLY)
-            return; /* it is its origin's again, and may be gone */
         if (verdict == STAGE_AGAIN)
             command->stage = STAGE_COORDINATE;
         else if (verdict == STAGE_DONE && command->stage < STAGE_AGGREGATE)
             command->stage = STAGE_AGGREGATE;
         else
             command->stage++;
+        bool last = command->stage == STAGE_REPLY;
         verdict = stages[command->stage].run(controller, command);
+        if (last)
+            return; /* it is its origin's again, and may be gone or another one by now */
     }
 }
 
@@ -98,6 +99,14 @@ void command_queue_push(struct command_queue *queue, struct command *command)
     else
         queue->head = command;
     queue->tail = command;
+}
+
+void command_queue_push_front(struct command_queue *queue, struct command *command)
+{
+    command->next = queue->head;
+    queue->head = command;
+    if (queue->tail == NULL)
+        queue->tail = command;
 }
 
 struct command *command_queue_pop(struct command_queue *queue)

@@ -120,6 +120,8 @@ struct command_queue {
 };
 
 void command_queue_push(struct command_queue *queue, struct command *command);
+/* For one that was the first, and must be so again. */
+void command_queue_push_front(struct command_queue *queue, struct command *command);
 struct command *command_queue_pop(struct command_queue *queue); /* NULL when empty */
 
 /*

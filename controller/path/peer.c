@@ -8,6 +8,7 @@
 
 #include "controller/controller.h"
 #include "controller/path/redirect.h"
+#include "controller/path/split.h"
 
 enum { RECEIVE_BATCH = 64 };
 
@@ -82,7 +83,7 @@ static void keep_or_give(struct controller *controller, struct quarantined *kept
         peer->quarantine = kept;
         return;
     }
-    pool_give(controller->pool, kept->buffer_offset_bytes);
+    pool_give(kept->pool, kept->offset_bytes);
     free(kept);
 }
 
@@ -403,19 +404,27 @@ uint32_t peers_receive(struct controller *controller)
 
 /* --- losing --- */
 
+void peer_quarantine_memory(struct controller *controller, struct pool *pool, uint64_t offset_bytes,
+                            uint64_t claimants)
+{
+    struct quarantined *kept = malloc(sizeof *kept);
+
+    /* Without memory to remember it, it is lost to the pool: better than used twice. */
+    if (kept == NULL)
+        return;
+    *kept =
+        (struct quarantined){.pool = pool, .offset_bytes = offset_bytes, .claimants = claimants};
+    keep_or_give(controller, kept);
+}
+
 void peer_quarantine(struct controller *controller, struct command *command)
 {
     if (!command->has_buffer)
         return;
-    struct quarantined *kept = malloc(sizeof *kept);
     command->has_buffer = false;
     command->payload = NULL;
-    /* Without memory to remember it, the buffer is lost to the pool: better than used twice. */
-    if (kept == NULL)
-        return;
-    *kept = (struct quarantined){.buffer_offset_bytes = command->buffer_offset_bytes,
-                                 .claimants = command->lost_claimants};
-    keep_or_give(controller, kept);
+    peer_quarantine_memory(controller, controller->pool, command->buffer_offset_bytes,
+                           command->lost_claimants);
 }
 
 void peer_lose(struct controller *controller, uint32_t id, const char *why)
@@ -446,6 +455,7 @@ void peers_look_at_seats(struct controller *controller)
             peer->drained = true;
             end_quarantine(controller, peer);
             command_wake_waiters(controller);
+            split_wake_workspace_waiters(controller);
         }
     }
 }

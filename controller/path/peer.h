@@ -17,10 +17,12 @@
 
 struct controller;
 struct command;
+struct pool;
 
 /* A buffer that a dead peer's I/O may still reach; given back when the seat is DRAINED. */
 struct quarantined {
-    uint64_t buffer_offset_bytes;
+    struct pool *pool;
+    uint64_t offset_bytes; /* in the pool */
     uint64_t claimants; /* mask of the peers whose I/O it was, those before this one not counted */
     struct quarantined *next;
 };
@@ -75,5 +77,9 @@ void peer_lose(struct controller *controller, uint32_t peer, const char *why);
 /* Takes the buffer of a command whose lost_claimants may still reach it, and keeps it until the I/O
  * of all of them has landed. A command without a buffer keeps nothing. */
 void peer_quarantine(struct controller *controller, struct command *command);
+
+/* The same with memory of any pool: what was taken at `offset_bytes` of it. */
+void peer_quarantine_memory(struct controller *controller, struct pool *pool, uint64_t offset_bytes,
+                            uint64_t claimants);
 
 #endif

@@ -56,7 +56,7 @@ static void begin_round(struct command *command)
     split->flush_member = 0;
     const struct layout_choice choice = {.absent = split->absent,
                                          .preferred_copy = virtual->preferred_copy};
-    if (command->op != COMMAND_FLUSH)
+    if (command->op != COMMAND_FLUSH && !split_wants_slices(command))
         layout_walk_begin(&split->walk, &virtual->layout,
                           is_read(command) ? LAYOUT_READ : LAYOUT_WRITE, split->part_offset_bytes,
                           split->part_bytes, &choice);
@@ -117,6 +117,22 @@ static bool send_next(struct controller *controller, struct command *command)
     return component_send(controller, command, &wanted);
 }
 
+/* A component that no member can be asked for. A prefetch is advice, and of what is made from
+ * parity it is not known what takes no space. */
+static void count_lost(struct controller *controller, struct command *command)
+{
+    struct split *split = command->split;
+    const struct component *component = &split->next;
+    bool redundant = command->virtual->layout.parities > 0;
+    uint64_t offset_bytes = split->part_offset_bytes + component->payload_offset_bytes;
+
+    if (redundant && command->op == COMMAND_EXTENTS)
+        split->extents_count[component->member] = split_extents_all_data(
+            controller, split_extents_slice(command, component->member), component->length_bytes);
+    command->aggregate.remaining++;
+    aggregate_add(&command->aggregate, offset_bytes, redundant ? 0 : -EIO);
+}
+
 /* True when all of the round has been sent; false: a component is waited for. */
 static bool send_round(struct controller *controller, struct command *command)
 {
@@ -125,9 +141,7 @@ static bool send_round(struct controller *controller, struct command *command)
     split->in_round = true;
     while (next_component(command)) {
         if (split->next.lost) {
-            command->aggregate.remaining++;
-            aggregate_add(&command->aggregate,
-                          split->part_offset_bytes + split->next.payload_offset_bytes, -EIO);
+            count_lost(controller, command);
         } else if (!send_next(controller, command)) {
             return false;
         }
@@ -171,7 +185,8 @@ static void settle_write(struct controller *controller, struct command *command)
 {
     const struct layout *layout = &command->virtual->layout;
     struct split *split = command->split;
-    uint32_t stale = stale_members(layout, split->good, split->bad);
+    uint32_t stale =
+        layout->parities > 0 ? split->bad : stale_members(layout, split->good, split->bad);
 
     if (stale != 0 && virtual_fail(controller, command->virtual, stale) && stale == split->bad)
         command->aggregate.status = 0;
@@ -201,32 +216,47 @@ static enum stage_verdict end_part(struct controller *controller, struct command
     return STAGE_AGAIN;
 }
 
-/* All components of the round have ended: NEXT means another round. */
+/* All components of the round have ended. NEXT: another round. DONE: the part is over. */
 static enum stage_verdict end_round(struct controller *controller, struct command *command)
 {
-    if (command->split->bad != 0 && command->virtual->layout.copies > 1) {
+    const struct layout *layout = &command->virtual->layout;
+
+    if (command->split->bad != 0 && (layout->copies > 1 || layout->parities > 0)) {
         if (!is_read(command))
             settle_write(controller, command);
         else if (may_read_again(command))
             return STAGE_NEXT;
     }
-    return end_part(controller, command);
+    return STAGE_DONE;
 }
 
 /* --- the stage --- */
 
-/* Sends what is left of this round, and rounds after it, until something must be waited for. */
+/* Sends what is left of this round. */
 static enum stage_verdict go_on(struct controller *controller, struct command *command)
 {
-    enum stage_verdict verdict;
+    if (!send_round(controller, command) || !aggregate_add(&command->aggregate, 0, 0))
+        return STAGE_WAIT;
+    return end_round(controller, command);
+}
 
-    do {
-        if (!send_round(controller, command) || !aggregate_add(&command->aggregate, 0, 0))
-            return STAGE_WAIT;
-        verdict = end_round(controller, command);
-        if (verdict == STAGE_NEXT)
-            begin_round(command);
-    } while (verdict == STAGE_NEXT);
+static enum stage_verdict begin(struct controller *controller, struct command *command)
+{
+    begin_round(command);
+    if (!split_wants_slices(command))
+        return go_on(controller, command);
+    split_slices_begin(command);
+    return split_slices_go_on(controller, command);
+}
+
+/* Rounds, until something must be waited for. */
+static enum stage_verdict rounds(struct controller *controller, struct command *command,
+                                 enum stage_verdict verdict)
+{
+    while (verdict == STAGE_NEXT)
+        verdict = begin(controller, command);
+    if (verdict == STAGE_DONE)
+        verdict = end_part(controller, command);
     return verdict;
 }
 
@@ -234,18 +264,20 @@ enum stage_verdict split_run(struct controller *controller, struct command *comm
 {
     if (command->virtual == NULL)
         return STAGE_NEXT;
-    begin_round(command);
-    return go_on(controller, command);
+    command->split->slices.in_use = false;
+    return rounds(controller, command, STAGE_NEXT);
 }
 
 /* Either there is a component for a command that waited for one, or its round has ended. */
 enum stage_verdict split_complete(struct controller *controller, struct command *command)
 {
-    if (command->split->in_round)
-        return go_on(controller, command);
-    enum stage_verdict verdict = end_round(controller, command);
-    if (verdict != STAGE_NEXT)
-        return verdict;
-    begin_round(command);
-    return go_on(controller, command);
+    enum stage_verdict verdict;
+
+    if (command->split->slices.in_use)
+        verdict = split_slices_complete(controller, command);
+    else if (command->split->in_round)
+        verdict = go_on(controller, command);
+    else
+        verdict = end_round(controller, command);
+    return rounds(controller, command, verdict);
 }

@@ -6,10 +6,14 @@
  * ended; what a round left to do is done by another. A read that met a failing member asks another
  * copy in the next round. A TRIM or ZERO of any length is worked off in parts of at most
  * SPLIT_PART_BYTES_MAX, each coordinated for itself.
+ *
+ * Files: split.c the stage, and layouts without parity; split_parity.c writes of layouts with
+ * parity, and reads of them that must do without a member; split_extents.c block status.
  */
 #ifndef CONTROLLER_PATH_SPLIT_H
 #define CONTROLLER_PATH_SPLIT_H
 
+#include "controller/layout/parity_plan.h"
 #include "controller/path/component.h"
 
 enum { SPLIT_PART_BYTES_MAX = PAYLOAD_BYTES_MAX };
@@ -22,21 +26,51 @@ struct component_end {
     uint64_t virtual_offset_bytes;
 };
 
+enum slice_step {
+    SLICE_NEXT,      /* the slice is over, or none has begun */
+    SLICE_WORKSPACE, /* it is planned; its workspace may have to be waited for */
+    SLICE_READ,      /* what its plan reads is under way */
+    SLICE_WRITE,     /* what it writes is */
+};
+
+/* A range of a layout with parity is worked off slice by slice (controller/layout/parity_row.h),
+ * each by a plan of its own. */
+struct split_slices {
+    bool in_use;
+    bool has_workspace;
+    uint8_t step;                    /* enum slice_step */
+    uint32_t transfer;               /* the next one of the step to be sent */
+    uint64_t workspace_offset_bytes; /* in the pool of workspaces */
+    struct parity_walk walk;
+    struct parity_slice slice;
+    struct parity_plan plan;
+};
+
 /* The state of a host command in SPLIT; private to its controller, one for each host command. */
 struct split {
     uint64_t part_offset_bytes, part_bytes; /* what is being worked on */
     uint32_t absent;                        /* members that this command does without */
     uint32_t good, bad;                     /* how members ended in this round, as masks */
-    bool in_round;                          /* some components of the round are not sent yet */
+    bool in_round;                          /* some components of the round are not sent yet, or a
+                                               workspace is waited for */
     bool has_next;                          /* `next` is the first of them */
     struct layout_walk walk;
     struct component next;
+    struct split_slices slices; /* instead of `walk`, where parity takes part */
     uint32_t flush_member;
     uint32_t extents_count[MEMBERS_MAX];
 };
 
 void split_component_ended(struct controller *controller, struct command *parent,
                            const struct component_end *end);
+
+/* Writes of a layout with parity, and reads of it without all of its members: begins to work off
+ * the part by slices, and goes on where it had to wait. NEXT: the part is over. */
+void split_wake_workspace_waiters(struct controller *controller);
+bool split_wants_slices(const struct command *command);
+void split_slices_begin(struct command *command);
+enum stage_verdict split_slices_go_on(struct controller *controller, struct command *command);
+enum stage_verdict split_slices_complete(struct controller *controller, struct command *command);
 
 /* The part that is coordinated and worked on next: MAP begins with the first. */
 void split_begin(struct command *command);

@@ -34,6 +34,16 @@ uint64_t split_extents_slice(const struct command *command, uint32_t member)
     return command->payload_offset_bytes + SLICE_BYTES * (1 + (uint64_t)member);
 }
 
+uint32_t split_extents_all_data(const struct controller *controller, uint64_t slice_offset_bytes,
+                                uint64_t length_bytes)
+{
+    struct extent *extents =
+        (struct extent *)(void *)(controller->segment.base + slice_offset_bytes);
+
+    extents[0] = (struct extent){.length_bytes = length_bytes};
+    return 1;
+}
+
 /* What is left of a member's extents. */
 struct cursor {
     const struct extent *extents;

@@ -21,6 +21,10 @@ uint64_t split_extents_part_bytes(const struct command *command);
 /* Where a member's component puts its extents, in the segment. */
 uint64_t split_extents_slice(const struct command *command, uint32_t member);
 
+/* Says in the slice that all of `length_bytes` is data. Returns the number of extents. */
+uint32_t split_extents_all_data(const struct controller *controller, uint64_t slice_offset_bytes,
+                                uint64_t length_bytes);
+
 /* Where a piece of a volume lies. */
 struct location {
     uint32_t length_bytes;

@@ -287,6 +287,43 @@ static void make_element(struct array *array, uint32_t id)
     assert(mapping_add_volume(&array->segment, id, &volume) == 0);
 }
 
+static void make_virtual(struct array *array)
+{
+    const struct array_wanted *wanted = &array->wanted;
+    uint64_t sizes[ARRAY_CONTROLLERS_MAX], starts[ARRAY_CONTROLLERS_MAX + 1];
+    const struct layout_wanted layout_wanted = {.kind = wanted->layout,
+                                                .members = wanted->controllers,
+                                                .copies = wanted->copies,
+                                                .chunk_bytes = wanted->chunk_bytes,
+                                                .member_bytes = sizes};
+    struct layout layout;
+
+    for (uint32_t i = 0; i < wanted->controllers; i++) {
+        sizes[i] = ARRAY_ELEMENT_BYTES;
+        *segment_member(&array->segment, i) =
+            (struct member_record){.volume = i, .size_bytes = ARRAY_ELEMENT_BYTES};
+    }
+    assert(layout_init(&layout, &layout_wanted, starts) == 0);
+    struct volume_record record = {.name = "virtual",
+                                   .size_bytes = layout.size_bytes,
+                                   .element = ELEMENT_NONE,
+                                   .layout = wanted->layout,
+                                   .members_count = wanted->controllers,
+                                   .copies = wanted->copies,
+                                   .chunk_bytes = wanted->chunk_bytes};
+    assert(mapping_add_volume(&array->segment, array_virtual(array), &record) == 0);
+}
+
+uint32_t array_virtual(const struct array *array)
+{
+    return array->wanted.controllers;
+}
+
+struct volume_record *array_virtual_record(const struct array *array)
+{
+    return segment_volume(&array->segment, array_virtual(array));
+}
+
 static void start_host(struct array *array, uint32_t id)
 {
     struct host *host = calloc(1, sizeof *host);
@@ -317,7 +354,8 @@ struct array *array_start(const struct array_wanted *wanted)
     struct array *array = calloc(1, sizeof *array);
     struct segment_wanted shape = {.controllers = wanted->controllers,
                                    .elements = wanted->controllers,
-                                   .volumes = wanted->controllers,
+                                   .volumes = wanted->controllers + (wanted->layout != 0),
+                                   .members = wanted->layout != 0 ? wanted->controllers : 0,
                                    .slots = wanted->slots,
                                    .ring_entries = wanted->ring_entries,
                                    .buffers_bytes = wanted->buffers_bytes};
@@ -332,6 +370,8 @@ struct array *array_start(const struct array_wanted *wanted)
         /* relaxed: threads see what was written before they were started */
         store_relaxed(&segment_seat(&array->segment, i)->epoch, 1);
     }
+    if (wanted->layout != 0)
+        make_virtual(array);
     for (uint32_t i = 0; i < wanted->controllers - wanted->puppets; i++)
         start_host(array, i);
     for (uint32_t i = wanted->controllers - wanted->puppets; i < wanted->controllers; i++)

@@ -1,6 +1,7 @@
 /*
  * An array in one process, for tests: controllers as threads over one segment, each with one
- * element, and volume I on element I, owned by controller I. The test plays the configuration
+ * element, and volume I on element I, owned by controller I; where a layout is wanted, one virtual
+ * volume more, over all of those. The test plays the configuration
  * controller, one host a controller, and, for a seat that no controller was started for, a peer
  * that does whatever the test wants.
  *
@@ -13,6 +14,7 @@
 #include <pthread.h>
 
 #include "controller/controller.h"
+#include "controller/layout/layout.h"
 
 enum { ARRAY_CONTROLLERS_MAX = 4, ARRAY_JOBS_MAX = 8192, ARRAY_ELEMENT_BYTES = 4 << 20 };
 
@@ -53,6 +55,8 @@ struct array_wanted {
     uint64_t buffers_bytes;
     bool direct; /* images on disk instead of in memory */
     enum sabotage sabotage;
+    enum layout_kind layout; /* 0: no virtual volume */
+    uint32_t chunk_bytes, copies;
 };
 
 struct array {
@@ -67,6 +71,10 @@ struct array {
 
 /* Makes the array and starts its controllers; what does not work ends the test. */
 struct array *array_start(const struct array_wanted *wanted);
+
+/* The virtual volume: its number, and its record. */
+uint32_t array_virtual(const struct array *array);
+struct volume_record *array_virtual_record(const struct array *array);
 
 /* Hands a job to a host; returns its number. */
 uint32_t host_submit(struct array *array, uint32_t host, struct job job);

@@ -1,0 +1,311 @@
+/*
+ * SPLIT with parity: a range in slices, and each slice by a plan (controller/layout/parity_plan.h).
+ * The plan says what to read from which member into the payload or a workspace, what to compute,
+ * and what to write; here it is only done.
+ */
+#include <assert.h>
+#include <errno.h>
+
+#include "controller/controller.h"
+#include "controller/path/split.h"
+
+_Static_assert((int)PARITY_WORKSPACE_BYTES_MAX <= (int)WORKSPACES_BYTES,
+               "any plan's workspace can be had");
+
+bool split_wants_slices(const struct command *command)
+{
+    if (command->virtual->layout.parities == 0)
+        return false;
+    return command_changes_data(command->op) ||
+           (command->op == COMMAND_READ && command->split->absent != 0);
+}
+
+/* TRIM zeroes like ZERO, so that parity is known afterwards. */
+static bool writes_zeroes(const struct command *command)
+{
+    return command->op == COMMAND_ZERO || command->op == COMMAND_TRIM;
+}
+
+void split_slices_begin(struct command *command)
+{
+    struct split *split = command->split;
+
+    split->slices.in_use = true;
+    split->slices.step = SLICE_NEXT;
+    split->slices.has_workspace = false;
+    parity_walk_begin(&split->slices.walk, &command->virtual->layout, split->part_offset_bytes,
+                      split->part_bytes);
+}
+
+/* --- workspaces --- */
+
+static uint64_t workspace_in_segment(const struct controller *controller,
+                                     const struct split_slices *slices)
+{
+    return controller->workspaces_offset_bytes + slices->workspace_offset_bytes;
+}
+
+/* 0, or -EAGAIN: the command stands in line for one. */
+static int take_workspace(struct controller *controller, struct command *command)
+{
+    struct split_slices *slices = &command->split->slices;
+    bool first = controller->workspace_waiters.head == NULL || command->split->in_round;
+
+    if (slices->plan.workspace_bytes == 0)
+        return 0;
+    if (first && pool_take(controller->workspaces, slices->plan.workspace_bytes,
+                           &slices->workspace_offset_bytes) == 0) {
+        slices->has_workspace = true;
+        return 0;
+    }
+    if (command->split->in_round) /* it was the first in line, and is so again */
+        command_queue_push_front(&controller->workspace_waiters, command);
+    else
+        command_queue_push(&controller->workspace_waiters, command);
+    return -EAGAIN;
+}
+
+/* A lost peer's I/O may still reach this one: it is kept until that has landed. */
+static void give_workspace(struct controller *controller, struct command *command)
+{
+    struct split_slices *slices = &command->split->slices;
+
+    if (!slices->has_workspace)
+        return;
+    slices->has_workspace = false;
+    if (command->lost_claimants != 0)
+        peer_quarantine_memory(controller, controller->workspaces, slices->workspace_offset_bytes,
+                               command->lost_claimants);
+    else
+        pool_give(controller->workspaces, slices->workspace_offset_bytes);
+}
+
+void split_wake_workspace_waiters(struct controller *controller)
+{
+    if (controller->waking_workspace_waiters)
+        return;
+    controller->waking_workspace_waiters = true;
+    struct command *waiter;
+    while ((waiter = command_queue_pop(&controller->workspace_waiters)) != NULL) {
+        command_complete(controller, waiter, 0);
+        if (controller->workspace_waiters.head == waiter)
+            break; /* not enough for the first in line yet */
+    }
+    controller->waking_workspace_waiters = false;
+}
+
+/* --- steps --- */
+
+static int plan_slice(struct command *command)
+{
+    struct split_slices *slices = &command->split->slices;
+    const struct layout *layout = &command->virtual->layout;
+
+    command->split->absent |= virtual_failed(command->virtual);
+    return command->op == COMMAND_READ
+               ? parity_plan_read(&slices->plan, layout, &slices->slice, command->split->absent)
+               : parity_plan_write(&slices->plan, layout, &slices->slice, command->split->absent);
+}
+
+static void begin_step(struct command *command, enum slice_step step)
+{
+    struct split *split = command->split;
+
+    split->slices.step = (uint8_t)step;
+    split->slices.transfer = 0;
+    split->good = split->bad = 0;
+    aggregate_begin(&command->aggregate, 1);
+}
+
+/* Transfers of zeroes from the payload of a command that has none. */
+static bool is_zero(const struct command *command, const struct parity_transfer *transfer)
+{
+    return transfer->place.payload && writes_zeroes(command);
+}
+
+static bool send_transfer(struct controller *controller, struct command *command,
+                          const struct parity_transfer *transfer)
+{
+    const struct split_slices *slices = &command->split->slices;
+    bool read = slices->step == SLICE_READ;
+    bool zero = !read && is_zero(command, transfer);
+    uint64_t memory = transfer->place.payload ? command->payload_offset_bytes
+                                              : workspace_in_segment(controller, slices);
+    const struct component_wanted wanted = {
+        .op = read   ? COMMAND_READ
+              : zero ? COMMAND_ZERO
+                     : COMMAND_WRITE,
+        .flags = read ? 0 : (uint8_t)(command->flags & (zero ? COMMAND_FLAGS_ALL : COMMAND_FUA)),
+        .member = transfer->member,
+        .member_offset_bytes = slices->plan.member_offset_bytes,
+        .length_bytes = slices->plan.length_bytes,
+        .virtual_offset_bytes = command->split->part_offset_bytes,
+        .payload_offset_bytes = zero ? 0 : memory + transfer->place.at_bytes,
+    };
+
+    return component_send(controller, command, &wanted);
+}
+
+/* Sends what is left of the step. False: a component is waited for. */
+static bool send_step(struct controller *controller, struct command *command)
+{
+    struct split_slices *slices = &command->split->slices;
+    bool read = slices->step == SLICE_READ;
+    uint32_t count = read ? slices->plan.reads : slices->plan.writes;
+
+    command->split->in_round = true;
+    for (; slices->transfer < count; slices->transfer++) {
+        const struct parity_transfer *transfer =
+            read ? &slices->plan.read[slices->transfer] : &slices->plan.write[slices->transfer];
+        if (!send_transfer(controller, command, transfer))
+            return false;
+    }
+    command->split->in_round = false;
+    return true;
+}
+
+static void compute(struct controller *controller, struct command *command)
+{
+    struct split_slices *slices = &command->split->slices;
+    uint8_t *workspace = slices->has_workspace
+                             ? controller->segment.base + workspace_in_segment(controller, slices)
+                             : NULL;
+
+    parity_plan_compute(&slices->plan, writes_zeroes(command) ? NULL : command->payload, workspace);
+}
+
+/* --- after a step: NEXT goes on with what `step` says now, DONE ends the part --- */
+
+static enum stage_verdict end_slice(struct controller *controller, struct command *command)
+{
+    give_workspace(controller, command);
+    command->split->slices.step = SLICE_NEXT;
+    return STAGE_NEXT;
+}
+
+static enum stage_verdict end_part(struct controller *controller, struct command *command)
+{
+    give_workspace(controller, command);
+    command->split->slices.in_use = false;
+    return STAGE_DONE;
+}
+
+/* Another plan for the same slice, without the members that could not be read. A write must leave
+ * them stale, so they have failed for everybody. */
+static enum stage_verdict plan_again(struct controller *controller, struct command *command)
+{
+    struct split *split = command->split;
+
+    if (command->op == COMMAND_READ) {
+        split->absent |= split->bad;
+        if (!virtual_bears(&command->virtual->layout, split->absent))
+            return end_part(controller, command);
+    } else if (!virtual_fail(controller, command->virtual, split->bad)) {
+        return end_part(controller, command);
+    }
+    give_workspace(controller, command);
+    int error = plan_slice(command);
+    aggregate_begin(&command->aggregate, 1);
+    if (error != 0) {
+        aggregate_add(&command->aggregate, split->part_offset_bytes, error);
+        return end_part(controller, command);
+    }
+    split->slices.step = SLICE_WORKSPACE;
+    return STAGE_NEXT;
+}
+
+static enum stage_verdict after_read(struct controller *controller, struct command *command)
+{
+    if (command->split->bad != 0)
+        return plan_again(controller, command);
+    compute(controller, command);
+    if (command->split->slices.plan.writes == 0)
+        return end_slice(controller, command);
+    begin_step(command, SLICE_WRITE);
+    return STAGE_NEXT;
+}
+
+/* What reached all members but those that the layout can do without has happened: parity holds what
+ * they do not. */
+static enum stage_verdict after_write(struct controller *controller, struct command *command)
+{
+    if (command->split->bad != 0) {
+        if (!virtual_fail(controller, command->virtual, command->split->bad))
+            return end_part(controller, command);
+        command->aggregate.status = 0;
+    }
+    return end_slice(controller, command);
+}
+
+static enum stage_verdict next_slice(struct controller *controller, struct command *command)
+{
+    struct split_slices *slices = &command->split->slices;
+
+    aggregate_begin(&command->aggregate, 1);
+    if (!parity_walk_next(&slices->walk, &slices->slice)) {
+        aggregate_add(&command->aggregate, 0, 0);
+        return end_part(controller, command);
+    }
+    int error = plan_slice(command);
+    if (error != 0) {
+        aggregate_add(&command->aggregate, command->split->part_offset_bytes, error);
+        return end_part(controller, command);
+    }
+    slices->step = SLICE_WORKSPACE;
+    return STAGE_NEXT;
+}
+
+static enum stage_verdict after_step(struct controller *controller, struct command *command)
+{
+    return command->split->slices.step == SLICE_READ ? after_read(controller, command)
+                                                     : after_write(controller, command);
+}
+
+static enum stage_verdict begin_transfers(struct controller *controller, struct command *command)
+{
+    if (take_workspace(controller, command) != 0) {
+        command->split->in_round = true;
+        return STAGE_WAIT;
+    }
+    begin_step(command, SLICE_READ);
+    return STAGE_NEXT;
+}
+
+static enum stage_verdict transfer(struct controller *controller, struct command *command)
+{
+    if (!send_step(controller, command) || !aggregate_add(&command->aggregate, 0, 0))
+        return STAGE_WAIT;
+    return after_step(controller, command);
+}
+
+enum stage_verdict split_slices_go_on(struct controller *controller, struct command *command)
+{
+    enum stage_verdict verdict = STAGE_NEXT;
+
+    while (verdict == STAGE_NEXT) {
+        switch ((enum slice_step)command->split->slices.step) {
+        case SLICE_NEXT:
+            verdict = next_slice(controller, command);
+            break;
+        case SLICE_WORKSPACE:
+            verdict = begin_transfers(controller, command);
+            break;
+        case SLICE_READ:
+        case SLICE_WRITE:
+            verdict = transfer(controller, command);
+            break;
+        }
+    }
+    split_wake_workspace_waiters(controller);
+    return verdict;
+}
+
+/* A workspace or a component can be had, or a step has ended. */
+enum stage_verdict split_slices_complete(struct controller *controller, struct command *command)
+{
+    if (!command->split->in_round && after_step(controller, command) == STAGE_DONE) {
+        split_wake_workspace_waiters(controller);
+        return STAGE_DONE;
+    }
+    return split_slices_go_on(controller, command);
+}
