@@ -409,7 +409,10 @@ static int flush_elements(struct controller *controller)
 /* Everything that was taken has been given back, so nothing of ours is on its way to an element. */
 static bool nothing_in_flight(const struct controller *controller)
 {
-    return pool_taken_bytes(controller->pool) == 0 &&
+    bool parity = controller->workspaces != NULL;
+
+    return pool_taken_bytes(controller->pool) == (parity ? (uint64_t)WORKSPACES_BYTES : 0) &&
+           (!parity || pool_taken_bytes(controller->workspaces) == 0) &&
            controller->free_peer_commands_count == PEER_COMMANDS_MAX &&
            /* relaxed: our own counter */
            load_relaxed(&controller->counters->host_in_flight) == 0;
