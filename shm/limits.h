@@ -41,6 +41,11 @@ enum {
     CHUNK_BYTES_DEFAULT = 64 << 10,
     PARITY_COLUMN_BYTES = 64 << 10, /* of each member, worked on at once: bounds the workspace */
 
+    /* --- coordination --- */
+    REGION_BYTES_MIN = 256 << 10, /* of a virtual volume, reserved together; a power of two */
+    REGION_BYTES_MAX = 64 << 20,
+    REGION_BYTES_DEFAULT = 1 << 20,
+
     /* --- commands --- */
     COMMANDS_MAX = 1024,        /* host commands a controller works on at once */
     PEER_COMMANDS_MAX = 1024,   /* component commands it works on for its peers */

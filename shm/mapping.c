@@ -83,11 +83,14 @@ int mapping_members(const struct segment *segment, uint32_t volume,
     if (count < 1 || count > MEMBERS_MAX || first > segment->geometry.members ||
         count > segment->geometry.members - first)
         return -EPROTO;
-    *ret_members = (struct mapping_members){.layout = record->layout,
-                                            .chunk_bytes = record->chunk_bytes,
-                                            .copies = record->copies,
-                                            .count = count,
-                                            .records = segment_member(segment, first)};
+    *ret_members = (struct mapping_members){
+        .layout = record->layout,
+        .chunk_bytes = record->chunk_bytes,
+        .copies = record->copies,
+        .count = count,
+        /* pairs with virtual_fail's swap */
+        .failed = load_acquire(&segment_volume(segment, volume)->members_failed),
+        .records = segment_member(segment, first)};
     return 0;
 }
 

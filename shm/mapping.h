@@ -28,6 +28,7 @@ int mapping_find_volume(const struct segment *segment, const char *name, size_t 
 struct mapping_members {
     uint32_t layout, chunk_bytes, copies;
     uint32_t count;
+    uint32_t failed;                     /* mask of those whose data is stale, as it is now */
     const struct member_record *records; /* `count` of them, in shared memory */
 };
 

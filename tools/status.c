@@ -12,6 +12,8 @@
 #include "tools/anyport.h"
 #include "tools/size_text.h"
 
+enum { NUMBER_BYTES = 24 };
+
 struct request {
     bool json;
     const char *verb; /* the word behind volume, controller: NULL for status */
@@ -94,19 +96,65 @@ static void print_elements(const json_t *result)
                number(one, "reads"), number(one, "writes"), number(one, "errors"));
 }
 
+/* "-" of a virtual volume, which no single controller owns. */
+static const char *owner_of(const json_t *one, char into[NUMBER_BYTES])
+{
+    if (json_object_get(one, "controller") == NULL)
+        return "-";
+    snprintf(into, NUMBER_BYTES, "c%" PRId64, number(one, "controller"));
+    return into;
+}
+
+/* A member that is not online says so: "vol0 vol1(failed) vol2". */
+static void print_members(const json_t *members)
+{
+    const json_t *one;
+    size_t i;
+
+    json_array_foreach(members, i, one)
+    {
+        bool online = strcmp(text(one, "state"), "online") == 0;
+        printf(" %s%s%s%s", text(one, "name"), online ? "" : "(", online ? "" : text(one, "state"),
+               online ? "" : ")");
+    }
+    putchar('\n');
+}
+
+static void print_virtual(const json_t *result)
+{
+    const char *const heading = "\n%-20s %-8s %-10s %10s  %s\n";
+    char chunk[SIZE_TEXT_BYTES];
+    bool any = false;
+    const json_t *one;
+    size_t i;
+
+    json_array_foreach(json_object_get(result, "volumes"), i, one)
+    {
+        if (json_object_get(one, "layout") == NULL)
+            continue;
+        if (!any)
+            printf(heading, "VIRTUAL VOLUME", "LAYOUT", "STATE", "CHUNK", "MEMBERS");
+        any = true;
+        bool chunked = number(one, "chunk") != 0;
+        printf("%-20s %-8s %-10s %10s ", text(one, "name"), text(one, "layout"), text(one, "state"),
+               chunked ? size_text((uint64_t)number(one, "chunk"), chunk) : "-");
+        print_members(json_object_get(one, "members"));
+    }
+}
+
 static void print_volumes(const json_t *result)
 {
-    char size[SIZE_TEXT_BYTES];
+    char size[SIZE_TEXT_BYTES], owner[NUMBER_BYTES];
     const json_t *one;
     size_t i;
 
     printf("%-20s %-20s %-10s %10s %11s %11s %7s\n", "VOLUME", "ELEMENT", "CONTROLLER", "SIZE",
            "READS", "WRITES", "ERRORS");
-    json_array_foreach(json_object_get(result, "volumes"), i, one)
-        printf("%-20s %-20s c%-9" PRId64 " %10s %11" PRId64 " %11" PRId64 " %7" PRId64 "\n",
-               text(one, "name"), text(one, "element"), number(one, "controller"),
-               size_text((uint64_t)number(one, "size"), size), number(one, "reads"),
-               number(one, "writes"), number(one, "errors"));
+    json_array_foreach(json_object_get(result, "volumes"), i, one) printf(
+        "%-20s %-20s %-10s %10s %11" PRId64 " %11" PRId64 " %7" PRId64 "\n", text(one, "name"),
+        text(one, "element"), owner_of(one, owner), size_text((uint64_t)number(one, "size"), size),
+        number(one, "reads"), number(one, "writes"), number(one, "errors"));
+    print_virtual(result);
 }
 
 static void print_status(const json_t *result)

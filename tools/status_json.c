@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "controller/volume_state.h"
+#include "shm/mapping.h"
 #include "shm/seat.h"
 
 /* relaxed: counters are made to be read at any time; each is one word, and late is fine. */
@@ -46,18 +48,6 @@ static const char *element_io_name(uint32_t flags)
     return (flags & ELEMENT_INLINE) != 0 ? "inline" : "buffered";
 }
 
-static const char *element_state_name(const struct segment *segment,
-                                      const struct element_record *record)
-{
-    uint32_t owner = load_acquire(&record->owner);
-
-    if (owner >= segment->geometry.controllers ||
-        seat_is_gone(seat_state(segment_seat(segment, owner))))
-        return "unreachable";
-    /* relaxed: for showing only */
-    return load_relaxed(&record->state) == ELEMENT_ONLINE ? "online" : "failed";
-}
-
 static json_t *element_json(const struct segment *segment, uint32_t index)
 {
     const struct element_record *record = segment_element(segment, index);
@@ -65,12 +55,44 @@ static json_t *element_json(const struct segment *segment, uint32_t index)
 
     set(object, "name", json_string(record->name));
     set(object, "controller", json_integer(READ(record->owner)));
-    set(object, "state", json_string(element_state_name(segment, record)));
+    set(object, "state", json_string(volume_state_name(element_state_now(segment, index))));
     set(object, "size", json_integer((json_int_t)record->size_bytes));
     set(object, "io", json_string(element_io_name(record->flags)));
     set(object, "read_only", json_boolean((record->flags & ELEMENT_READ_ONLY) != 0));
     add_io(object, &record->counters);
     return object;
+}
+
+static json_t *member_json(const struct segment *segment, const struct mapping_members *members,
+                           uint32_t place)
+{
+    uint32_t volume = members->records[place].volume;
+    enum volume_state state = member_state_now(segment, members, place);
+    json_t *object = json_object();
+
+    if (volume < segment->geometry.volumes)
+        set(object, "name", json_string(segment_volume(segment, volume)->name));
+    set(object, "state", json_string(volume_state_name(state)));
+    return object;
+}
+
+/* What a virtual volume has instead of an element. */
+static void add_members(json_t *object, const struct segment *segment, uint32_t index)
+{
+    struct mapping_members members;
+    json_t *array = json_array();
+
+    if (mapping_members(segment, index, &members) == 0) {
+        const char *layout = layout_name((enum layout_kind)members.layout);
+        set(object, "layout", json_string(layout != NULL ? layout : "unknown"));
+        if (members.chunk_bytes != 0)
+            set(object, "chunk", json_integer(members.chunk_bytes));
+        if (members.copies > 1)
+            set(object, "copies", json_integer(members.copies));
+        for (uint32_t i = 0; i < members.count; i++)
+            (void)json_array_append_new(array, member_json(segment, &members, i));
+    }
+    set(object, "members", array);
 }
 
 static json_t *volume_json(const struct segment *segment, uint32_t index)
@@ -87,6 +109,9 @@ static json_t *volume_json(const struct segment *segment, uint32_t index)
         set(object, "element", json_string(element->name));
         set(object, "controller", json_integer(READ(element->owner)));
     }
+    if (mapping_is_virtual(segment, index))
+        add_members(object, segment, index);
+    set(object, "state", json_string(volume_state_name(volume_state_now(segment, index))));
     set(object, "exported", json_boolean((record->flags & VOLUME_EXPORTED) != 0));
     set(object, "read_only", json_boolean((record->flags & VOLUME_READ_ONLY) != 0));
     add_io(object, &record->counters);

@@ -74,7 +74,8 @@ static const struct argp parser = {
     "[ARRAY]",
     "Show what a running array is doing: rates, depth, latency, busy share.\v"
     "ARRAY is its run-dir or its admin socket; without it, $ANYPORT_ADMIN.\n"
-    "Keys: 1 to 4 choose controllers, links, elements or volumes; the arrows, Page Up, Page Down, "
+    "Keys: 1 to 5 choose controllers, links, elements, volumes or members; the arrows, Page Up, "
+    "Page Down, "
     "Home and End scroll; q leaves.",
     NULL,
     NULL,
@@ -89,6 +90,8 @@ static void print_all(const struct top_view *view)
     top_title(view, line);
     puts(line);
     for (enum top_pane pane = 0; pane < TOP_PANES; pane++) {
+        if (pane == TOP_MEMBERS && top_rows(view, pane) == 0)
+            continue; /* no virtual volumes */
         putchar('\n');
         top_heading(pane, line);
         puts(line);
@@ -206,6 +209,7 @@ static bool handle_key(const struct top_view *view, struct view_port *port, int 
     case '2':
     case '3':
     case '4':
+    case '5':
         port->pane = (enum top_pane)(key - '1');
         return true;
     case KEY_UP:

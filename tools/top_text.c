@@ -5,30 +5,54 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "controller/volume_state.h"
+#include "shm/mapping.h"
 #include "shm/seat.h"
+#include "tools/size_text.h"
 
 enum { NUMBER_BYTES = 16, NAME_COLUMNS = 20 };
 
-static const char *const pane_names[TOP_PANES] = {"controllers", "links", "elements", "volumes"};
+static const char *const pane_names[TOP_PANES] = {"controllers", "links", "elements", "volumes",
+                                                  "members"};
 static const char *const fabric_names[FABRICS] = {"primary", "redundant"};
 
 /* --- the view --- */
+
+/* The mapping table of an array that went wrong may name a member twice: no more than there are. */
+static void find_members(struct top_view *view)
+{
+    const struct segment *segment = &view->segment;
+    struct mapping_members members;
+
+    view->members_count = 0;
+    for (uint32_t i = 0; i < segment->geometry.volumes; i++) {
+        if (mapping_members(segment, i, &members) != 0)
+            continue;
+        for (uint32_t place = 0; place < members.count; place++) {
+            if (view->members_count < segment->geometry.members)
+                view->members[view->members_count++] = (struct top_member){i, place};
+        }
+    }
+}
 
 int top_view_new(struct top_view *ret_view, const struct segment *segment)
 {
     struct top_view view = {.segment = *segment};
 
     view.used_links = calloc(top_links_count(segment) + 1u, sizeof *view.used_links);
-    if (view.used_links == NULL)
-        return -ENOMEM;
-    int error = top_sample_new(&view.before, segment);
+    view.members = calloc(segment->geometry.members + 1u, sizeof *view.members);
+    int error = view.used_links != NULL && view.members != NULL ? 0 : -ENOMEM;
+    if (error == 0)
+        error = top_sample_new(&view.before, segment);
     if (error == 0)
         error = top_sample_new(&view.after, segment);
     if (error != 0) {
         top_sample_done(&view.before);
+        free(view.members);
         free(view.used_links);
         return error;
     }
+    find_members(&view);
     top_sample_take(&view.after, segment);
     *ret_view = view;
     return 0;
@@ -38,6 +62,7 @@ void top_view_done(struct top_view *view)
 {
     top_sample_done(&view->before);
     top_sample_done(&view->after);
+    free(view->members);
     free(view->used_links);
     segment_done(&view->segment);
 }
@@ -93,6 +118,8 @@ uint32_t top_rows(const struct top_view *view, enum top_pane pane)
         return view->segment.geometry.elements;
     case TOP_VOLUMES:
         return view->segment.geometry.volumes;
+    case TOP_MEMBERS:
+        return view->members_count;
     case TOP_PANES:
         break;
     }
@@ -158,6 +185,8 @@ void top_title(const struct top_view *view, char line[TOP_LINE_BYTES])
              (unsigned)(up % 60), running, segment->geometry.controllers);
 }
 
+static const char members_line[] = "%-20s %-6s %9s %-8s %-20s %s";
+
 void top_heading(enum top_pane pane, char line[TOP_LINE_BYTES])
 {
     static const char io[] = "%-20s %-4s %-11s %6s %6s %6s %6s %5s %6s";
@@ -178,6 +207,10 @@ void top_heading(enum top_pane pane, char line[TOP_LINE_BYTES])
     case TOP_VOLUMES:
         snprintf(line, TOP_LINE_BYTES, io, "VOLUME", "CTRL", "STATE", "READ/s", "WRIT/s", "MB/s",
                  "LAT us", "DEPTH", "ERRORS");
+        break;
+    case TOP_MEMBERS:
+        snprintf(line, TOP_LINE_BYTES, members_line, "VOLUME", "LAYOUT", "CHUNK", "STATE", "MEMBER",
+                 "STATE");
         break;
     case TOP_PANES:
         line[0] = '\0';
@@ -224,39 +257,55 @@ static void link_row(const struct top_view *view, uint32_t row, char line[TOP_LI
              number((double)rates.full, full));
 }
 
-/* What is known of an element's owner, for its own row and for its volumes'. */
-static void put_owner(const struct segment *segment, uint32_t element, char ret_owner[NUMBER_BYTES],
-                      const char **ret_state)
+/* "-" where there is none, as of a virtual volume. */
+static void put_owner(const struct segment *segment, uint32_t element, char ret_owner[NUMBER_BYTES])
 {
     snprintf(ret_owner, NUMBER_BYTES, "-");
-    *ret_state = "-";
     if (element >= segment->geometry.elements)
         return;
-    const struct element_record *record = segment_element(segment, element);
-    uint32_t owner = load_acquire(&record->owner);
-    /* relaxed: for showing only */
-    *ret_state = load_relaxed(&record->state) == ELEMENT_ONLINE ? "online" : "failed";
-    if (owner >= segment->geometry.controllers ||
-        seat_is_gone(seat_state(segment_seat(segment, owner))))
-        *ret_state = "unreachable";
+    uint32_t owner = load_acquire(&segment_element(segment, element)->owner);
     if (owner < CONTROLLERS_MAX)
         snprintf(ret_owner, NUMBER_BYTES, "c%u", owner);
 }
 
 static void io_row(const struct top_view *view, const char *name, uint32_t element,
-                   const struct io_rates *rates, char line[TOP_LINE_BYTES])
+                   enum volume_state state, const struct io_rates *rates, char line[TOP_LINE_BYTES])
 {
     char reads[NUMBER_BYTES], writes[NUMBER_BYTES], megabytes[NUMBER_BYTES];
     char latency[NUMBER_BYTES], depth[NUMBER_BYTES], errors[NUMBER_BYTES];
     char shown[NAME_COLUMNS + 1], owner[NUMBER_BYTES];
-    const char *state;
 
     put_name(name, shown);
-    put_owner(&view->segment, element, owner, &state);
-    snprintf(line, TOP_LINE_BYTES, "%-20s %-4s %-11s %6s %6s %6s %6s %5s %6s", shown, owner, state,
-             number(rates->reads, reads), number(rates->writes, writes),
+    put_owner(&view->segment, element, owner);
+    snprintf(line, TOP_LINE_BYTES, "%-20s %-4s %-11s %6s %6s %6s %6s %5s %6s", shown, owner,
+             volume_state_name(state), number(rates->reads, reads), number(rates->writes, writes),
              measure(rates->bytes / 1e6, megabytes), measure(rates->latency_us, latency),
              number((double)rates->depth, depth), number((double)rates->errors, errors));
+}
+
+/* The first row of a virtual volume says what it is. */
+static void member_row(const struct top_view *view, uint32_t row, char line[TOP_LINE_BYTES])
+{
+    const struct segment *segment = &view->segment;
+    const struct top_member *at = &view->members[row];
+    char name[NAME_COLUMNS + 1] = "", chunk[SIZE_TEXT_BYTES] = "-", member[NAME_COLUMNS + 1] = "-";
+    struct mapping_members members;
+
+    if (mapping_members(segment, at->volume, &members) != 0 || at->place >= members.count)
+        return; /* the table was damaged since the look */
+    const struct member_record *record = &members.records[at->place];
+    const char *layout = layout_name((enum layout_kind)members.layout);
+    bool first = at->place == 0;
+    if (first)
+        put_name(segment_volume(segment, at->volume)->name, name);
+    if (members.chunk_bytes != 0)
+        size_text(members.chunk_bytes, chunk);
+    if (record->volume < segment->geometry.volumes)
+        put_name(segment_volume(segment, record->volume)->name, member);
+    snprintf(line, TOP_LINE_BYTES, members_line, name, first && layout != NULL ? layout : "",
+             first ? chunk : "",
+             first ? volume_state_name(volume_state_now(segment, at->volume)) : "", member,
+             volume_state_name(member_state_now(segment, &members, at->place)));
 }
 
 void top_row(const struct top_view *view, enum top_pane pane, uint32_t row,
@@ -278,12 +327,17 @@ void top_row(const struct top_view *view, enum top_pane pane, uint32_t row,
         break;
     case TOP_ELEMENTS:
         rates = rates_of_io(&looks, &view->before.elements[row], &view->after.elements[row]);
-        io_row(view, segment_element(&view->segment, row)->name, row, &rates, line);
+        io_row(view, segment_element(&view->segment, row)->name, row,
+               element_state_now(&view->segment, row), &rates, line);
         break;
     case TOP_VOLUMES:
         volume = segment_volume(&view->segment, row);
         rates = rates_of_io(&looks, &view->before.volumes[row], &view->after.volumes[row]);
-        io_row(view, volume->name, volume->element, &rates, line);
+        io_row(view, volume->name, volume->element, volume_state_now(&view->segment, row), &rates,
+               line);
+        break;
+    case TOP_MEMBERS:
+        member_row(view, row, line);
         break;
     case TOP_PANES:
         break;

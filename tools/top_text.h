@@ -1,5 +1,5 @@
 /*
- * The lines of anyport top, the same for a terminal and for a script: four panes, each a heading
+ * The lines of anyport top, the same for a terminal and for a script: five panes, each a heading
  * and rows that fit into 80 columns.
  */
 #ifndef TOOLS_TOP_TEXT_H
@@ -11,7 +11,20 @@
 
 enum { TOP_LINE_BYTES = 160 }; /* what the compiler can be convinced of */
 
-enum top_pane { TOP_CONTROLLERS, TOP_LINKS, TOP_ELEMENTS, TOP_VOLUMES, TOP_PANES };
+enum top_pane {
+    TOP_CONTROLLERS,
+    TOP_LINKS,
+    TOP_ELEMENTS,
+    TOP_VOLUMES,
+    TOP_MEMBERS, /* of virtual volumes */
+    TOP_PANES
+};
+
+/* A row of the members' pane. */
+struct top_member {
+    uint32_t volume; /* the virtual one */
+    uint32_t place;  /* among its members */
+};
 
 /* An array and two looks at it. */
 struct top_view {
@@ -19,6 +32,8 @@ struct top_view {
     struct top_sample before, after;
     uint32_t *used_links; /* indices of the links that have carried anything */
     uint32_t used_links_count;
+    struct top_member *members; /* of all virtual volumes */
+    uint32_t members_count;
 };
 
 /* Takes over an attached segment and looks at it once. -ENOMEM: the segment is still the caller's.

@@ -161,6 +161,7 @@ void config_free(struct config *config)
     for (uint32_t i = 0; i < config->volumes_count; i++) {
         free(config->volumes[i].name);
         free(config->volumes[i].description);
+        free(config->volumes[i].members);
     }
     free(config->elements);
     free(config->volumes);

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "controller/layout/layout.h"
+
 enum config_cache_mode { CACHE_OFF, CACHE_WRITE_THROUGH, CACHE_WRITE_BACK };
 enum config_cache_policy { CACHE_S3_FIFO, CACHE_SIEVE, CACHE_ARC, CACHE_LRU };
 enum config_placement {
@@ -17,6 +19,18 @@ enum config_placement {
     PLACEMENT_SPREAD, /* controller I on processor I modulo processors, memory on its node */
 };
 enum config_fabric_model { FABRIC_DIRECT }; /* serial, loop, switch: not in this version */
+
+/* Which commands on virtual volumes reserve their range. */
+enum config_coordination_policy {
+    COORDINATION_STRICT, /* reads too: each host command is atomic and linearizable */
+    COORDINATION_WRITES, /* what changes data */
+    COORDINATION_NONE,
+};
+
+struct config_coordination {
+    enum config_coordination_policy policy;
+    uint32_t region_bytes; /* a power of two */
+};
 
 struct config_cache {
     uint64_t size_bytes;
@@ -34,14 +48,25 @@ struct config_element {
         line; /* in the configuration file, for later messages (an image that cannot be opened) */
 };
 
+enum { CONFIG_NONE = UINT32_MAX }; /* an index of nothing */
+
+/* A plain volume, a range of an element; or, where `layout` says so, a virtual one, made of plain
+ * ones. */
 struct config_volume {
     char *name;
     char *description;     /* NULL: none */
-    uint32_t element;      /* index into elements */
+    uint32_t element;      /* index into elements; virtual: CONFIG_NONE */
     uint64_t offset_bytes; /* a multiple of BLOCK_BYTES */
-    uint64_t size_bytes;   /* 0: not said, up to the element's end */
+    uint64_t size_bytes; /* 0: not said, up to the element's end; virtual: 0, what the layout makes
+                            of its members */
+    enum layout_kind layout; /* LAYOUT_NONE: a plain volume */
+    uint32_t chunk_bytes;    /* 0 where the layout has none */
+    uint32_t copies;         /* of each byte, as the layout counts them */
+    uint32_t *members;       /* indices into volumes, in the layout's order; NULL: a plain volume */
+    uint32_t members_count;
+    uint32_t member_of; /* the virtual volume that it is a member of, or CONFIG_NONE */
     bool read_only;
-    bool export;     /* default true */
+    bool export;     /* default true, of a member false */
     bool rotational; /* default false */
     unsigned line;
 };
@@ -67,6 +92,7 @@ struct config {
     enum config_fabric_model fabric_model;
     uint32_t slots;        /* interconnect: slots */
     uint32_t ring_entries; /* interconnect: ring-entries */
+    struct config_coordination coordination;
 };
 
 /* Where and what is wrong: "FILE:LINE: FIELD: what; allowed: ...". One line, no newline. */

@@ -8,6 +8,7 @@
 #include "controller/config/config_names.h"
 #include "controller/config/config_path.h"
 #include "controller/config/config_value.h"
+#include "controller/config/config_virtual.h"
 #include "shm/limits.h"
 
 /* --- helpers --- */
@@ -165,8 +166,9 @@ static int check_range(const struct config_reading *reading, uint32_t index,
     return 0;
 }
 
-static int check_volume(const struct config_reading *reading, struct raw_volume *raw,
-                        uint32_t index, const struct config_name *elements, struct config *config)
+/* Of a plain volume. */
+static int check_place(const struct config_reading *reading, const struct raw_volume *raw,
+                       uint32_t index, const struct config_name *elements, struct config *config)
 {
     struct config_volume *volume = &config->volumes[index];
     const struct config_name *found =
@@ -177,18 +179,38 @@ static int check_volume(const struct config_reading *reading, struct raw_volume 
                              "there is no element '%s'; allowed: the name of one of elements",
                              raw->element);
     volume->element = found->index;
-    volume->name = take(&raw->name);
-    volume->description = take(&raw->description);
+    volume->read_only = volume->read_only || config->elements[found->index].read_only;
     volume->offset_bytes = size_or(raw->offset, 0);
     volume->size_bytes = size_or(raw->size, 0);
-    volume->read_only = raw->read_only || config->elements[volume->element].read_only;
-    volume->export = !config_line(reading, PART_VOLUMES, index, VOLUME_EXPORT) || raw->export;
-    volume->rotational = raw->rotational;
-    volume->line = reading->parts[PART_VOLUMES].place[index].line;
     return check_range(reading, index, config);
 }
 
-static int check_volume_names(const struct config_reading *reading, const struct config *config)
+static int check_volume(const struct config_reading *reading, struct raw_volume *raw,
+                        uint32_t index, const struct config_name *elements, struct config *config)
+{
+    struct config_volume *volume = &config->volumes[index];
+    int result = config_virtual_check_fields(reading, raw, index);
+
+    if (result < 0)
+        return result;
+    volume->name = take(&raw->name);
+    volume->description = take(&raw->description);
+    volume->element = volume->member_of = CONFIG_NONE;
+    volume->layout = raw->layout;
+    volume->chunk_bytes = (uint32_t)size_or(raw->chunk, 0);
+    volume->copies = raw->copies;
+    volume->read_only = raw->read_only;
+    volume->export = !config_line(reading, PART_VOLUMES, index, VOLUME_EXPORT) || raw->export;
+    volume->rotational = raw->rotational;
+    volume->line = reading->parts[PART_VOLUMES].place[index].line;
+    if (volume->layout != LAYOUT_NONE)
+        return 0;
+    return check_place(reading, raw, index, elements, config);
+}
+
+/* Names are looked up among all volumes: a member may be defined behind the volume it is in. */
+static int check_names_and_members(const struct config_reading *reading,
+                                   const struct raw_config *raw, struct config *config)
 {
     struct config_name *names = calloc(config->volumes_count, sizeof(*names));
     int result = 0;
@@ -198,6 +220,8 @@ static int check_volume_names(const struct config_reading *reading, const struct
     for (uint32_t i = 0; i < config->volumes_count; i++)
         names[i] = (struct config_name){config->volumes[i].name, i};
     result = config_names_sort(reading, names, config->volumes_count, PART_VOLUMES, VOLUME_NAME);
+    if (result == 0)
+        result = config_virtual_resolve(reading, raw, names, config);
     free(names);
     return result;
 }
@@ -229,18 +253,21 @@ static int refuse_overlap(const struct config_reading *reading, const struct con
                          config->elements[first->element].name);
 }
 
-/* Sorted by offset, ranges overlap somewhere only if two neighbours do. */
+/* Of plain volumes only. Sorted by offset, ranges overlap somewhere only if two neighbours do. */
 static int check_overlaps(const struct config_reading *reading, const struct config *config)
 {
     const struct config_volume **sorted = calloc(config->volumes_count, sizeof(*sorted));
+    uint32_t count = 0;
     int result = 0;
 
     if (!sorted)
         return -ENOMEM;
-    for (uint32_t i = 0; i < config->volumes_count; i++)
-        sorted[i] = &config->volumes[i];
-    qsort(sorted, config->volumes_count, sizeof(*sorted), compare_ranges);
-    for (uint32_t i = 1; i < config->volumes_count && result == 0; i++) {
+    for (uint32_t i = 0; i < config->volumes_count; i++) {
+        if (config->volumes[i].layout == LAYOUT_NONE)
+            sorted[count++] = &config->volumes[i];
+    }
+    qsort(sorted, count, sizeof(*sorted), compare_ranges);
+    for (uint32_t i = 1; i < count && result == 0; i++) {
         if (sorted[i - 1]->element == sorted[i]->element &&
             volume_end(config, sorted[i - 1]) > sorted[i]->offset_bytes)
             result = refuse_overlap(reading, config, sorted[i - 1], sorted[i]);
@@ -263,7 +290,7 @@ static int check_volumes(const struct config_reading *reading, struct raw_config
         if (result < 0)
             return result;
     }
-    result = check_volume_names(reading, config);
+    result = check_names_and_members(reading, raw, config);
     return result < 0 ? result : check_overlaps(reading, config);
 }
 
@@ -330,9 +357,12 @@ static void fill_settings(const struct config_reading *reading, const struct raw
     config->ring_entries = given(reading, PART_INTERCONNECT, INTERCONNECT_RING_ENTRIES)
                                ? raw->interconnect.ring_entries
                                : RING_ENTRIES_DEFAULT;
+    config->coordination = (struct config_coordination){
+        .policy = raw->coordination.policy,
+        .region_bytes = (uint32_t)size_or(raw->coordination.region, REGION_BYTES_DEFAULT)};
 }
 
-_Static_assert(FABRIC_DIRECT == 0, "the model that is not given is 0");
+_Static_assert(FABRIC_DIRECT == 0 && COORDINATION_STRICT == 0, "what is not given is 0");
 
 int config_check(const struct config_reading *reading, struct raw_config *raw,
                  struct config *config)

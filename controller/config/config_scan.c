@@ -173,6 +173,15 @@ static int scan_scalar(struct scan *scan)
     return 0;
 }
 
+static int scan_entry(struct scan *scan, const struct config_rule *rule)
+{
+    if (rule->kind == RULE_NAMES)
+        return scan_scalar(scan);
+    if (scan->event.type != YAML_MAPPING_START_EVENT)
+        return refuse_value(scan, "an entry is no mapping");
+    return scan_mapping(scan, rule->part);
+}
+
 static int scan_list(struct scan *scan)
 {
     const struct config_rule *rule = &config_mappings[scan->at.part].rules[scan->at.field];
@@ -191,9 +200,7 @@ static int scan_list(struct scan *scan)
             snprintf(what, sizeof(what), "more than %llu", (unsigned long long)rule->max);
             return refuse_value(scan, what);
         }
-        if (scan->event.type != YAML_MAPPING_START_EVENT)
-            return refuse_value(scan, "an entry is no mapping");
-        result = scan_mapping(scan, rule->part);
+        result = scan_entry(scan, rule);
         if (result < 0)
             return result;
         scan->at = list;
@@ -217,7 +224,7 @@ static int scan_field(struct scan *scan)
             return refuse_value(scan, event_words(&scan->event));
         return scan_mapping(scan, rule->part);
     }
-    if (rule->kind == RULE_LIST) {
+    if (rule->kind == RULE_LIST || rule->kind == RULE_NAMES) {
         if (scan->event.type != YAML_SEQUENCE_START_EVENT)
             return refuse_value(scan, event_words(&scan->event));
         return scan_list(scan);

@@ -37,6 +37,19 @@ static const cyaml_strval_t fabric_models[] = {
     {"switch", CHOICE_UNSUPPORTED},
 };
 
+/* The names that layout_name gives. */
+static const cyaml_strval_t layouts[] = {
+    {"concat", LAYOUT_CONCAT}, {"stripe", LAYOUT_STRIPE}, {"mirror", LAYOUT_MIRROR},
+    {"raid10", LAYOUT_RAID10}, {"raid5", LAYOUT_RAID5},   {"raid6", LAYOUT_RAID6},
+};
+_Static_assert(COUNT(layouts) == LAYOUT_KINDS - 1, "each layout but none");
+
+static const cyaml_strval_t coordination_policies[] = {
+    {"strict", COORDINATION_STRICT},
+    {"writes", COORDINATION_WRITES},
+    {"none", COORDINATION_NONE},
+};
+
 const char *config_cache_mode_name(enum config_cache_mode mode)
 {
     return (unsigned)mode < COUNT(cache_modes) ? cache_modes[mode].str : "unknown";
@@ -90,18 +103,14 @@ static const cyaml_schema_value_t element_entry = {
 
 /* --- volumes --- */
 
-#define VIRTUAL_VOLUMES                                                                            \
-    {                                                                                              \
-        .kind = RULE_UNSUPPORTED,                                                                  \
-        .not_yet = "virtual volumes are not supported by this version yet",                        \
-        .instead = "element, and offset and size where the volume is a part of it",                \
-    }
-
+static const cyaml_schema_value_t member_entry = {
+    CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 0, CYAML_UNLIMITED),
+};
 static const cyaml_schema_field_t volume_fields[] = {
     [VOLUME_NAME] =
         CYAML_FIELD_STRING_PTR("name", REQUIRED, struct raw_volume, name, 0, CYAML_UNLIMITED),
     [VOLUME_ELEMENT] =
-        CYAML_FIELD_STRING_PTR("element", REQUIRED, struct raw_volume, element, 0, CYAML_UNLIMITED),
+        CYAML_FIELD_STRING_PTR("element", OPTIONAL, struct raw_volume, element, 0, CYAML_UNLIMITED),
     [VOLUME_OFFSET] =
         CYAML_FIELD_STRING_PTR("offset", OPTIONAL, struct raw_volume, offset, 0, CYAML_UNLIMITED),
     [VOLUME_SIZE] =
@@ -111,9 +120,14 @@ static const cyaml_schema_field_t volume_fields[] = {
     [VOLUME_READ_ONLY] = CYAML_FIELD_BOOL("read-only", OPTIONAL, struct raw_volume, read_only),
     [VOLUME_EXPORT] = CYAML_FIELD_BOOL("export", OPTIONAL, struct raw_volume, export),
     [VOLUME_ROTATIONAL] = CYAML_FIELD_BOOL("rotational", OPTIONAL, struct raw_volume, rotational),
-    [VOLUME_LAYOUT] = CYAML_FIELD_IGNORE("layout", OPTIONAL),
-    [VOLUME_CHUNK] = CYAML_FIELD_IGNORE("chunk", OPTIONAL),
-    [VOLUME_MEMBERS] = CYAML_FIELD_IGNORE("members", OPTIONAL),
+    [VOLUME_LAYOUT] =
+        CYAML_FIELD_ENUM("layout", CHOICE, struct raw_volume, layout, layouts, COUNT(layouts)),
+    [VOLUME_CHUNK] =
+        CYAML_FIELD_STRING_PTR("chunk", OPTIONAL, struct raw_volume, chunk, 0, CYAML_UNLIMITED),
+    [VOLUME_MEMBERS] =
+        CYAML_FIELD_SEQUENCE("members", CYAML_FLAG_POINTER | OPTIONAL, struct raw_volume, members,
+                             &member_entry, 1, MEMBERS_MAX),
+    [VOLUME_COPIES] = CYAML_FIELD_UINT("copies", OPTIONAL, struct raw_volume, copies),
     [VOLUME_FIELDS] = CYAML_FIELD_END,
 };
 static const struct config_rule volume_rules[] = {
@@ -125,9 +139,12 @@ static const struct config_rule volume_rules[] = {
     [VOLUME_READ_ONLY] = {.kind = RULE_SWITCH},
     [VOLUME_EXPORT] = {.kind = RULE_SWITCH},
     [VOLUME_ROTATIONAL] = {.kind = RULE_SWITCH},
-    [VOLUME_LAYOUT] = VIRTUAL_VOLUMES,
-    [VOLUME_CHUNK] = VIRTUAL_VOLUMES,
-    [VOLUME_MEMBERS] = VIRTUAL_VOLUMES,
+    [VOLUME_LAYOUT] = {.kind = RULE_CHOICE},
+    [VOLUME_CHUNK] = {.kind = RULE_SIZE_POWER_OF_TWO,
+                      .min = CHUNK_BYTES_MIN,
+                      .max = CHUNK_BYTES_MAX},
+    [VOLUME_MEMBERS] = {.kind = RULE_NAMES, .min = 1, .max = MEMBERS_MAX},
+    [VOLUME_COPIES] = {.kind = RULE_NUMBER, .min = MIRROR_COPIES_MIN, .max = MIRROR_COPIES_MAX},
 };
 static const cyaml_schema_value_t volume_entry = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_volume, volume_fields),
@@ -183,6 +200,22 @@ static const struct config_rule interconnect_rules[] = {
     [INTERCONNECT_BANDWIDTH] = MODEL_SETTING,
 };
 
+/* --- coordination --- */
+
+static const cyaml_schema_field_t coordination_fields[] = {
+    [COORDINATION_POLICY] = CYAML_FIELD_ENUM("policy", CHOICE, struct raw_coordination, policy,
+                                             coordination_policies, COUNT(coordination_policies)),
+    [COORDINATION_REGION] = CYAML_FIELD_STRING_PTR("region", OPTIONAL, struct raw_coordination,
+                                                   region, 0, CYAML_UNLIMITED),
+    [COORDINATION_FIELDS] = CYAML_FIELD_END,
+};
+static const struct config_rule coordination_rules[] = {
+    [COORDINATION_POLICY] = {.kind = RULE_CHOICE},
+    [COORDINATION_REGION] = {.kind = RULE_SIZE_POWER_OF_TWO,
+                             .min = REGION_BYTES_MIN,
+                             .max = REGION_BYTES_MAX},
+};
+
 /* --- top --- */
 
 static const cyaml_schema_field_t top_fields[] = {
@@ -206,6 +239,8 @@ static const cyaml_schema_field_t top_fields[] = {
                                        placements, COUNT(placements)),
     [TOP_INTERCONNECT] = CYAML_FIELD_MAPPING("interconnect", OPTIONAL, struct raw_config,
                                              interconnect, interconnect_fields),
+    [TOP_COORDINATION] = CYAML_FIELD_MAPPING("coordination", OPTIONAL, struct raw_config,
+                                             coordination, coordination_fields),
     [TOP_FIELDS] = CYAML_FIELD_END,
 };
 static const struct config_rule top_rules[] = {
@@ -221,6 +256,7 @@ static const struct config_rule top_rules[] = {
     [TOP_HANDSHAKE_TIMEOUT] = {.kind = RULE_NUMBER, .min = 1, .max = HANDSHAKE_SECONDS_MAX},
     [TOP_PLACEMENT] = {.kind = RULE_CHOICE},
     [TOP_INTERCONNECT] = {.kind = RULE_MAPPING, .part = PART_INTERCONNECT},
+    [TOP_COORDINATION] = {.kind = RULE_MAPPING, .part = PART_COORDINATION},
 };
 
 const struct config_mapping config_mappings[CONFIG_PARTS] = {
@@ -231,6 +267,7 @@ const struct config_mapping config_mappings[CONFIG_PARTS] = {
     [PART_PORTS] = {"ports", ports_fields, ports_rules, false},
     [PART_BUFFERS] = {"buffers", buffers_fields, buffers_rules, false},
     [PART_INTERCONNECT] = {"interconnect", interconnect_fields, interconnect_rules, false},
+    [PART_COORDINATION] = {"coordination", coordination_fields, coordination_rules, false},
 };
 
 const cyaml_schema_value_t config_schema = {

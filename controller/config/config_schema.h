@@ -28,6 +28,7 @@ enum top_field {
     TOP_HANDSHAKE_TIMEOUT,
     TOP_PLACEMENT,
     TOP_INTERCONNECT,
+    TOP_COORDINATION,
     TOP_FIELDS,
 };
 enum cache_field { CACHE_SIZE, CACHE_MODE, CACHE_POLICY, CACHE_FIELDS };
@@ -51,6 +52,7 @@ enum volume_field {
     VOLUME_LAYOUT,
     VOLUME_CHUNK,
     VOLUME_MEMBERS,
+    VOLUME_COPIES,
     VOLUME_FIELDS,
 };
 enum ports_field { PORTS_TCP, PORTS_FIELDS };
@@ -63,6 +65,7 @@ enum interconnect_field {
     INTERCONNECT_BANDWIDTH,
     INTERCONNECT_FIELDS,
 };
+enum coordination_field { COORDINATION_POLICY, COORDINATION_REGION, COORDINATION_FIELDS };
 enum { CONFIG_FIELDS_MAX = TOP_FIELDS };
 _Static_assert((int)CONFIG_FIELDS_MAX >= (int)VOLUME_FIELDS, "a place holds a line for each field");
 
@@ -75,17 +78,20 @@ enum config_part {
     PART_PORTS,
     PART_BUFFERS,
     PART_INTERCONNECT,
+    PART_COORDINATION,
     CONFIG_PARTS,
 };
 
 enum config_rule_kind {
     RULE_MAPPING,
-    RULE_LIST, /* of mappings, min to max of them */
+    RULE_LIST,  /* of mappings, min to max of them */
+    RULE_NAMES, /* a list of names, min to max of them */
     RULE_NAME,
     RULE_PATH,
     RULE_TEXT,
     RULE_SIZE,   /* min to max bytes */
     RULE_OFFSET, /* a size that is a multiple of a block */
+    RULE_SIZE_POWER_OF_TWO,
     RULE_NUMBER, /* min to max */
     RULE_POWER_OF_TWO,
     RULE_SWITCH,
@@ -134,6 +140,11 @@ struct raw_volume {
     bool read_only;
     bool export;
     bool rotational;
+    enum layout_kind layout;
+    char *chunk;
+    char **members;
+    uint32_t members_count;
+    uint32_t copies;
 };
 
 struct raw_cache {
@@ -156,6 +167,11 @@ struct raw_interconnect {
     uint32_t ring_entries;
 };
 
+struct raw_coordination {
+    enum config_coordination_policy policy;
+    char *region;
+};
+
 struct raw_config {
     char *array;
     char *run_dir;
@@ -171,6 +187,7 @@ struct raw_config {
     uint32_t handshake_timeout;
     enum config_placement placement;
     struct raw_interconnect interconnect;
+    struct raw_coordination coordination;
 };
 
 #endif

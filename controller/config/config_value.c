@@ -163,6 +163,8 @@ static bool check_size(const struct config_rule *rule, const char *value,
         return no(problem, "'%s' is too small", shown);
     if (rule->kind == RULE_OFFSET && bytes % BLOCK_BYTES != 0)
         return no(problem, "'%s' is not a multiple of %d", shown, BLOCK_BYTES);
+    if (rule->kind == RULE_SIZE_POWER_OF_TWO && (bytes & (bytes - 1)) != 0)
+        return no(problem, "'%s' is not a power of two", shown);
     return true;
 }
 
@@ -233,6 +235,7 @@ bool config_value_check(const struct config_mapping *mapping, unsigned field, co
     const struct config_rule *rule = &mapping->rules[field];
 
     switch (rule->kind) {
+    case RULE_NAMES: /* one of them */
     case RULE_NAME:
         return check_name(value, ret_problem);
     case RULE_PATH:
@@ -241,6 +244,7 @@ bool config_value_check(const struct config_mapping *mapping, unsigned field, co
         return check_length(value, 0, (size_t)rule->max, ret_problem);
     case RULE_SIZE:
     case RULE_OFFSET:
+    case RULE_SIZE_POWER_OF_TWO:
         return check_size(rule, value, ret_problem);
     case RULE_NUMBER:
     case RULE_POWER_OF_TWO:
@@ -300,6 +304,8 @@ static void say_sizes(const struct config_rule *rule, char ret_allowed[ALLOWED_B
     if (rule->kind == RULE_OFFSET)
         snprintf(ret_allowed, ALLOWED_BYTES, "a multiple of %d, such as 0, 4096 or 1GiB, below %s",
                  BLOCK_BYTES, "4096PiB");
+    else if (rule->kind == RULE_SIZE_POWER_OF_TWO)
+        snprintf(ret_allowed, ALLOWED_BYTES, "a power of two, %s to %s", min, max);
     else if (rule->max == ELEMENT_BYTES_MAX - 1)
         snprintf(ret_allowed, ALLOWED_BYTES,
                  "a size such as 4096, 64KiB, 1GiB or 10GB, above 0 and below 4096PiB");
@@ -327,6 +333,10 @@ void config_value_allowed(const struct config_mapping *mapping, unsigned field,
         snprintf(ret_allowed, ALLOWED_BYTES, "a list of %llu to %llu mappings of %.200s", min, max,
                  fields);
         break;
+    case RULE_NAMES:
+        snprintf(ret_allowed, ALLOWED_BYTES, "a list of %llu to %llu names of plain volumes", min,
+                 max);
+        break;
     case RULE_NAME:
         snprintf(ret_allowed, ALLOWED_BYTES,
                  "1 to %d characters of A-Z a-z 0-9 . _ -, the first not . or -", NAME_BYTES_MAX);
@@ -339,6 +349,7 @@ void config_value_allowed(const struct config_mapping *mapping, unsigned field,
         break;
     case RULE_SIZE:
     case RULE_OFFSET:
+    case RULE_SIZE_POWER_OF_TWO:
         say_sizes(rule, ret_allowed);
         break;
     case RULE_NUMBER:

@@ -20,7 +20,7 @@
 
 #include "controller/config/images.h"
 #include "controller/config/placement.h"
-#include "shm/mapping.h"
+#include "controller/config/table.h"
 
 enum {
     START_SECONDS = 30,   /* then it will not come up any more */
@@ -53,73 +53,13 @@ __attribute__((format(printf, 4, 5))) static int refuse(const struct config *con
     return error;
 }
 
-/* --- the mapping table --- */
-
-static void enter_element(struct configurator *configurator, uint32_t index)
-{
-    const struct config_element *wanted = &configurator->config->elements[index];
-    const struct element *file = &configurator->elements[index];
-    struct element_record *record = segment_element(&configurator->segment, index);
-
-    /* relaxed: no controller has started yet. */
-    store_relaxed(&record->owner, wanted->controller);
-    record->size_bytes = file->size_bytes;
-    record->flags = (file->read_only ? ELEMENT_READ_ONLY : 0) |
-                    (file->device ? ELEMENT_DEVICE : 0) |
-                    (file->mode == ELEMENT_MODE_DIRECT ? ELEMENT_DIRECT : 0) |
-                    (file->mode == ELEMENT_MODE_INLINE ? ELEMENT_INLINE : 0);
-    snprintf(record->name, sizeof record->name, "%s", wanted->name);
-}
-
-static int enter_volume(struct configurator *configurator, uint32_t index,
-                        struct config_error *ret_error)
-{
-    const struct config *config = configurator->config;
-    const struct config_volume *wanted = &config->volumes[index];
-    const struct element *file = &configurator->elements[wanted->element];
-    struct volume_record record = {.offset_bytes = wanted->offset_bytes,
-                                   .size_bytes = wanted->size_bytes,
-                                   .element = wanted->element};
-
-    if (wanted->offset_bytes >= file->size_bytes ||
-        wanted->size_bytes > file->size_bytes - wanted->offset_bytes)
-        return refuse(config, ret_error, -EINVAL,
-                      "line %u: volumes[%u] (%s): ends behind element %s, which has %llu bytes; "
-                      "allowed: a range inside it",
-                      wanted->line, index, wanted->name, config->elements[wanted->element].name,
-                      (unsigned long long)file->size_bytes);
-    if (record.size_bytes == 0)
-        record.size_bytes = file->size_bytes - record.offset_bytes;
-    record.flags = (wanted->read_only || file->read_only ? VOLUME_READ_ONLY : 0) |
-                   (wanted->export ? VOLUME_EXPORTED : 0) |
-                   (wanted->rotational ? VOLUME_ROTATIONAL : 0);
-    snprintf(record.name, sizeof record.name, "%s", wanted->name);
-    snprintf(record.description, sizeof record.description, "%s",
-             wanted->description != NULL ? wanted->description : "");
-    if (mapping_add_volume(&configurator->segment, index, &record) != 0)
-        return refuse(config, ret_error, -EEXIST, "line %u: volumes[%u] (%s): duplicate name",
-                      wanted->line, index, wanted->name);
-    return 0;
-}
-
-static int build_mapping(struct configurator *configurator, struct config_error *ret_error)
-{
-    const struct config *config = configurator->config;
-    int error = 0;
-
-    for (uint32_t i = 0; i < config->elements_count; i++)
-        enter_element(configurator, i);
-    for (uint32_t i = 0; i < config->volumes_count && error == 0; i++)
-        error = enter_volume(configurator, i, ret_error);
-    return error;
-}
-
 static int make_segment(struct configurator *configurator, struct config_error *ret_error)
 {
     const struct config *config = configurator->config;
     struct segment_wanted wanted = {.controllers = config->controllers,
                                     .elements = config->elements_count,
                                     .volumes = config->volumes_count,
+                                    .members = table_members_count(config),
                                     .slots = config->slots,
                                     .ring_entries = config->ring_entries,
                                     .buffers_bytes = config->buffers_bytes};
@@ -128,7 +68,7 @@ static int make_segment(struct configurator *configurator, struct config_error *
     if (error != 0)
         return refuse(config, ret_error, error, "cannot make the shared-memory segment: %s",
                       strerror(-error));
-    return build_mapping(configurator, ret_error);
+    return table_fill(&configurator->segment, config, configurator->elements, ret_error);
 }
 
 /* --- telling controllers --- */

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "controller/config/config_layout.h"
+
 static struct element_wanted wanted_of(const struct config_element *element)
 {
     return (struct element_wanted){.image = element->image,
@@ -47,8 +49,9 @@ static int check_volumes(const struct config *config, const struct element *elem
 {
     for (uint32_t i = 0; i < config->volumes_count; i++) {
         const struct config_volume *volume = &config->volumes[i];
+        if (volume->layout != LAYOUT_NONE)
+            continue;
         uint64_t size_bytes = elements[volume->element].size_bytes;
-
         if (missing[volume->element] || (volume->offset_bytes < size_bytes &&
                                          volume->size_bytes <= size_bytes - volume->offset_bytes))
             continue;
@@ -60,6 +63,36 @@ static int check_volumes(const struct config *config, const struct element *elem
         return -EINVAL;
     }
     return 0;
+}
+
+/* A missing image will have the size that the configuration says; without one it was refused. */
+static uint64_t volume_bytes(const struct config *config, const struct element *elements,
+                             const bool *missing, uint32_t index)
+{
+    const struct config_volume *volume = &config->volumes[index];
+    uint32_t element = volume->element;
+
+    return config_volume_bytes(volume, missing[element] ? config->elements[element].size_bytes
+                                                        : elements[element].size_bytes);
+}
+
+/* Whether the sizes of their members are those that the virtual volumes' layouts can be made of. */
+static int check_layouts(const struct config *config, const struct element *elements,
+                         const bool *missing, struct config_error *ret_error)
+{
+    uint64_t member_bytes[MEMBERS_MAX], starts[MEMBERS_MAX + 1];
+    struct layout layout;
+    int error = 0;
+
+    for (uint32_t i = 0; i < config->volumes_count && error == 0; i++) {
+        const struct config_volume *volume = &config->volumes[i];
+        if (volume->layout == LAYOUT_NONE)
+            continue;
+        for (uint32_t j = 0; j < volume->members_count; j++)
+            member_bytes[j] = volume_bytes(config, elements, missing, volume->members[j]);
+        error = config_layout_of(config, i, member_bytes, &layout, starts, ret_error);
+    }
+    return error;
 }
 
 /* On failure takes away what it has made. */
@@ -98,6 +131,8 @@ static int open_or_check(const struct config *config, bool create, struct elemen
     error = open_existing(config, elements, missing, ret_error);
     if (error == 0)
         error = check_volumes(config, elements, missing, ret_error);
+    if (error == 0)
+        error = check_layouts(config, elements, missing, ret_error);
     if (error == 0 && create)
         error = create_missing(config, elements, missing, ret_error);
 done:

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "controller/controller.h"
+#include "controller/volume_state.h"
 
 /* A copy that this controller has itself is read by no detour; else the controllers take different
  * ones, so that all disks work. */
@@ -89,15 +90,7 @@ const struct virtual_volume *virtual_find(const struct controller *controller, u
 
 bool virtual_bears(const struct layout *layout, uint32_t failed)
 {
-    uint32_t set = (1u << layout->copies) - 1;
-
-    if (layout->parities > 0)
-        return (uint32_t)__builtin_popcount(failed) <= layout->parities;
-    for (uint32_t first = 0; first < layout->members; first += layout->copies) {
-        if ((failed >> first & set) == set)
-            return false;
-    }
-    return true;
+    return volume_state_of_layout(layout, failed) != VOLUME_FAILED;
 }
 
 static void say_failed(const struct controller *controller, const struct virtual_volume *virtual,

@@ -19,17 +19,63 @@ static void check_element(const struct config *config, const struct config_eleme
     assert(element->size_bytes < ELEMENT_BYTES_MAX && element->line > 0);
 }
 
-static void check_volume(const struct config *config, const struct config_volume *volume)
+static void check_plain(const struct config *config, const struct config_volume *volume)
 {
     const struct config_element *element = &config->elements[volume->element];
     uint64_t end = volume->offset_bytes + volume->size_bytes;
 
-    assert(volume->element < config->elements_count && volume->line > 0);
-    assert(strlen(volume->name) >= 1 && strlen(volume->name) <= NAME_BYTES_MAX);
-    assert(!volume->description || strlen(volume->description) <= DESCRIPTION_BYTES_MAX);
+    assert(volume->element < config->elements_count && !volume->members && !volume->members_count);
     assert(volume->offset_bytes % BLOCK_BYTES == 0 && end < ELEMENT_BYTES_MAX);
     assert(!element->size_bytes || end <= element->size_bytes);
     assert(volume->read_only || !element->read_only);
+}
+
+/* Whatever sizes the members will have, the layout finds fault with nothing but them. */
+static void check_layout(const struct config_volume *volume)
+{
+    uint64_t member_bytes[MEMBERS_MAX];
+    struct layout_wanted wanted = {.kind = volume->layout,
+                                   .members = volume->members_count,
+                                   .copies = volume->copies,
+                                   .chunk_bytes = volume->chunk_bytes,
+                                   .member_bytes = member_bytes};
+
+    for (uint32_t i = 0; i < MEMBERS_MAX; i++)
+        member_bytes[i] = 0;
+    assert(layout_check(&wanted) == LAYOUT_FAULT_MEMBER_SIZE);
+}
+
+static void check_virtual(const struct config *config, const struct config_volume *volume)
+{
+    uint32_t index = (uint32_t)(volume - config->volumes);
+    bool redundant = volume->layout != LAYOUT_CONCAT && volume->layout != LAYOUT_STRIPE;
+
+    assert(volume->members_count >= 1 && volume->members_count <= MEMBERS_MAX);
+    assert(volume->element == CONFIG_NONE && volume->member_of == CONFIG_NONE);
+    assert(volume->offset_bytes == 0 && volume->size_bytes == 0);
+    check_layout(volume);
+    for (uint32_t i = 0; i < volume->members_count; i++) {
+        assert(volume->members[i] < config->volumes_count);
+        const struct config_volume *member = &config->volumes[volume->members[i]];
+
+        assert(member->member_of == index && member->layout == LAYOUT_NONE);
+        assert(volume->read_only || !member->read_only);
+        for (uint32_t j = 0; j < i; j++) {
+            assert(volume->members[i] != volume->members[j]);
+            assert(!redundant || member->element != config->volumes[volume->members[j]].element);
+        }
+    }
+}
+
+static void check_volume(const struct config *config, const struct config_volume *volume)
+{
+    assert(volume->line > 0);
+    assert(strlen(volume->name) >= 1 && strlen(volume->name) <= NAME_BYTES_MAX);
+    assert(!volume->description || strlen(volume->description) <= DESCRIPTION_BYTES_MAX);
+    if (volume->layout == LAYOUT_NONE)
+        check_plain(config, volume);
+    else
+        check_virtual(config, volume);
 }
 
 /* Pairs, so only of small lists: the loader's own check sorts, this one does not. */
@@ -44,7 +90,7 @@ static void check_no_overlap(const struct config *config)
             uint64_t b_end = b->size_bytes ? b->offset_bytes + b->size_bytes : UINT64_MAX;
 
             assert(strcmp(a->name, b->name) != 0);
-            assert(a->element != b->element || a_end <= b->offset_bytes ||
+            assert(a->layout || b->layout || a->element != b->element || a_end <= b->offset_bytes ||
                    b_end <= a->offset_bytes);
         }
     }
@@ -62,6 +108,8 @@ static void check_config(const struct config *config)
     assert(config->handshake_seconds >= 1);
     assert(config->slots >= SLOTS_MIN && config->slots <= SLOTS_MAX);
     assert((config->ring_entries & (config->ring_entries - 1)) == 0);
+    assert(config->coordination.region_bytes >= REGION_BYTES_MIN);
+    assert(config->coordination.region_bytes <= REGION_BYTES_MAX);
     assert(config->tcp_port == 0 || config->tcp_port + config->controllers <= UINT16_MAX);
     for (uint32_t i = 0; i < config->elements_count; i++)
         check_element(config, &config->elements[i]);

@@ -480,7 +480,7 @@ static void refuses_an_alias_bomb(void)
     expect_text_refused(&text,
                         "lab.yaml:1: a: unknown field; allowed: array, run-dir, controllers, "
                         "cache, elements, volumes, ports, buffers, connections, "
-                        "handshake-timeout, placement, interconnect");
+                        "handshake-timeout, placement, interconnect, coordination");
 }
 
 /* The same where fields are known. */
@@ -610,7 +610,7 @@ static void refuses_too_many_volumes(void)
     expect_text_refused(&text,
                         "lab.yaml:131077: volumes: more than 131072; allowed: a list of 1 to "
                         "131072 mappings of name, element, offset, size, description, "
-                        "read-only, export, rotational");
+                        "read-only, export, rotational, layout, chunk, members, copies");
 }
 
 static void loads_a_hundred_thousand_volumes(void)
@@ -808,6 +808,7 @@ int main(void)
     CU_ADD_TEST(suite, parses_sizes);
     CU_ADD_TEST(suite, refuses_what_is_no_size);
     add_refusal_tests(suite);
+    add_virtual_tests(suite);
     CU_ADD_TEST(suite, refuses_an_alias_bomb);
     CU_ADD_TEST(suite, refuses_an_alias_bomb_in_known_fields);
     CU_ADD_TEST(suite, refuses_a_huge_scalar);

@@ -1,5 +1,5 @@
 /*
- * What the two files of the configuration's test share.
+ * What the files of the configuration's test share.
  */
 #ifndef TESTS_UNIT_TEST_CONFIG_H
 #define TESTS_UNIT_TEST_CONFIG_H
@@ -12,5 +12,6 @@
 void expect_refusal(const char *yaml, size_t yaml_bytes, const char *message);
 
 void add_refusal_tests(CU_pSuite suite);
+void add_virtual_tests(CU_pSuite suite);
 
 #endif

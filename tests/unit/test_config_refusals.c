@@ -33,15 +33,14 @@ struct refusal {
 #define ELEMENTS_RULE     "a list of 1 to 4096 mappings of name, image, size, controller, read-only"
 #define VOLUMES_RULE                                                                               \
     "a list of 1 to 131072 mappings of name, element, offset, size, description, read-only, "      \
-    "export, rotational"
+    "export, rotational, layout, chunk, members, copies"
 #define ADDRESS_RULE                                                                               \
     "HOST:PORT in quotes where needed, such as 127.0.0.1:10809 or \"[::1]:10809\"; port 0 means "  \
     "any"
 #define TOP_RULE                                                                                   \
     "array, run-dir, controllers, cache, elements, volumes, ports, buffers, connections, "         \
-    "handshake-timeout, placement, interconnect"
-#define FILE_RULE    "a mapping of array, elements, volumes and others"
-#define VIRTUAL_RULE "element, and offset and size where the volume is a part of it"
+    "handshake-timeout, placement, interconnect, coordination"
+#define FILE_RULE "a mapping of array, elements, volumes and others"
 
 static const struct refusal document[] = {
     {"", "lab.yaml:1: file: empty; allowed: " FILE_RULE},
@@ -125,7 +124,8 @@ static const struct refusal unknown_and_missing_fields[] = {
                               "size, controller, read-only"},
     {TOP("contollers: 2\n"), "lab.yaml:6: contollers: unknown field; allowed: " TOP_RULE},
     {VOLUME(", sise: 1GiB"), "lab.yaml:5: volumes[0].sise: unknown field; allowed: name, element, "
-                             "offset, size, description, read-only, export, rotational"},
+                             "offset, size, description, read-only, export, rotational, layout, "
+                             "chunk, members, copies"},
     {TOP("cache: {sise: 1}\n"),
      "lab.yaml:6: cache.sise: unknown field; allowed: size, mode, policy"},
     {TOP("ports: {unix: x}\n"), "lab.yaml:6: ports.unix: unknown field; allowed: tcp"},
@@ -146,7 +146,8 @@ static const struct refusal unknown_and_missing_fields[] = {
      "lab.yaml:5: volumes[0].name: missing; allowed: " NAME_RULE},
     {LAB ELEMENTS "volumes:\n"
                   "  - {name: v0}\n",
-     "lab.yaml:5: volumes[0].element: missing; allowed: " NAME_RULE},
+     "lab.yaml:5: volumes[0].element: missing; allowed: the name of one of elements, or, in a "
+     "virtual volume, layout and members instead"},
     {TOP("\"\":\n  1\n"), "lab.yaml:6: '': unknown field; allowed: " TOP_RULE},
     {TOP("a very long name of a field that nobody would think of in earnest: 1\n"),
      "lab.yaml:6: a very long name of a field that nobody woul...: unknown field; "
@@ -493,16 +494,6 @@ static const struct refusal ports[] = {
 };
 
 static const struct refusal what_this_version_does_not_have[] = {
-    {LAB ELEMENTS "volumes:\n"
-                  "  - {name: v0, layout: stripe, chunk: 64KiB, members: [a, b]}\n",
-     "lab.yaml:5: volumes[0].layout: virtual volumes are not supported by this version yet; "
-     "allowed: " VIRTUAL_RULE},
-    {VOLUME(", chunk: 64KiB"), "lab.yaml:5: volumes[0].chunk: virtual volumes are not supported by "
-                               "this version yet; allowed: " VIRTUAL_RULE},
-    {LAB ELEMENTS "volumes:\n"
-                  "  - {name: v0, members: [a, b]}\n",
-     "lab.yaml:5: volumes[0].members: virtual volumes are not supported by this version yet; "
-     "allowed: " VIRTUAL_RULE},
     {TOP("interconnect: {model: serial}\n"), "lab.yaml:6: interconnect.model: serial is not "
                                              "supported by this version yet; allowed: direct"},
     {TOP("interconnect: {model: loop}\n"),

@@ -1,0 +1,146 @@
+#include "controller/config/table.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "controller/config/config_layout.h"
+#include "shm/mapping.h"
+
+__attribute__((format(printf, 4, 5))) static int refuse(const struct config *config, uint32_t index,
+                                                        struct config_error *ret_error,
+                                                        const char *format, ...)
+{
+    const struct config_volume *volume = &config->volumes[index];
+    va_list arguments;
+    int length =
+        snprintf(ret_error->text, sizeof ret_error->text, "%s:%u: volumes[%u] (%s): ", config->path,
+                 volume->line, index, volume->name);
+
+    va_start(arguments, format);
+    vsnprintf(ret_error->text + length, sizeof ret_error->text - (size_t)length, format, arguments);
+    va_end(arguments);
+    return -EINVAL;
+}
+
+static void enter_element(const struct segment *segment, uint32_t index,
+                          const struct config_element *wanted, const struct element *file)
+{
+    struct element_record *record = segment_element(segment, index);
+
+    /* relaxed: no controller has started yet. */
+    store_relaxed(&record->owner, wanted->controller);
+    record->size_bytes = file->size_bytes;
+    record->flags = (file->read_only ? ELEMENT_READ_ONLY : 0) |
+                    (file->device ? ELEMENT_DEVICE : 0) |
+                    (file->mode == ELEMENT_MODE_DIRECT ? ELEMENT_DIRECT : 0) |
+                    (file->mode == ELEMENT_MODE_INLINE ? ELEMENT_INLINE : 0);
+    snprintf(record->name, sizeof record->name, "%s", wanted->name);
+}
+
+/* --- volumes --- */
+
+/* What plain and virtual volumes have in common; the rest of the record is what it was. */
+static int enter_volume(const struct segment *segment, const struct config *config, uint32_t index,
+                        struct volume_record *record, struct config_error *ret_error)
+{
+    const struct config_volume *wanted = &config->volumes[index];
+
+    record->flags = (wanted->read_only ? VOLUME_READ_ONLY : 0) |
+                    (wanted->export ? VOLUME_EXPORTED : 0) |
+                    (wanted->rotational ? VOLUME_ROTATIONAL : 0);
+    snprintf(record->name, sizeof record->name, "%s", wanted->name);
+    if (wanted->description != NULL)
+        snprintf(record->description, sizeof record->description, "%s", wanted->description);
+    if (mapping_add_volume(segment, index, record) != 0)
+        return refuse(config, index, ret_error, "duplicate name; allowed: each name once");
+    return 0;
+}
+
+static int enter_plain(const struct segment *segment, const struct config *config,
+                       const struct element *elements, uint32_t index,
+                       struct config_error *ret_error)
+{
+    const struct config_volume *wanted = &config->volumes[index];
+    const struct element *file = &elements[wanted->element];
+
+    if (wanted->offset_bytes >= file->size_bytes ||
+        wanted->size_bytes > file->size_bytes - wanted->offset_bytes)
+        return refuse(config, index, ret_error,
+                      "ends behind element %s, which has %llu bytes; allowed: a range inside it",
+                      config->elements[wanted->element].name, (unsigned long long)file->size_bytes);
+    struct volume_record record = {.offset_bytes = wanted->offset_bytes,
+                                   .size_bytes = config_volume_bytes(wanted, file->size_bytes),
+                                   .element = wanted->element};
+    return enter_volume(segment, config, index, &record, ret_error);
+}
+
+static void enter_members(const struct segment *segment, const struct config_volume *wanted,
+                          const struct layout *layout, const uint64_t *member_bytes, uint32_t first)
+{
+    for (uint32_t i = 0; i < wanted->members_count; i++) {
+        struct member_record *record = segment_member(segment, first + i);
+
+        record->volume = wanted->members[i];
+        record->start_bytes = layout->starts != NULL ? layout->starts[i] : 0;
+        record->size_bytes = member_bytes[i];
+    }
+}
+
+/* All plain volumes have been entered. */
+static int enter_virtual(const struct segment *segment, const struct config *config, uint32_t index,
+                         uint32_t members_first, struct config_error *ret_error)
+{
+    const struct config_volume *wanted = &config->volumes[index];
+    uint64_t member_bytes[MEMBERS_MAX], starts[MEMBERS_MAX + 1];
+    struct layout layout;
+
+    for (uint32_t i = 0; i < wanted->members_count; i++)
+        member_bytes[i] = segment_volume(segment, wanted->members[i])->size_bytes;
+    int error = config_layout_of(config, index, member_bytes, &layout, starts, ret_error);
+    if (error != 0)
+        return error;
+    struct volume_record record = {.size_bytes = layout.size_bytes,
+                                   .element = ELEMENT_NONE,
+                                   .layout = layout.kind,
+                                   .members_first = members_first,
+                                   .members_count = layout.members,
+                                   .copies = layout.copies,
+                                   .chunk_bytes = layout.chunk_bytes};
+    if (wanted->description == NULL)
+        config_layout_describe(&layout, record.description);
+    enter_members(segment, wanted, &layout, member_bytes, members_first);
+    return enter_volume(segment, config, index, &record, ret_error);
+}
+
+uint32_t table_members_count(const struct config *config)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < config->volumes_count; i++)
+        count += config->volumes[i].members_count;
+    return count;
+}
+
+int table_fill(const struct segment *segment, const struct config *config,
+               const struct element *elements, struct config_error *ret_error)
+{
+    uint32_t members = 0;
+    int error = 0;
+
+    assert(segment->geometry.volumes == config->volumes_count);
+    for (uint32_t i = 0; i < config->elements_count; i++)
+        enter_element(segment, i, &config->elements[i], &elements[i]);
+    for (uint32_t i = 0; i < config->volumes_count && error == 0; i++) {
+        if (config->volumes[i].layout == LAYOUT_NONE)
+            error = enter_plain(segment, config, elements, i, ret_error);
+    }
+    for (uint32_t i = 0; i < config->volumes_count && error == 0; i++) {
+        if (config->volumes[i].layout == LAYOUT_NONE)
+            continue;
+        error = enter_virtual(segment, config, i, members, ret_error);
+        members += config->volumes[i].members_count;
+    }
+    return error;
+}

@@ -1,0 +1,21 @@
+/*
+ * From the configuration to the mapping table (claims 3, 6, 8 and 10), before any controller
+ * starts.
+ */
+#ifndef CONTROLLER_CONFIG_TABLE_H
+#define CONTROLLER_CONFIG_TABLE_H
+
+#include "controller/config/config.h"
+#include "io/element.h"
+#include "shm/segment.h"
+
+/* How many member records the virtual volumes of the configuration need. */
+uint32_t table_members_count(const struct config *config);
+
+/* Enters all elements, volumes and members. `elements` are the open images, as many as the
+ * configuration has; the segment was made for as many of each. 0, or -errno and *ret_error says in
+ * words what was wrong. */
+int table_fill(const struct segment *segment, const struct config *config,
+               const struct element *elements, struct config_error *ret_error);
+
+#endif
