@@ -194,7 +194,7 @@ static uint32_t ranges_of(const struct seen *seen)
 static bool walk_is_right(const struct sample *sample, const struct reference *reference,
                           enum layout_access access, uint64_t begin, uint64_t length)
 {
-    static struct seen seen;
+    struct seen seen;
     struct layout_walk walk;
     struct component component;
     uint64_t before = 0;
@@ -214,7 +214,7 @@ static bool walk_is_right(const struct sample *sample, const struct reference *r
 
 static void check_all_ranges(enum layout_kind kind, uint32_t members, uint32_t copies)
 {
-    static struct reference reference;
+    struct reference reference;
     struct sample sample;
     uint64_t sizes[MEMBERS];
     int wrong = 0;
