@@ -13,9 +13,10 @@
 enum {
     CHUNK = 4, /* real chunks, scaled down so that there are few ranges */
     SCALE = CHUNK_BYTES_MIN / CHUNK,
-    MEMBERS = 6,
-    MEMBER_BYTES = 48,
-    BYTES_MAX = MEMBERS * MEMBER_BYTES,
+    MEMBERS = 6, /* of the volumes whose every range is walked */
+    ROWS_MAX = MEMBERS + 2,
+    MEMBER_BYTES = 48, /* so many rows, and what choose_sizes adds */
+    BYTES_MAX = MEMBERS_MAX * MEMBER_BYTES,
     COPIES = MIRROR_COPIES_MAX,
 };
 
@@ -27,7 +28,7 @@ struct place {
 /* Where each byte lies, and the other way round. */
 struct reference {
     struct place places[BYTES_MAX][COPIES];
-    int byte_at[MEMBERS][MEMBER_BYTES]; /* the virtual byte there, or -1 */
+    int byte_at[MEMBERS_MAX][MEMBER_BYTES]; /* the virtual byte there, or -1 */
     uint64_t size;
     uint32_t copies;
 };
@@ -96,7 +97,8 @@ static void deal(struct reference *reference, enum layout_kind kind, uint32_t me
 /* Sizes that differ, the smallest neither first nor last where there are three, with a tail. */
 static void choose_sizes(uint64_t *sizes, enum layout_kind kind, uint32_t members)
 {
-    uint64_t rows = kind == LAYOUT_CONCAT || kind == LAYOUT_MIRROR ? 3 : members + 2;
+    bool chunked = kind != LAYOUT_CONCAT && kind != LAYOUT_MIRROR;
+    uint64_t rows = !chunked ? 3 : members > MEMBERS ? ROWS_MAX : members + 2;
 
     for (uint32_t i = 0; i < members; i++)
         sizes[i] = rows * CHUNK + 1 + 3 * (i == members / 2 ? 0 : 1 + i % 3);
@@ -106,7 +108,7 @@ static void make(struct sample *sample, enum layout_kind kind, uint32_t members,
                  const uint64_t *sizes)
 {
     bool chunked = kind != LAYOUT_CONCAT && kind != LAYOUT_MIRROR;
-    uint64_t scaled[MEMBERS];
+    uint64_t scaled[MEMBERS_MAX];
 
     for (uint32_t i = 0; i < members; i++)
         scaled[i] = sizes[i] * (chunked ? SCALE : 1);
@@ -126,7 +128,7 @@ static void make(struct sample *sample, enum layout_kind kind, uint32_t members,
 /* --- one walk against the reference --- */
 
 struct seen {
-    uint8_t times[MEMBERS][MEMBER_BYTES]; /* each byte of each member */
+    uint8_t times[MEMBERS_MAX][MEMBER_BYTES]; /* each byte of each member */
     uint32_t components, lost;
     uint64_t bytes;
 };
@@ -184,7 +186,7 @@ static uint32_t ranges_of(const struct seen *seen)
 {
     uint32_t ranges = 0;
 
-    for (uint32_t member = 0; member < MEMBERS; member++)
+    for (uint32_t member = 0; member < MEMBERS_MAX; member++)
         for (uint32_t at = 0; at < MEMBER_BYTES; at++)
             ranges += seen->times[member][at] && (at == 0 || !seen->times[member][at - 1]);
     return ranges;
@@ -211,19 +213,20 @@ static bool walk_is_right(const struct sample *sample, const struct reference *r
            seen.components == ranges_of(&seen);
 }
 
-static void check_all_ranges(enum layout_kind kind, uint32_t members, uint32_t copies)
+/* Every `step`th begin and length. */
+static void check_ranges(enum layout_kind kind, uint32_t members, uint32_t copies, uint64_t step)
 {
     struct reference reference;
     struct sample sample;
-    uint64_t sizes[MEMBERS];
+    uint64_t sizes[MEMBERS_MAX];
     int wrong = 0;
 
     choose_sizes(sizes, kind, members);
     make(&sample, kind, members, copies, sizes);
     deal(&reference, kind, members, sample.layout.copies, sizes);
     CU_ASSERT_EQUAL_FATAL(sample.layout.size_bytes, reference.size);
-    for (uint64_t begin = 0; begin <= reference.size; begin++) {
-        for (uint64_t length = 0; length <= reference.size - begin; length++) {
+    for (uint64_t begin = 0; begin <= reference.size; begin += step) {
+        for (uint64_t length = 0; length <= reference.size - begin; length += step) {
             bool right = walk_is_right(&sample, &reference, LAYOUT_READ, begin, length) &&
                          (sample.layout.parities != 0 ||
                           walk_is_right(&sample, &reference, LAYOUT_WRITE, begin, length));
@@ -238,18 +241,31 @@ static void check_all_ranges(enum layout_kind kind, uint32_t members, uint32_t c
 static void every_range_is_covered_once(void)
 {
     for (uint32_t members = 1; members <= MEMBERS; members++) {
-        check_all_ranges(LAYOUT_CONCAT, members, 0);
-        check_all_ranges(LAYOUT_STRIPE, members, 0);
+        check_ranges(LAYOUT_CONCAT, members, 0, 1);
+        check_ranges(LAYOUT_STRIPE, members, 0, 1);
         if (members >= MIRROR_COPIES_MIN)
-            check_all_ranges(LAYOUT_MIRROR, members, 0);
+            check_ranges(LAYOUT_MIRROR, members, 0, 1);
         for (uint32_t copies = MIRROR_COPIES_MIN; copies <= members; copies++)
             if (members % copies == 0)
-                check_all_ranges(LAYOUT_RAID10, members, copies);
+                check_ranges(LAYOUT_RAID10, members, copies, 1);
         if (members >= RAID5_MEMBERS_MIN)
-            check_all_ranges(LAYOUT_RAID5, members, 0);
+            check_ranges(LAYOUT_RAID5, members, 0, 1);
         if (members >= RAID6_MEMBERS_MIN)
-            check_all_ranges(LAYOUT_RAID6, members, 0);
+            check_ranges(LAYOUT_RAID6, members, 0, 1);
     }
+}
+
+static void the_widest_are_covered_too(void)
+{
+    const uint64_t step = 37;
+
+    check_ranges(LAYOUT_CONCAT, MEMBERS_MAX, 0, step);
+    check_ranges(LAYOUT_STRIPE, MEMBERS_MAX, 0, step);
+    check_ranges(LAYOUT_MIRROR, MIRROR_COPIES_MAX, 0, 1);
+    check_ranges(LAYOUT_RAID10, MEMBERS_MAX, MIRROR_COPIES_MIN, step);
+    check_ranges(LAYOUT_RAID10, MEMBERS_MAX, MIRROR_COPIES_MAX, step);
+    check_ranges(LAYOUT_RAID5, MEMBERS_MAX, 0, step);
+    check_ranges(LAYOUT_RAID6, MEMBERS_MAX, 0, step);
 }
 
 /* --- absent members --- */
@@ -356,6 +372,7 @@ int main(void)
 {
     static const struct unit_test tests[] = {
         {"every range is covered once", every_range_is_covered_once},
+        {"the widest are covered too", the_widest_are_covered_too},
         {"reads go to the preferred copy that is there",
          reads_go_to_the_preferred_copy_that_is_there},
         {"writes leave out absent copies", writes_leave_out_absent_copies},
