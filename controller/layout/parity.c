@@ -1,18 +1,35 @@
+/*
+ * Of ISA-L two things are used. Its erasure code computes any linear combination of buffers of any
+ * length at any place. Its xor_gen and pq_gen compute just P, or P and Q, twice as fast, but want
+ * two sources or more, all buffers aligned to 32 bytes, and whole multiples of 32. So they are
+ * given the middle where all buffers have it at the same distance, and the ends go the general way.
+ */
 #include "controller/layout/parity.h"
 
 #include <assert.h>
 #include <isa-l/erasure_code.h>
+#include <isa-l/raid.h>
 #include <limits.h>
+#include <stdbool.h>
 
 enum {
     GENERATOR = 2,
     SOURCES_MAX = MEMBERS_MAX, /* data, P and Q of all other members */
     OUTPUTS_MAX = 2,
     TABLE_BYTES = 32, /* ISA-L's, of one factor */
+    QUICK_ALIGNMENT = 32,
+    QUICK_BYTES_MIN = 256, /* shorter ones do not repay three calls for one */
+};
+
+enum shape {
+    SHAPE_ANY,
+    SHAPE_SUM,    /* one output, all factors are 1 */
+    SHAPE_P_AND_Q /* two outputs, the factors are those of P and of Q */
 };
 
 /* Linear combinations: each output is the sum of all sources, each times its factor. */
 struct combination {
+    enum shape shape;
     uint32_t sources, outputs;
     const uint8_t *source[SOURCES_MAX];
     uint8_t factor[OUTPUTS_MAX][SOURCES_MAX];
@@ -37,16 +54,84 @@ static void make_tables(const struct combination *sum, uint8_t *tables)
             gf_vect_mul_init(sum->factor[i][k], tables);
 }
 
-static void combine(const struct combination *sum, size_t length_bytes)
+/* The general way, for [from, to) of each buffer. */
+static void combine_any(const struct combination *sum, size_t from, size_t to)
 {
     uint8_t tables[OUTPUTS_MAX * SOURCES_MAX * TABLE_BYTES];
+    unsigned char *source[SOURCES_MAX], *output[OUTPUTS_MAX];
+
+    if (from == to)
+        return;
+    make_tables(sum, tables);
+    /* It does not write to its sources; only its types say that it could. */
+    for (uint32_t k = 0; k < sum->sources; k++)
+        source[k] = (unsigned char *)(uintptr_t)sum->source[k] + from;
+    for (uint32_t i = 0; i < sum->outputs; i++)
+        output[i] = sum->output[i] + from;
+    ec_encode_data((int)(to - from), (int)sum->sources, (int)sum->outputs, tables, source, output);
+}
+
+/* The SSE and AVX forms of xor_gen and pq_gen write past the cache and do not wait for it. A
+ * release that publishes what they wrote to another process does not cover such stores: this does.
+ */
+static void settle(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_sfence();
+#endif
+}
+
+/* The quick way, for [from, to) of each buffer: aligned, as quick_begin says. */
+static void combine_quick(const struct combination *sum, size_t from, size_t to)
+{
+    void *buffers[SOURCES_MAX + OUTPUTS_MAX];
+    uint32_t count = 0;
+    int failed;
+
+    if (from == to)
+        return;
+    for (uint32_t k = 0; k < sum->sources; k++)
+        buffers[count++] = (uint8_t *)(uintptr_t)sum->source[k] + from;
+    for (uint32_t i = 0; i < sum->outputs; i++)
+        buffers[count++] = sum->output[i] + from;
+    for (uint32_t i = 0; i < count; i++)
+        assert((uintptr_t)buffers[i] % QUICK_ALIGNMENT == 0);
+    if (sum->shape == SHAPE_SUM)
+        failed = xor_gen((int)count, (int)(to - from), buffers);
+    else
+        failed = pq_gen((int)count, (int)(to - from), buffers);
+    assert(failed == 0);
+    settle();
+}
+
+/* Whether the quick way can do some of it, and if so from where on: each buffer is aligned there.
+ */
+static bool quick_begin(const struct combination *sum, size_t length_bytes, size_t *ret_from)
+{
+    uintptr_t first = (uintptr_t)sum->output[0], unlike = 0;
+
+    if (sum->shape == SHAPE_ANY || sum->sources < 2 || length_bytes < QUICK_BYTES_MIN)
+        return false;
+    for (uint32_t k = 0; k < sum->sources; k++)
+        unlike |= (uintptr_t)sum->source[k] ^ first;
+    for (uint32_t i = 0; i < sum->outputs; i++)
+        unlike |= (uintptr_t)sum->output[i] ^ first;
+    *ret_from = -first % QUICK_ALIGNMENT;
+    return unlike % QUICK_ALIGNMENT == 0;
+}
+
+static void combine(const struct combination *sum, size_t length_bytes)
+{
+    size_t from, to;
 
     assert(length_bytes <= INT_MAX && sum->outputs <= OUTPUTS_MAX);
-    make_tables(sum, tables);
-    /* It does not write to its sources, only its type says it could. */
-    ec_encode_data((int)length_bytes, (int)sum->sources, (int)sum->outputs, tables,
-                   (unsigned char **)(uintptr_t)sum->source,
-                   (unsigned char **)(uintptr_t)sum->output);
+    if (quick_begin(sum, length_bytes, &from)) {
+        to = length_bytes - (length_bytes - from) % QUICK_ALIGNMENT;
+        combine_any(sum, 0, from);
+        combine_quick(sum, from, to);
+        combine_any(sum, to, length_bytes);
+    } else
+        combine_any(sum, 0, length_bytes);
 }
 
 /* g^exponent */
@@ -80,6 +165,8 @@ void parity_generate(const uint8_t *const *data, uint32_t columns, size_t length
         add_source(&sum, data[i], p != NULL ? 1 : factor, factor);
         factor = gf_mul(factor, GENERATOR);
     }
+    if (p != NULL)
+        sum.shape = q == NULL ? SHAPE_SUM : SHAPE_P_AND_Q;
     combine(&sum, length_bytes);
 }
 
@@ -107,6 +194,7 @@ void parity_update(const uint8_t *delta, uint32_t column, size_t length_bytes, u
 static void recover_by_p(struct combination *sum, uint8_t *const *data, uint32_t columns,
                          uint32_t lost, const uint8_t *p)
 {
+    sum->shape = SHAPE_SUM;
     sum->outputs = 1;
     sum->output[0] = data[lost];
     for (uint32_t i = 0; i < columns; i++)

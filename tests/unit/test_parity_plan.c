@@ -12,7 +12,7 @@
 #include "tests/unit/unit.h"
 
 enum {
-    MEMBERS = 6,
+    MEMBERS = 6,    /* at most, where every set of failed members is tried */
     GUARD = 64,     /* behind the payload; nothing may change there */
     GARBAGE = 0xdb, /* what a failed member's and an unused place's bytes are */
 };
@@ -20,8 +20,8 @@ enum {
 struct array {
     struct layout layout;
     uint32_t failed;
-    uint8_t *members[MEMBERS]; /* MEMBER_BYTES_MAX each */
-    uint8_t *plain;            /* what the virtual volume should hold */
+    uint8_t *members[MEMBERS_MAX]; /* MEMBER_BYTES_MAX each */
+    uint8_t *plain;                /* what the virtual volume should hold */
     uint8_t *payload;
     uint8_t *workspace;
 };
@@ -50,7 +50,7 @@ static void *memory(size_t bytes)
 static void array_begin(struct array *array, enum layout_kind kind, uint32_t members,
                         uint32_t chunk_bytes, uint32_t scale)
 {
-    uint64_t sizes[MEMBERS];
+    uint64_t sizes[MEMBERS_MAX];
 
     for (uint32_t i = 0; i < members; i++)
         sizes[i] = 3 * (uint64_t)chunk_bytes * scale;
@@ -280,6 +280,39 @@ static void the_same_with_real_chunks(void)
     check_array(LAYOUT_RAID6, 4, 2 * PARITY_COLUMN_BYTES, 1, 1);
 }
 
+/* Masks of members and of columns are full here, and a plan has all the transfers it can have. */
+static void check_widest(enum layout_kind kind, uint32_t failed)
+{
+    struct array array;
+    int wrong = 0;
+
+    array_begin(&array, kind, MEMBERS_MAX, 8, CHUNK_BYTES_MIN / 8);
+    uint64_t size = array.layout.size_bytes;
+    wrong += !write_range(&array, 0, size, false);
+    fail(&array, failed);
+    for (int i = 0; i < 50; i++) {
+        uint64_t offset = random_below(size);
+        wrong += !write_range(&array, offset, 1 + random_below(size - offset), false);
+        wrong += !read_range(&array, 0, size);
+    }
+    wrong += failed != 0 && !rebuild(&array, failed);
+    wrong += !read_range(&array, 0, size);
+    CU_ASSERT_EQUAL(wrong, 0);
+    array_end(&array);
+}
+
+static void the_widest_work_too(void)
+{
+    const uint32_t first = 1, last = (uint32_t)1 << (MEMBERS_MAX - 1), middle = 1 << 16;
+    const uint32_t failed[] = {0, first, middle, last};
+
+    for (size_t i = 0; i < sizeof failed / sizeof *failed; i++) {
+        check_widest(LAYOUT_RAID5, failed[i]);
+        for (size_t k = 0; k < sizeof failed / sizeof *failed; k++)
+            check_widest(LAYOUT_RAID6, failed[i] | failed[k]);
+    }
+}
+
 /* Every range of a small volume, with each member failed in turn. */
 static void every_range_can_be_written(void)
 {
@@ -361,6 +394,7 @@ int main(void)
     static const struct unit_test tests[] = {
         {"what was written is read, whoever failed", what_was_written_is_read_whoever_failed},
         {"the same with real chunks", the_same_with_real_chunks},
+        {"the widest work too", the_widest_work_too},
         {"every range can be written", every_range_can_be_written},
         {"a write reads as little as it can", a_write_reads_as_little_as_it_can},
         {"too many failed members are an error", too_many_failed_members_are_an_error},
