@@ -36,11 +36,21 @@ enum layout_fault config_layout_make(const struct config_volume *volume,
     return LAYOUT_FINE;
 }
 
-int config_layout_of(const struct config *config, uint32_t index, const uint64_t *member_bytes,
+/* Of a concat: the next member begins with a block, as on its element, so that direct I/O needs no
+ * copy. An odd end of the last member is used. */
+static void whole_blocks(const struct config_volume *volume, uint64_t *member_bytes)
+{
+    for (uint32_t i = 0; volume->layout == LAYOUT_CONCAT && i + 1 < volume->members_count; i++)
+        member_bytes[i] -= member_bytes[i] % BLOCK_BYTES;
+}
+
+int config_layout_of(const struct config *config, uint32_t index, uint64_t *member_bytes,
                      struct layout *ret_layout, uint64_t *starts, struct config_error *ret_error)
 {
     const struct config_volume *volume = &config->volumes[index];
     char why[CONFIG_LAYOUT_TEXT_BYTES];
+
+    whole_blocks(volume, member_bytes);
 
     if (config_layout_make(volume, member_bytes, ret_layout, starts, why) == LAYOUT_FINE)
         return 0;

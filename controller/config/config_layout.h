@@ -16,8 +16,8 @@ enum layout_fault config_layout_make(const struct config_volume *volume,
                                      uint64_t *starts, char ret_text[CONFIG_LAYOUT_TEXT_BYTES]);
 
 /* The same of volumes[index], once sizes are known. 0, or -EINVAL and *ret_error names file, line
- * and field. */
-int config_layout_of(const struct config *config, uint32_t index, const uint64_t *member_bytes,
+ * and field. member_bytes become what is used of the members. */
+int config_layout_of(const struct config *config, uint32_t index, uint64_t *member_bytes,
                      struct layout *ret_layout, uint64_t *starts, struct config_error *ret_error);
 
 /* "raid10 of 4 volumes, 2 copies, chunk 64KiB". */

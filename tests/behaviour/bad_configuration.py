@@ -145,13 +145,73 @@ def fields_and_values(trial):
     spoilt('an unknown policy', top(cache={'policy': 'fifo'}), ['policy'], 10)
     spoilt('ring entries that are no power of two', top(interconnect={'ring-entries': 3}),
            ['ring-entries'], 10)
-    spoilt('a virtual volume', volume(layout='stripe', members=['vol0']), ['layout'], 9)
+    spoilt('an unknown policy of coordination', top(coordination={'policy': 'strong'}),
+           ['coordination.policy', 'strict, writes, none'], 10)
+    spoilt('a region too small', top(coordination={'region': '64KiB'}),
+           ['coordination.region', '256KiB to 64MiB'], 10)
     spoilt('a port of letters', top(ports={'tcp': '127.0.0.1:nbd'}), ['tcp'], 10)
     spoilt('a port past the last', top(ports={'tcp': '127.0.0.1:65535'}), ['tcp', '65535'], 10)
 
     def overlap(fields):
         fields['volumes'].append({'name': 'vol2', 'element': 'disk1', 'offset': '512KiB'})
     spoilt('volumes that overlap', overlap, ['overlaps', 'vol1', 'vol2'], 10)
+
+
+def virtual_volumes(trial):
+    """The volume of line 10 is a virtual one, of vol0 and vol1 where nothing else is said; of the
+    others, one is read-only, one shares disk1, and `tiny` is smaller than a chunk."""
+    def spoilt(what, says, line=10, more=(), **virtual):
+        def spoil(fields):
+            fields['volumes'][1]['size'] = '256KiB'
+            fields['volumes'].append({'name': 'x', 'members': ['vol0', 'vol1'], **virtual})
+            fields['volumes'].extend([
+                {'name': 'kept', 'element': 'disk1', 'offset': '256KiB', 'size': '256KiB',
+                 'read-only': True},
+                {'name': 'beside', 'element': 'disk1', 'offset': '512KiB', 'size': '256KiB'},
+                {'name': 'tiny', 'element': 'disk1', 'offset': '768KiB', 'size': '60KiB'}, *more])
+        trial.spoilt(what, spoil, says, line)
+
+    spoilt('an unknown layout', ['layout', 'raid7', 'allowed.*raid6'], layout='raid7')
+    spoilt('members without a layout', ['members', 'layout'])
+    spoilt('an element of a virtual volume', ['element', 'allowed'], layout='stripe',
+           element='disk0')
+    spoilt('an unknown member', ['members', 'vol7'], layout='stripe', members=['vol0', 'vol7'])
+    spoilt('a member twice', ['members', 'vol0', 'twice'], layout='concat',
+           members=['vol0', 'vol0'])
+    spoilt('a virtual volume in itself', ['members', 'itself'], layout='stripe',
+           members=['vol0', 'x'])
+    spoilt('a virtual volume as member', ['members', 'y', 'raid10'], layout='stripe',
+           members=['vol0', 'y'], more=[{'name': 'y', 'layout': 'concat', 'members': ['vol1']}])
+    spoilt('a member of two', ['members', 'vol1', 'line 10'], 14, layout='stripe',
+           more=[{'name': 'y', 'layout': 'concat', 'members': ['vol1']}])
+    spoilt('a chunk that is no power of two', ['chunk', '96KiB', 'power of two', '16MiB'],
+           layout='stripe', chunk='96KiB')
+    spoilt('a chunk too small', ['chunk', '2KiB', '4KiB'], layout='stripe', chunk='2KiB')
+    spoilt('a chunk too large', ['chunk', '32MiB', '16MiB'], layout='stripe', chunk='32MiB')
+    spoilt('a chunk of a mirror', ['chunk', 'mirror has no chunks'], layout='mirror',
+           chunk='64KiB')
+    spoilt('a chunk of a concat', ['chunk', 'concat has no chunks'], layout='concat',
+           chunk='64KiB')
+    spoilt('a raid5 of two', ['members', '3 to 32', 'not 2'], layout='raid5')
+    spoilt('a raid6 of two', ['members', '4 to 32', 'not 2'], layout='raid6')
+    spoilt('a mirror of one', ['members', '2 to 8', 'not 1'], layout='mirror', members=['vol0'])
+    spoilt('a mirror of nine', ['members', '2 to 8', 'not 9'], layout='mirror', members=[
+        f'm{i}' for i in range(9)], more=[
+            {'name': f'm{i}', 'element': 'disk1', 'offset': f'{828 + 4 * i}KiB', 'size': '4KiB'}
+            for i in range(9)])
+    spoilt('33 members', ['members', 'more than 32'], layout='stripe', members=['vol0'] * 33)
+    spoilt('a raid10 of three', ['members', 'multiple of 2', 'not 3'], layout='raid10',
+           members=['vol0', 'vol1', 'beside'])
+    spoilt('copies of a stripe', ['copies', 'stripe has no copies'], layout='stripe', copies=2)
+    spoilt('a read-only member', ['members', 'kept', 'read-only: true'], layout='stripe',
+           members=['vol0', 'kept'])
+    spoilt('two members on one element', ['members', 'vol1', 'beside', 'disk1'], layout='raid5',
+           members=['vol0', 'vol1', 'beside'])
+    # Known only when the images were looked at, or how large they will be: before one is made
+    spoilt('a member smaller than a chunk', ['members', r'\(x\)', '61440 bytes', '65536'],
+           layout='stripe', members=['vol0', 'tiny'])
+    spoilt('an image smaller than a chunk', ['members', r'\(x\)', '1024576 bytes', '16777216'],
+           layout='stripe', chunk='16MiB', members=['vol0'])
 
 
 def yaml_tricks(trial):
@@ -292,6 +352,7 @@ def main():
     with folders() as places:
         trial = Trial(places[DISK])
         fields_and_values(trial)
+        virtual_volumes(trial)
         yaml_tricks(trial)
         images(trial, places)
         things_in_use(trial, places)
