@@ -29,7 +29,7 @@ static int listener;
 
 static int begin(void)
 {
-    static const struct segment_wanted wanted = {2, 2, 2, 4, 4, BLOCK_BYTES};
+    static const struct segment_wanted wanted = {2, 2, 2, 4, 4, BLOCK_BYTES, 0, 0};
     const struct volume_record volume = {.size_bytes = 4096, .name = "vol0"};
     const sa_family_t unnamed = AF_UNIX; /* a name of the system's own choosing */
 
