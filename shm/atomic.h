@@ -6,6 +6,11 @@
  * that begins with "relaxed:". Every store_release, exchange and compare-and-swap carries a comment
  * that begins with "pairs with".
  *
+ * The _seq_cst operations stand in one total order that all processes agree on. The coordination
+ * table is built of nothing else, because its proof (order.h) speaks of that order: "published
+ * after x had its number". A locked instruction is a full barrier anyway on x86, and a load is a
+ * load, so they cost nothing over acquire and release there.
+ *
  * fence_store_load() is the only full barrier: it keeps an earlier store from being overtaken by a
  * later load (the sleeper's and the waker's handshake in seat.h). ThreadSanitizer does not model
  * fences, so a build under it makes the fence a read-modify-write of a word that both sides touch.
@@ -38,6 +43,17 @@
 #define cas_acq_rel(word, expected, desired)                                                       \
     atomic_compare_exchange_strong_explicit((word), (expected), (desired), memory_order_acq_rel,   \
                                             memory_order_acquire)
+
+/* Operations in the one total order, see above; *expected is updated when cas_seq_cst fails. */
+#define load_seq_cst(word)         atomic_load_explicit((word), memory_order_seq_cst)
+#define store_seq_cst(word, value) atomic_store_explicit((word), (value), memory_order_seq_cst)
+#define exchange_seq_cst(word, value)                                                              \
+    atomic_exchange_explicit((word), (value), memory_order_seq_cst)
+#define or_seq_cst(word, value)  atomic_fetch_or_explicit((word), (value), memory_order_seq_cst)
+#define and_seq_cst(word, value) atomic_fetch_and_explicit((word), (value), memory_order_seq_cst)
+#define cas_seq_cst(word, expected, desired)                                                       \
+    atomic_compare_exchange_strong_explicit((word), (expected), (desired), memory_order_seq_cst,   \
+                                            memory_order_seq_cst)
 
 /* A counter with one writer: a plain increment that readers may see late but never torn. */
 #define count_up(word, value)                                                                      \

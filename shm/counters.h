@@ -77,6 +77,29 @@ struct link_counters {
 #undef X
 };
 
+/* Of one controller's use of the coordination table (reserve.h); the writer is the controller. */
+#define COUNTERS_COORDINATION(X)                                                                   \
+    X(granted)         /* reservations, each once, however many regions it spans */                \
+    X(released)        /* of those granted */                                                      \
+    X(cancelled)       /* given up before they were granted */                                     \
+    X(held)            /* times that a command was held for a conflict */                          \
+    X(held_ns)         /* sum of the times they were held */                                       \
+    X(conflicts_true)  /* hand-offs from a reservation whose bytes overlap */                      \
+    X(conflicts_false) /* hand-offs from one that only shares a unit at an edge */                 \
+    X(handed_off)      /* hand-offs of this controller's reservations to held commands */          \
+    X(full)            /* verdicts FULL: no place, no structure, or no number */                   \
+    X(helped)          /* numbers given to reservations of others */                               \
+    X(allocations)     /* region structures */                                                     \
+    X(evictions)                                                                                   \
+    X(recovered) /* reservations of dead controllers that were ended here */
+
+struct coordination_counters {
+#define X(name) _Atomic uint64_t name;
+    COUNTERS_COORDINATION(X)
+#undef X
+    _Atomic uint64_t held_histogram[HELD_HISTOGRAM_BUCKETS]; /* see limits.h */
+};
+
 #define count_down(word, value) count_up((word), -(uint64_t)(value))
 
 #endif

@@ -9,6 +9,9 @@
  *      names       hash of volume names: names_buckets x uint32_t (volume + 1, 0 empty)
  *      links       controllers x controllers x FABRICS x link_bytes
  *      slots       controllers x slots x struct slot
+ *      region sets regions / REGION_WAYS x struct region_set
+ *      words       regions x struct region_words
+ *      conflicts   regions x struct region_conflicts
  *      buffers     controllers x buffers_bytes
  *
  * Each part starts on a page. The geometry is computed once, by the process that makes the segment,
@@ -24,6 +27,7 @@
 
 #include "shm/counters.h"
 #include "shm/limits.h"
+#include "shm/region.h"
 #include "shm/ring.h"
 #include "shm/slot.h"
 
@@ -38,7 +42,8 @@ struct segment_geometry {
     uint32_t names_buckets; /* a power of two, at least twice the volumes */
     uint32_t slots;         /* of each controller */
     uint32_t ring_entries;
-    uint32_t reserved;      /* 0 */
+    uint32_t regions;       /* region structures; a power of two */
+    uint32_t region_shift;  /* each covers 1 << region_shift bytes */
     uint64_t buffers_bytes; /* of each controller */
     uint64_t link_bytes;
     uint64_t seats_offset;
@@ -48,6 +53,9 @@ struct segment_geometry {
     uint64_t names_offset;
     uint64_t links_offset;
     uint64_t slots_offset;
+    uint64_t region_sets_offset;
+    uint64_t region_words_offset;
+    uint64_t region_conflicts_offset;
     uint64_t buffers_offset;
     uint64_t bytes;
 };
@@ -84,6 +92,7 @@ enum seat_request { SEAT_REQUEST_NONE = 0, SEAT_REQUEST_QUIESCE, SEAT_REQUEST_ST
  *                                                DEAD, DRAINED; the controller itself: the others)
  *      offset 64   sleeping                      writers: the controller (1), its wakers (0)
  *      offset 128  counters                      writer: the controller
+ *                  coordination                  writer: the controller
  */
 struct seat {
     _Alignas(CACHELINE_BYTES) _Atomic uint32_t state;
@@ -94,6 +103,7 @@ struct seat {
     _Atomic uint32_t tcp_port;   /* 0: none */
     _Alignas(CACHELINE_BYTES) _Atomic uint32_t sleeping;
     _Alignas(CACHELINE_BYTES) struct controller_counters counters;
+    _Alignas(CACHELINE_BYTES) struct coordination_counters coordination;
 };
 
 _Static_assert(offsetof(struct seat, sleeping) == 64, "as drawn above");

@@ -58,6 +58,25 @@ enum {
     RING_ENTRIES_MIN = 2,
     RING_ENTRIES_MAX = 4096,
 
+    /* --- coordination --- */
+    REGION_SHIFT_MIN =
+        18, /* 256 KiB: what one region structure covers; region_bytes = 1 << shift */
+    REGION_SHIFT_DEFAULT = 20,
+    REGION_SHIFT_MAX = 26,  /* 64 MiB */
+    REGIONS_DEFAULT = 4096, /* region structures: so many regions may be reserved in at once */
+    REGIONS_MIN = 2048,     /* a power of two */
+    REGIONS_MAX = 65536,    /* a power of two */
+    REGION_WAYS = 8,        /* structures in one set, which a hash of the region leads to */
+    REGION_CELLS = 16,      /* a region is divided into so many cells */
+    REGION_LINE_WORDS = 8,  /* reservation words of one cell, and of the region as a whole */
+    REGION_UNITS = 2048,    /* a region's ranges are counted in so many units */
+    REGION_PLACES = (1 + REGION_CELLS) * REGION_LINE_WORDS,
+    RESERVATION_BYTES_MAX = PAYLOAD_BYTES_MAX + 1, /* one may lie at any odd place */
+    /* The longest reservation that begins with the last byte of a smallest region. */
+    REGIONS_PER_RESERVATION_MAX = (RESERVATION_BYTES_MAX - 2) / (1 << REGION_SHIFT_MIN) + 2,
+    RESERVATION_NUMBER_MAX = (1 << 25) - 1, /* in the order of one queue, until it is empty once */
+    HELD_HISTOGRAM_BUCKETS = 40, /* bucket i: held for 2^i ns to 2^(i+1) ns; the last: longer */
+
     /* --- host ports --- */
     CONNECTIONS_DEFAULT = 256, /* per controller */
     CONNECTIONS_MAX = 4096,
@@ -102,6 +121,12 @@ _Static_assert((CHUNK_BYTES_MAX & (CHUNK_BYTES_MAX - 1)) == 0 &&
                "the default is allowed");
 _Static_assert(PARITY_COLUMN_BYTES % BLOCK_BYTES == 0, "columns are divided at whole blocks");
 _Static_assert(MIRROR_COPIES_MAX <= MEMBERS_MAX, "a mirror may have its most copies");
+_Static_assert((REGIONS_MIN & (REGIONS_MIN - 1)) == 0 && (REGIONS_MAX & (REGIONS_MAX - 1)) == 0 &&
+                   (REGIONS_DEFAULT & (REGIONS_DEFAULT - 1)) == 0,
+               "region structures are found by masking");
+_Static_assert(REGIONS_MIN / REGION_WAYS >= REGIONS_PER_RESERVATION_MAX,
+               "no reservation needs two structures of one set");
+_Static_assert(REGIONS_PER_RESERVATION_MAX == 129, "32 MiB and a byte in regions of 256 KiB");
 _Static_assert(CONTROLLERS_MAX <= 64, "sets of controllers are 64-bit masks");
 
 #endif

@@ -34,15 +34,34 @@ static uint64_t place(uint64_t *end, uint64_t count, uint64_t each_bytes)
     return start;
 }
 
+static bool is_power_of_two(uint64_t number)
+{
+    return number != 0 && (number & (number - 1)) == 0;
+}
+
+/* The logarithm of a region's size; of a size that is no power of two, one that is not allowed. */
+static uint32_t region_shift_of(uint64_t region_bytes)
+{
+    if (region_bytes == 0)
+        return REGION_SHIFT_DEFAULT;
+    return is_power_of_two(region_bytes) ? (uint32_t)__builtin_ctzll(region_bytes) : UINT32_MAX;
+}
+
+static bool regions_plausible(const struct segment_geometry *g)
+{
+    return g->regions >= REGIONS_MIN && g->regions <= REGIONS_MAX && is_power_of_two(g->regions) &&
+           g->region_shift >= REGION_SHIFT_MIN && g->region_shift <= REGION_SHIFT_MAX;
+}
+
 /* Whether every count is one that segment_create would have taken, so that no product overflows. */
 static bool geometry_plausible(const struct segment_geometry *g)
 {
     return g->controllers >= 1 && g->controllers <= CONTROLLERS_MAX &&
            g->elements <= ELEMENTS_MAX && g->volumes <= VOLUMES_MAX && g->members <= VOLUMES_MAX &&
-           g->reserved == 0 && g->slots >= SLOTS_MIN && g->slots <= SLOTS_MAX &&
-           g->ring_entries >= RING_ENTRIES_MIN && g->ring_entries <= RING_ENTRIES_MAX &&
-           (g->ring_entries & (g->ring_entries - 1)) == 0 &&
-           g->buffers_bytes <= BUFFERS_BYTES_MAX && g->buffers_bytes % BLOCK_BYTES == 0;
+           g->slots >= SLOTS_MIN && g->slots <= SLOTS_MAX && g->ring_entries >= RING_ENTRIES_MIN &&
+           g->ring_entries <= RING_ENTRIES_MAX && is_power_of_two(g->ring_entries) &&
+           regions_plausible(g) && g->buffers_bytes <= BUFFERS_BYTES_MAX &&
+           g->buffers_bytes % BLOCK_BYTES == 0;
 }
 
 static void geometry_compute(struct segment_geometry *g)
@@ -59,6 +78,9 @@ static void geometry_compute(struct segment_geometry *g)
     g->links_offset =
         place(&end, (uint64_t)g->controllers * g->controllers * FABRICS, g->link_bytes);
     g->slots_offset = place(&end, (uint64_t)g->controllers * g->slots, sizeof(struct slot));
+    g->region_sets_offset = place(&end, g->regions / REGION_WAYS, sizeof(struct region_set));
+    g->region_words_offset = place(&end, g->regions, sizeof(struct region_words));
+    g->region_conflicts_offset = place(&end, g->regions, sizeof(struct region_conflicts));
     g->buffers_offset = place(&end, g->controllers, g->buffers_bytes);
     g->bytes = end;
 }
@@ -85,13 +107,18 @@ int segment_create(struct segment *ret_segment, const struct segment_wanted *wan
     struct segment segment = {.fd = -1};
     int error;
 
-    segment.geometry = (struct segment_geometry){.controllers = wanted->controllers,
-                                                 .elements = wanted->elements,
-                                                 .volumes = wanted->volumes,
-                                                 .members = wanted->members,
-                                                 .slots = wanted->slots,
-                                                 .ring_entries = wanted->ring_entries,
-                                                 .buffers_bytes = wanted->buffers_bytes};
+    segment.geometry =
+        (struct segment_geometry){.controllers = wanted->controllers,
+                                  .elements = wanted->elements,
+                                  .volumes = wanted->volumes,
+                                  .members = wanted->members,
+                                  .slots = wanted->slots,
+                                  .ring_entries = wanted->ring_entries,
+                                  .regions = wanted->regions,
+                                  .region_shift = region_shift_of(wanted->region_bytes),
+                                  .buffers_bytes = wanted->buffers_bytes};
+    if (segment.geometry.regions == 0)
+        segment.geometry.regions = REGIONS_DEFAULT;
     if (!geometry_plausible(&segment.geometry))
         return -EINVAL;
     geometry_compute(&segment.geometry);
@@ -237,6 +264,20 @@ struct slot *segment_slots(const struct segment *segment, uint32_t seat)
 
     assert(seat < g->controllers);
     return (struct slot *)(void *)(segment->base + g->slots_offset) + (uint64_t)seat * g->slots;
+}
+
+struct region_table segment_region_table(const struct segment *segment)
+{
+    const struct segment_geometry *g = &segment->geometry;
+
+    return (struct region_table){
+        .sets = (struct region_set *)(void *)(segment->base + g->region_sets_offset),
+        .words = (struct region_words *)(void *)(segment->base + g->region_words_offset),
+        .conflicts =
+            (struct region_conflicts *)(void *)(segment->base + g->region_conflicts_offset),
+        .regions = g->regions,
+        .controllers = g->controllers,
+        .region_shift = g->region_shift};
 }
 
 uint64_t segment_buffers_offset(const struct segment *segment, uint32_t seat)

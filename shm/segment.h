@@ -23,6 +23,8 @@ struct segment_wanted {
     uint32_t slots;
     uint32_t ring_entries;
     uint64_t buffers_bytes;
+    uint32_t regions;      /* 0: REGIONS_DEFAULT */
+    uint64_t region_bytes; /* a power of two; 0: 1 << REGION_SHIFT_DEFAULT */
 };
 
 /* Makes, sizes, seals and maps a segment; seats EMPTY, rings empty, slots FREE, names empty.
@@ -54,6 +56,9 @@ struct member_record *segment_member(const struct segment *segment, uint32_t mem
 struct link *segment_link(const struct segment *segment, uint32_t source, uint32_t target,
                           uint32_t fabric);
 struct slot *segment_slots(const struct segment *segment, uint32_t seat);
+
+/* Where the coordination table lies (reserve.h). */
+struct region_table segment_region_table(const struct segment *segment);
 
 /* Offset of a controller's buffer pool in the segment. */
 uint64_t segment_buffers_offset(const struct segment *segment, uint32_t seat);

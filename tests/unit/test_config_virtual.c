@@ -322,7 +322,7 @@ static void takes_coordination(void)
 
 static void sizes_make_the_volume_or_are_refused(void)
 {
-    static const uint64_t good[] = {(100 << 20) + 5000, 200 << 20}, small[] = {1 << 20, 65535};
+    uint64_t good[] = {(100 << 20) + 5000, 200 << 20}, small[] = {1 << 20, 65535};
     struct config *config = accepted(TWO("layout: stripe, members: [v0, v1]", "layout: mirror, "
                                                                               "members: [v2, v3]"));
     uint64_t starts[MEMBERS_MAX + 1];

@@ -30,17 +30,29 @@ static void parts_begin_on_pages_in_order_and_do_not_overlap(void)
 {
     struct segment segment = new_segment(&usual);
     const struct segment_geometry *g = &segment.geometry;
-    const uint64_t starts[] = {4096,
-                               g->seats_offset + g->controllers * sizeof(struct seat),
-                               g->elements_offset + g->elements * sizeof(struct element_record),
-                               g->volumes_offset + g->volumes * sizeof(struct volume_record),
-                               g->names_offset + g->names_buckets * sizeof(uint32_t),
-                               g->links_offset + 9 * FABRICS * g->link_bytes,
-                               g->slots_offset + 3 * SLOTS_DEFAULT * sizeof(struct slot),
-                               g->buffers_offset + 3 * g->buffers_bytes};
-    const uint64_t parts[] = {
-        g->seats_offset, g->elements_offset, g->volumes_offset, g->names_offset,
-        g->links_offset, g->slots_offset,    g->buffers_offset, g->bytes};
+    const uint64_t starts[] = {
+        4096,
+        g->seats_offset + g->controllers * sizeof(struct seat),
+        g->elements_offset + g->elements * sizeof(struct element_record),
+        g->volumes_offset + g->volumes * sizeof(struct volume_record),
+        g->names_offset + g->names_buckets * sizeof(uint32_t),
+        g->links_offset + 9 * FABRICS * g->link_bytes,
+        g->slots_offset + 3 * SLOTS_DEFAULT * sizeof(struct slot),
+        g->region_sets_offset + REGIONS_DEFAULT / REGION_WAYS * sizeof(struct region_set),
+        g->region_words_offset + REGIONS_DEFAULT * sizeof(struct region_words),
+        g->region_conflicts_offset + REGIONS_DEFAULT * sizeof(struct region_conflicts),
+        g->buffers_offset + 3 * g->buffers_bytes};
+    const uint64_t parts[] = {g->seats_offset,
+                              g->elements_offset,
+                              g->volumes_offset,
+                              g->names_offset,
+                              g->links_offset,
+                              g->slots_offset,
+                              g->region_sets_offset,
+                              g->region_words_offset,
+                              g->region_conflicts_offset,
+                              g->buffers_offset,
+                              g->bytes};
 
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         CU_ASSERT_EQUAL(parts[i] % 4096, 0);
@@ -88,18 +100,24 @@ static void a_new_segment_is_empty_and_cannot_be_resized(void)
 static void counts_beyond_the_limits_are_refused(void)
 {
     const struct segment_wanted wrong[] = {
-        {0, 1, 1, 0, 16, 16, BUFFERS_BYTES_MIN},
-        {CONTROLLERS_MAX + 1, 1, 1, 0, 16, 16, BUFFERS_BYTES_MIN},
-        {1, ELEMENTS_MAX + 1, 1, 0, 16, 16, BUFFERS_BYTES_MIN},
-        {1, 1, VOLUMES_MAX + 1, 0, 16, 16, BUFFERS_BYTES_MIN},
-        {1, 1, 1, VOLUMES_MAX + 1, 16, 16, BUFFERS_BYTES_MIN},
-        {1, 1, 1, 0, 0, 16, BUFFERS_BYTES_MIN},
-        {1, 1, 1, 0, SLOTS_MAX + 1, 16, BUFFERS_BYTES_MIN},
-        {1, 1, 1, 0, 16, 1, BUFFERS_BYTES_MIN},
-        {1, 1, 1, 0, 16, 24, BUFFERS_BYTES_MIN},
-        {1, 1, 1, 0, 16, RING_ENTRIES_MAX * 2, BUFFERS_BYTES_MIN},
-        {1, 1, 1, 0, 16, 16, BUFFERS_BYTES_MIN + 1},
-        {1, 1, 1, 0, 16, 16, (uint64_t)BUFFERS_BYTES_MAX + BLOCK_BYTES},
+        {0, 1, 1, 0, 16, 16, BUFFERS_BYTES_MIN, 0, 0},
+        {CONTROLLERS_MAX + 1, 1, 1, 0, 16, 16, BUFFERS_BYTES_MIN, 0, 0},
+        {1, ELEMENTS_MAX + 1, 1, 0, 16, 16, BUFFERS_BYTES_MIN, 0, 0},
+        {1, 1, VOLUMES_MAX + 1, 0, 16, 16, BUFFERS_BYTES_MIN, 0, 0},
+        {1, 1, 1, 0, 0, 16, BUFFERS_BYTES_MIN, 0, 0},
+        {1, 1, 1, 0, SLOTS_MAX + 1, 16, BUFFERS_BYTES_MIN, 0, 0},
+        {1, 1, 1, 0, 16, 1, BUFFERS_BYTES_MIN, 0, 0},
+        {1, 1, 1, 0, 16, 24, BUFFERS_BYTES_MIN, 0, 0},
+        {1, 1, 1, 0, 16, RING_ENTRIES_MAX * 2, BUFFERS_BYTES_MIN, 0, 0},
+        {1, 1, 1, 0, 16, 16, BUFFERS_BYTES_MIN + 1, 0, 0},
+        {1, 1, 1, 0, 16, 16, (uint64_t)BUFFERS_BYTES_MAX + BLOCK_BYTES, 0, 0},
+        {1, 1, 1, 0, 16, 16, BUFFERS_BYTES_MIN, REGIONS_MIN / 2, 0},
+        {1, 1, 1, 0, 16, 16, BUFFERS_BYTES_MIN, REGIONS_MIN + 1, 0},
+        {1, 1, 1, 0, 16, 16, BUFFERS_BYTES_MIN, REGIONS_MAX * 2, 0},
+        {1, 1, 1, 0, 16, 16, BUFFERS_BYTES_MIN, 0, 1 << 17},
+        {1, 1, 1, 0, 16, 16, BUFFERS_BYTES_MIN, 0, (1 << 20) + 1},
+        {1, 1, 1, 0, 16, 16, BUFFERS_BYTES_MIN, 0, 1 << 27},
+        {1, 1, 1, VOLUMES_MAX + 1, 16, 16, BUFFERS_BYTES_MIN, 0, 0},
     };
 
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
@@ -228,6 +246,10 @@ static void a_hostile_header_is_refused(void)
     CU_ASSERT_EQUAL(CHANGED(slots, zero), -EPROTO);
     CU_ASSERT_EQUAL(CHANGED(slots, ones), -EPROTO);
     CU_ASSERT_EQUAL(CHANGED(ring_entries, three), -EPROTO);
+    CU_ASSERT_EQUAL(CHANGED(regions, zero), -EPROTO);
+    CU_ASSERT_EQUAL(CHANGED(regions, three), -EPROTO);
+    CU_ASSERT_EQUAL(CHANGED(region_shift, ones), -EPROTO);
+    CU_ASSERT_EQUAL(CHANGED(region_sets_offset, huge), -EPROTO);
     CU_ASSERT_EQUAL(CHANGED(buffers_bytes, huge), -EPROTO);
     CU_ASSERT_EQUAL(CHANGED(buffers_bytes, odd), -EPROTO);
     CU_ASSERT_EQUAL(CHANGED(link_bytes, huge), -EPROTO);
