@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What each kind allows. Copies and parities of 0 mean that it has none of its own. */
+/* What each kind allows. */
 static const struct kind {
     const char *name;
     uint32_t members_min, members_max;

@@ -5,9 +5,9 @@
  *      concat   member after member, each wholly used
  *      stripe   chunk after chunk over the members in turn
  *      mirror   every member holds every byte
- *      raid10   a stripe over mirror sets; set S is the members S * copies ... S * copies + copies
- * - 1 raid5    a stripe with one parity chunk (P) a row, rotating "left-symmetric" as md does raid6
- * the same with two (P, Q)
+ *      raid10   a stripe over mirror sets; set S is `copies` members, from S * copies on
+ *      raid5    a stripe with a parity chunk (P) in each row, rotating "left-symmetric" as md does
+ *      raid6    the same with two (P, Q)
  *
  * Left-symmetric: in row R of N members, P lies on member N - 1 - R % N, Q (raid6) on the member
  * after it, and data columns 0, 1, ... on the members after that, wrapping round.
@@ -122,16 +122,18 @@ static inline uint32_t layout_q_member(const struct layout *layout, uint64_t row
  * host command's payload by a rule, so that a stripe needs one component a member, however many
  * chunks it has there:
  *
- *      component  |first_bytes|  chunk 1  |  chunk 2  |last|        one contiguous range of the
- * member payload    ...|first_bytes|.........|  chunk 1  |.........|  chunk 2  |.... ^
- * payload_offset      ^ (payload_offset + first_bytes - chunk) + stride
+ *      component   | first |  chunk 1  |  chunk 2  | last |     a contiguous range of the member
+ *      payload  ...| first |....|  chunk 1  |....|  chunk 2  |....| last |...
+ *                  ^            ^
+ *                  |            (payload_offset + first_bytes - chunk_bytes) + 1 * stride_bytes
+ *                  payload_offset
  *
  * Commands without payload (TRIM, ZERO, block status) use the same rule: a payload offset is the
  * distance from the beginning of the range.
  */
 struct component {
     uint32_t member;
-    bool lost; /* no copy of it can be reached: to be had by parity (parity_row.h) or not at all;
+    bool lost; /* no copy of it can be reached: to be had by parity (parity_plan.h) or not at all;
                   `member` is the first that should have it */
     uint64_t member_offset_bytes;
     uint64_t length_bytes;
@@ -154,7 +156,7 @@ uint64_t component_segments(const struct component *component);
 
 enum layout_access {
     LAYOUT_READ,  /* from one copy; also block status */
-    LAYOUT_WRITE, /* to every copy; also TRIM and ZERO; layouts with parity: see parity_row.h */
+    LAYOUT_WRITE, /* to every copy; also TRIM and ZERO; layouts with parity: see parity_plan.h */
 };
 
 /* Who is to be asked. */

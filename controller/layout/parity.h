@@ -1,8 +1,10 @@
 /*
  * Parity arithmetic: P and Q of data columns, and columns out of P and Q. Pure; by ISA-L.
  *
- *      P = d0 + d1 + d2 + ...                  over GF(2^8) with the polynomial 0x11d, where + is
- * xor Q = d0 + g d1 + g^2 d2 + ...            and g is 2: what md and others write
+ *      P = d0 + d1 + d2 + ...
+ *      Q = d0 + g d1 + g^2 d2 + ...
+ *
+ * over GF(2^8) with the polynomial 0x11d, where + is xor and g is 2: what md and others write.
  *
  * Lengths are any number of bytes up to INT_MAX and buffers may begin anywhere. What is written
  * must not overlap what is read, unless it says "in place". Buffers belong to the caller; nothing

@@ -12,11 +12,13 @@
  *
  * How a write keeps parity right, W being the columns that are written and U those that are not:
  *
- *      full row      U is empty                 reads nothing           P, Q = of W
- *      reconstruct   no member of U failed      reads U                 P, Q = of W and U
- *      modify        no member of W failed      reads W, P, Q           P, Q += old W + new W
- *      recover       one of each failed         reads all that is left  the lost of U, then
- * reconstruct plain         no parity is left          reads nothing           nothing
+ *      method       possible when          reads               then
+ *      reconstruct  no member of U failed  U                   P, Q = of W and U
+ *      modify       no member of W failed  W, P, Q             P, Q += of (old W + new W)
+ *      recover      one of each failed     all that is left    U's lost, then as reconstruct
+ *      plain        no parity is left      nothing             nothing
+ *
+ * A full row is written by reconstruct: U is empty, and nothing is read.
  *
  * Of reconstruct and modify the one that reads fewer members is taken where both can be; they write
  * the same. A failed member is neither read nor written: new data of it live in the parity.
