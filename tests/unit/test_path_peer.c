@@ -60,14 +60,17 @@ static void send_doorbell(struct puppet *puppet, struct doorbell doorbell)
     send_entry(puppet, doorbell_pack(doorbell));
 }
 
-/* Claims the next request that controller 0 sends. */
+/* Claims the next request that controller 0 sends. One that took its time to be claimed is announced
+ * again, which may come when it is claimed already. */
 static struct doorbell claim(struct puppet *puppet, struct slot_request *ret_request)
 {
-    struct doorbell doorbell = next_doorbell(puppet);
+    struct doorbell doorbell;
 
-    assert(doorbell.kind == DOORBELL_REQUEST);
-    assert(slot_claim(&puppet->theirs[doorbell.index], doorbell.generation, 0, EPOCH, PUPPET, EPOCH,
-                      ret_request));
+    do {
+        doorbell = next_doorbell(puppet);
+        assert(doorbell.kind == DOORBELL_REQUEST);
+    } while (!slot_claim(&puppet->theirs[doorbell.index], doorbell.generation, 0, EPOCH, PUPPET,
+                         EPOCH, ret_request));
     return doorbell;
 }
 
