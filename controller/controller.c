@@ -252,6 +252,7 @@ int controller_new(struct controller **ret_controller, const struct controller_s
     controller->pool_offset_bytes = segment_buffers_offset(&controller->segment, start->id);
     controller->waiters.next = controller->waiters.previous = &controller->waiters;
     idle_init(&controller->idle);
+    coordinate_init(controller);
     controller->sweep_timer.fire = sweep_is_due;
     int error = make_parts(controller, start, ret_what);
     if (error != 0) {
@@ -353,7 +354,7 @@ static bool membership_changed(const struct controller *controller)
 bool controller_has_work(const struct controller *controller)
 {
     return loop_has_events(controller->loop) || peers_have_entries(controller) ||
-           membership_changed(controller);
+           membership_changed(controller) || coordinate_has_work(controller);
 }
 
 static bool is_quiet(const struct controller *controller)
@@ -376,6 +377,7 @@ static void turn(struct controller *controller)
     look_at_membership(controller);
     uint32_t received = peers_receive(controller);
     controller->arrivals += received;
+    coordinate_turn(controller);
     if (controller->hooks.on_turn != NULL)
         controller->hooks.on_turn(controller->hooks.context);
     peers_flush(controller);

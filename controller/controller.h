@@ -18,6 +18,7 @@
 
 #include "controller/idle.h"
 #include "controller/path/command.h"
+#include "controller/path/coordinate.h"
 #include "controller/path/gate.h"
 #include "controller/path/peer.h"
 #include "io/element.h"
@@ -79,6 +80,8 @@ struct controller {
     struct command_queue component_waiters;
     bool waking_component_waiters;
     struct split *splits; /* one for each host command */
+
+    struct coordinate coordinate;
 
     /* memory to compute parity in: a part of the buffers, taken at start */
     struct pool *workspaces;          /* NULL: no volume has parity */

@@ -68,6 +68,7 @@ struct controller_counters {
 #define COUNTERS_LINK(X)                                                                           \
     X(requests)                                                                                    \
     X(answers)                                                                                     \
+    X(hand_offs) /* and places in the coordination table */                                        \
     X(batches)                                                                                     \
     X(full)
 

@@ -25,6 +25,7 @@
 
 #include <stddef.h>
 
+#include "shm/coordination_policy.h"
 #include "shm/counters.h"
 #include "shm/limits.h"
 #include "shm/region.h"
@@ -67,7 +68,8 @@ struct segment_header {
     uint32_t pid; /* of the configuration controller */
     struct segment_geometry geometry;
     char array[NAME_BYTES_MAX + 1];
-    uint64_t started_ns; /* CLOCK_REALTIME */
+    uint64_t started_ns;          /* CLOCK_REALTIME */
+    uint32_t coordination_policy; /* enum coordination_policy */
     /* Grows whenever a seat changes state; controllers look at it once a turn. Writer: the
      * configuration controller. Stale: a death is noticed a turn later. */
     _Alignas(CACHELINE_BYTES) _Atomic uint32_t membership;

@@ -47,11 +47,12 @@ enum {
     REGION_BYTES_DEFAULT = 1 << 20,
 
     /* --- commands --- */
-    COMMANDS_MAX = 1024,        /* host commands a controller works on at once */
-    PEER_COMMANDS_MAX = 1024,   /* component commands it works on for its peers */
-    COMPONENTS_MAX = 2048,      /* component commands of host commands on virtual volumes */
-    SESSION_COMMANDS_MAX = 256, /* of one connection; past that its socket is not read */
-    SLOTS_DEFAULT = 512,        /* command slots a controller owns */
+    COMMANDS_MAX = 1024,          /* host commands a controller works on at once */
+    PEER_COMMANDS_MAX = 1024,     /* component commands it works on for its peers */
+    COMPONENTS_MAX = 2048,        /* component commands of host commands on virtual volumes */
+    COORDINATE_NOTICED_MAX = 256, /* hand-offs from this controller to itself, of one turn */
+    SESSION_COMMANDS_MAX = 256,   /* of one connection; past that its socket is not read */
+    SLOTS_DEFAULT = 512,          /* command slots a controller owns */
     SLOTS_MIN = 1,
     SLOTS_MAX = 4096,
     RING_ENTRIES_DEFAULT = 512, /* of one link on one fabric; a power of two */
@@ -59,8 +60,7 @@ enum {
     RING_ENTRIES_MAX = 4096,
 
     /* --- coordination --- */
-    REGION_SHIFT_MIN =
-        18, /* 256 KiB: what one region structure covers; region_bytes = 1 << shift */
+    REGION_SHIFT_MIN = 18, /* what one region structure covers is 1 << shift bytes */
     REGION_SHIFT_DEFAULT = 20,
     REGION_SHIFT_MAX = 26,  /* 64 MiB */
     REGIONS_DEFAULT = 4096, /* region structures: so many regions may be reserved in at once */
@@ -121,6 +121,10 @@ _Static_assert((CHUNK_BYTES_MAX & (CHUNK_BYTES_MAX - 1)) == 0 &&
                "the default is allowed");
 _Static_assert(PARITY_COLUMN_BYTES % BLOCK_BYTES == 0, "columns are divided at whole blocks");
 _Static_assert(MIRROR_COPIES_MAX <= MEMBERS_MAX, "a mirror may have its most copies");
+_Static_assert(REGION_BYTES_MIN == 1 << REGION_SHIFT_MIN &&
+                   REGION_BYTES_DEFAULT == 1 << REGION_SHIFT_DEFAULT &&
+                   REGION_BYTES_MAX == 1 << REGION_SHIFT_MAX,
+               "one setting, in bytes and as a shift");
 _Static_assert((REGIONS_MIN & (REGIONS_MIN - 1)) == 0 && (REGIONS_MAX & (REGIONS_MAX - 1)) == 0 &&
                    (REGIONS_DEFAULT & (REGIONS_DEFAULT - 1)) == 0,
                "region structures are found by masking");

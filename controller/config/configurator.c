@@ -62,12 +62,14 @@ static int make_segment(struct configurator *configurator, struct config_error *
                                     .members = table_members_count(config),
                                     .slots = config->slots,
                                     .ring_entries = config->ring_entries,
-                                    .buffers_bytes = config->buffers_bytes};
+                                    .buffers_bytes = config->buffers_bytes,
+                                    .region_bytes = config->coordination.region_bytes};
     int error = segment_create(&configurator->segment, &wanted, config->array);
 
     if (error != 0)
         return refuse(config, ret_error, error, "cannot make the shared-memory segment: %s",
                       strerror(-error));
+    segment_header(&configurator->segment)->coordination_policy = config->coordination.policy;
     return table_fill(&configurator->segment, config, configurator->elements, ret_error);
 }
 

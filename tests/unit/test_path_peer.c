@@ -60,8 +60,8 @@ static void send_doorbell(struct puppet *puppet, struct doorbell doorbell)
     send_entry(puppet, doorbell_pack(doorbell));
 }
 
-/* Claims the next request that controller 0 sends. One that took its time to be claimed is announced
- * again, which may come when it is claimed already. */
+/* Claims the next request that controller 0 sends. One that took its time to be claimed is
+ * announced again, which may come when it is claimed already. */
 static struct doorbell claim(struct puppet *puppet, struct slot_request *ret_request)
 {
     struct doorbell doorbell;
