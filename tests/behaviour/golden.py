@@ -7,10 +7,10 @@ foreseen exactly. They do share blocks, chunks and stripes: neighbours of what i
 sought. What commands that overlap at the same time may answer is tested by anyport-history.
 
 A trim is a hint. By the NBD protocol a host knows nothing of what it trimmed until it writes there
-again. The array is narrower, and that is held fast here: where a hole can be made the bytes are zero,
-elsewhere the trim does nothing; so each byte is zero or what it was, and stays so. A trim is followed
-by a read of the same range, with nothing in between; the model takes over what it shows, and every
-read after that must show the same.
+again. The array is narrower, and that is held fast here: where a hole can be made the bytes are
+zero, elsewhere the trim does nothing; so each byte is zero or what it was, and stays so. A trim is
+followed by a read of the same range, with nothing in between; the model takes over what it shows,
+and every read after that must show the same.
 """
 import random
 

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Random reads, writes, zeroes, trims and flushes of any length at any offset, many at once through
-the ports of four controllers, leave and show the same bytes as the same done to an array of bytes in
-memory."""
+the ports of four controllers, leave and show the same bytes as the same done to an array of bytes
+in memory."""
 from golden import MIB, run_golden_model
 from testarray import DISK, LONG, MEMORY, Array, folders, note, run, same
 
