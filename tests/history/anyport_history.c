@@ -249,7 +249,10 @@ static bool window(struct run *run, uint64_t operations, double end)
         run->found.failed = "the range cannot be read any more";
         return false;
     }
-    history_next_window(run->history, run->range);
+    if (history_next_window(run->history, run->range) != 0) {
+        run->found.failed = "no memory for the next window";
+        return false;
+    }
     if (run->options.reconnect)
         hosts_reconnect(&run->hosts);
     return !run->found.unanswered;

@@ -67,6 +67,7 @@ void history_free(struct history *history)
     free(history->members);
     free(history->clusters);
     free(history->sources);
+    free(history->spent);
     free(history->seen);
     free(history->operations);
     free(history->initial);
@@ -129,6 +130,7 @@ int history_check(struct history *history, enum history_scope scope,
     struct history_violation found = {.verdict = HISTORY_VALID};
     int error = window_prepare(history, &found);
 
+    history->scope = scope;
     if (error == 0 && found.verdict == HISTORY_VALID)
         error = zones_check(history, &found);
     if (error == 0 && found.verdict == HISTORY_VALID && scope == HISTORY_COMMANDS)
@@ -140,16 +142,63 @@ int history_check(struct history *history, enum history_scope scope,
 
 /* --- from window to window --- */
 
-void history_next_window(struct history *history, const uint64_t *tags)
+bool is_spent(const struct history *history, uint64_t tag, uint32_t block)
 {
-    uint32_t old_count = history->count;
+    for (uint32_t i = 0; i < history->spent_count; i++) {
+        if (history->spent[i].tag == tag && history->spent[i].block == block)
+            return true;
+    }
+    return false;
+}
 
+static int spend(struct history *history, uint64_t tag, uint32_t block)
+{
+    int error = make_room(&history->spent, &history->spent_room, history->spent_count + 1u,
+                          sizeof *history->spent);
+
+    if (error == 0)
+        history->spent[history->spent_count++] = (struct spent){.tag = tag, .block = block};
+    return error;
+}
+
+/*
+ * What a lost write of which something was seen may still do. Whole commands: nothing. Where each
+ * block is for itself, it may still take effect in those where it was not seen: how many these are,
+ * the others being noted as spent. -ENOMEM.
+ */
+static int blocks_left(struct history *history, const struct operation *write)
+{
+    int left = 0, error = 0;
+
+    if (history->scope == HISTORY_COMMANDS)
+        return 0;
+    for (uint32_t i = 0; i < write->is.blocks && error == 0; i++) {
+        uint32_t block = write->is.first_block + i;
+        bool was_spent = is_spent(history, write->tag, block);
+        bool is_seen = history->clusters[write->cluster + i].reads > 0;
+        if (is_seen && !was_spent)
+            error = spend(history, write->tag, block);
+        left += !is_seen && !was_spent;
+    }
+    return error != 0 ? error : left;
+}
+
+int history_next_window(struct history *history, const uint64_t *tags)
+{
+    uint32_t kept = 1;
+
+    for (uint32_t i = 1; i < history->count; i++) {
+        const struct operation *operation = &history->operations[i];
+        if (operation->is.kind == HISTORY_READ || operation->is.return_ns != HISTORY_LOST)
+            continue;
+        int left = operation->was_seen ? blocks_left(history, operation) : 1;
+        if (left < 0)
+            return left;
+        if (left > 0)
+            history->operations[kept++] = *operation;
+    }
     memcpy(history->initial, tags, history->blocks * sizeof *tags);
     put_state_before(history);
-    for (uint32_t i = 1; i < old_count; i++) {
-        const struct operation *operation = &history->operations[i];
-        if (operation->is.kind == HISTORY_WRITE && operation->is.return_ns == HISTORY_LOST &&
-            !operation->was_seen)
-            history->operations[history->count++] = *operation;
-    }
+    history->count = kept;
+    return 0;
 }

@@ -46,7 +46,7 @@
 
 enum {
     HISTORY_BLOCKS_MAX = 1 << 16,
-    HISTORY_OPERATIONS_MAX = 1 << 16, /* of one window */
+    HISTORY_OPERATIONS_MAX = 1 << 14, /* of one window: the closure takes their square in bits */
     HISTORY_LINE_TRIES_MAX = 256,     /* orders of two writes assumed in one window */
     HISTORY_CYCLE_MAX = 32,           /* operations that a violation names */
 };
@@ -128,10 +128,11 @@ int history_check(struct history *history, enum history_scope scope,
  * Begins the next window. Only at a quiescent point: every operation of this window was answered or
  * is lost, history_check found it VALID or UNDECIDED, and tags[0..blocks) are what a read of all
  * blocks that was part of this window, and sent after all others were answered, saw. Then the
- * windows are linearizable each if and only if the whole is. Lost writes of which nothing was seen
- * yet are carried on.
+ * windows are linearizable each if and only if the whole is. Lost writes are carried on as far as
+ * they may still take effect: whole, if nothing of them was seen; in HISTORY_BLOCKS, in the blocks
+ * where nothing was. 0 or -ENOMEM, after which the history is of no more use.
  */
-void history_next_window(struct history *history, const uint64_t *tags);
+int history_next_window(struct history *history, const uint64_t *tags);
 
 /* Writes a violation in words, with the operations concerned, to `out`. */
 void history_explain(const struct history *history, const struct history_violation *violation,

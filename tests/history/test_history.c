@@ -360,7 +360,7 @@ static void the_next_window_begins_with_what_was_seen(void)
 
     CU_ASSERT_EQUAL_FATAL(history_check(history, HISTORY_COMMANDS, &found), 0);
     CU_ASSERT_EQUAL(found.verdict, HISTORY_VALID);
-    history_next_window(history, now);
+    CU_ASSERT_EQUAL_FATAL(history_next_window(history, now), 0);
     CU_ASSERT_EQUAL(history_count(history), 2); /* the lost ones, of which nothing was seen */
     CU_ASSERT_EQUAL(add_line(history, "0 70 80 r 0 2 3 3"), 0);
     CU_ASSERT_EQUAL_FATAL(history_check(history, HISTORY_COMMANDS, &found), 0);
@@ -369,6 +369,40 @@ static void the_next_window_begins_with_what_was_seen(void)
     CU_ASSERT_EQUAL_FATAL(history_check(history, HISTORY_COMMANDS, &found), 0);
     CU_ASSERT_EQUAL(found.verdict, HISTORY_NEVER_WRITTEN);
     history_free(history);
+}
+
+/* A lost write of blocks 0 to 2 is seen in block 0 and overwritten there in one window. Its tag
+ * is read in block 1 in the next, and then this read is done: the verdict. */
+static enum history_verdict seen_later(enum history_scope scope, const char *read)
+{
+    const uint64_t now[BLOCKS] = {3, 1, 1, 1, 1, 1, 1, 1};
+    struct history *history = history_of("0 10 - w 0 2 3\n"
+                                         "1 20 30 r 0 2\n"
+                                         "1 40 50 w 0 3\n");
+    struct history_violation found = {0};
+
+    if (scope == HISTORY_BLOCKS) /* else this read would be a violation */
+        CU_ASSERT_EQUAL(add_line(history, "0 60 70 r 0 3 1 1 1 1 1 1 1"), 0);
+    CU_ASSERT_EQUAL_FATAL(history_check(history, scope, &found), 0);
+    CU_ASSERT_EQUAL(found.verdict, HISTORY_VALID);
+    CU_ASSERT_EQUAL_FATAL(history_next_window(history, now), 0);
+    CU_ASSERT_EQUAL(history_count(history), scope == HISTORY_BLOCKS);
+    CU_ASSERT_EQUAL(add_line(history, "1 80 90 r 1 2"), 0);
+    CU_ASSERT_EQUAL(add_line(history, read), 0);
+    CU_ASSERT_EQUAL_FATAL(history_check(history, scope, &found), 0);
+    if (scope == HISTORY_BLOCKS && found.verdict == HISTORY_VALID) {
+        CU_ASSERT_EQUAL_FATAL(history_next_window(history, now), 0);
+        CU_ASSERT_EQUAL(history_count(history), 1); /* block 2 is left */
+    }
+    history_free(history);
+    return found.verdict;
+}
+
+static void where_blocks_are_for_themselves_a_lost_write_may_come_in_parts(void)
+{
+    CU_ASSERT_EQUAL(seen_later(HISTORY_BLOCKS, "1 95 99 r 1 2"), HISTORY_VALID);
+    CU_ASSERT_EQUAL(seen_later(HISTORY_BLOCKS, "1 95 99 r 0 2"), HISTORY_NEVER_WRITTEN);
+    CU_ASSERT_EQUAL(seen_later(HISTORY_COMMANDS, "1 95 99 r 1 2"), HISTORY_NEVER_WRITTEN);
 }
 
 static void what_makes_no_sense_is_refused(void)
@@ -414,6 +448,8 @@ int main(void)
         {"a lost write may have taken effect", a_lost_write_may_or_may_not_have_taken_effect},
         {"a lost write takes effect once and whole", a_lost_write_takes_effect_once_and_whole},
         {"a window begins with what was seen", the_next_window_begins_with_what_was_seen},
+        {"a lost write may come by blocks, where these are for themselves",
+         where_blocks_are_for_themselves_a_lost_write_may_come_in_parts},
         {"what makes no sense is refused", what_makes_no_sense_is_refused},
     };
     return UNIT_RUN("history", tests);

@@ -9,8 +9,9 @@
 #include "tests/history/history.h"
 #include "tests/unit/unit.h"
 
-enum { SMALL = 7, SMALL_BLOCKS = 3, SMALL_HISTORIES = 30000 };
-enum { LARGE = 1500, LARGE_BLOCKS = 12, LARGE_HISTORIES = 60, HOSTS = 8 };
+enum { SMALL = 7, SMALL_BLOCKS = 3, SMALL_HISTORIES = 10000 };
+enum { LONG_TIMES = 30 }; /* with ANYPORT_TEST_LONG=1, so many times as many */
+enum { LARGE = 1500, LARGE_BLOCKS = 12, LARGE_HISTORIES = 27, HOSTS = 8 };
 
 struct sample {
     struct history_operation is;
@@ -18,6 +19,7 @@ struct sample {
 };
 
 static uint64_t state;
+static uint32_t times = 1;
 
 static uint32_t random_below(uint32_t limit)
 {
@@ -137,7 +139,7 @@ static void every_order_is_tried(void)
     struct sample samples[SMALL];
     uint32_t valid = 0, wrong = 0, whole_only = 0;
 
-    for (uint32_t round = 0; round < SMALL_HISTORIES; round++) {
+    for (uint32_t round = 0; round < times * SMALL_HISTORIES; round++) {
         for (uint32_t i = 0; i < SMALL; i++)
             samples[i] = small_sample(i + 2);
         for (uint32_t i = 0; i < SMALL; i++) {
@@ -152,9 +154,9 @@ static void every_order_is_tried(void)
         wrong += (check(samples, SMALL, SMALL_BLOCKS, HISTORY_BLOCKS) == HISTORY_VALID) != by_block;
         wrong += (check(samples, SMALL, SMALL_BLOCKS, HISTORY_COMMANDS) == HISTORY_VALID) != whole;
     }
-    printf("%u histories: %u valid, %u only by block ", SMALL_HISTORIES, valid, whole_only);
+    printf("%u histories: %u valid, %u only by block ", times * SMALL_HISTORIES, valid, whole_only);
     CU_ASSERT_EQUAL(wrong, 0);
-    CU_ASSERT(valid > SMALL_HISTORIES / 50 && whole_only > SMALL_HISTORIES / 100);
+    CU_ASSERT(valid > times * SMALL_HISTORIES / 50 && whole_only > times * SMALL_HISTORIES / 100);
 }
 
 /* --- large ones --- */
@@ -208,7 +210,7 @@ static void a_linearizable_array_is_valid(void)
     static struct sample samples[LARGE];
     uint32_t wrong = 0;
 
-    for (uint32_t round = 0; round < LARGE_HISTORIES; round++) {
+    for (uint32_t round = 0; round < times * LARGE_HISTORIES; round++) {
         simulate(samples, 1 + round % 9);
         wrong += check(samples, LARGE, LARGE_BLOCKS, HISTORY_BLOCKS) != HISTORY_VALID;
         wrong += check(samples, LARGE, LARGE_BLOCKS, HISTORY_COMMANDS) != HISTORY_VALID;
@@ -284,7 +286,7 @@ static void lies_are_found(bool (*lie)(struct sample *samples, struct sample *re
     static struct sample samples[LARGE];
     uint32_t missed = 0;
 
-    for (uint32_t round = 0; round < LARGE_HISTORIES; round++) {
+    for (uint32_t round = 0; round < times * LARGE_HISTORIES; round++) {
         struct sample *read;
         simulate(samples, 1 + round % 9);
         uint32_t draws = 0;
@@ -324,9 +326,11 @@ int main(void)
         {"inverted reads are found", inversions_are_found},
         {"torn commands are found", torn_commands_are_found},
     };
-    const char *seed = getenv("ANYPORT_TEST_SEED");
+    const char *seed = getenv("ANYPORT_TEST_SEED"), *is_long = getenv("ANYPORT_TEST_LONG");
 
     state = seed != NULL ? strtoull(seed, NULL, 10) : (uint64_t)time(NULL);
+    if (is_long != NULL && *is_long != '\0' && *is_long != '0')
+        times = LONG_TIMES;
     printf("seed %llu (ANYPORT_TEST_SEED repeats it)\n", (unsigned long long)state);
     return UNIT_RUN("history random", tests);
 }

@@ -62,7 +62,8 @@ static uint32_t writer_of(const struct history *history, uint64_t tag, uint32_t 
         return NOWHERE;
     const struct history_operation *write = &history->operations[found].is;
     bool covers = block >= write->first_block && block - write->first_block < write->blocks;
-    return covers ? found : NOWHERE;
+    bool spent = write->return_ns == HISTORY_LOST && is_spent(history, tag, block);
+    return covers && !spent ? found : NOWHERE;
 }
 
 /* --- reads --- */

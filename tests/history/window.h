@@ -31,13 +31,22 @@ struct cluster {
     uint32_t first_read, reads;            /* in members[] */
 };
 
+/* A block of a lost write in which its tag was seen in an earlier window: it is done there. */
+struct spent {
+    uint64_t tag;
+    uint32_t block;
+};
+
 struct history {
     uint32_t blocks;
-    uint64_t *initial; /* a tag a block */
+    enum history_scope scope; /* of the last check */
+    uint64_t *initial;        /* a tag a block */
     struct operation *operations;
     uint32_t count, operations_room;
     uint64_t *seen;
     uint32_t seen_count, seen_room;
+    struct spent *spent;
+    uint32_t spent_count, spent_room;
 
     /* made anew by each check */
     uint32_t *sources;
@@ -62,6 +71,8 @@ static inline uint64_t invoked_last_ns(const struct history *history, const stru
 }
 
 /* The clusters of a block are by_block[block_first[block] .. block_first[block + 1]). */
+
+bool is_spent(const struct history *history, uint64_t tag, uint32_t block);
 
 /* Adds a step to a violation, as long as there is room. */
 void violation_step(struct history_violation *violation, uint32_t operation,
