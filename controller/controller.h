@@ -83,6 +83,7 @@ struct controller {
     struct command_queue slot_waiters;
     uint64_t sequence;
     struct peers peers;
+    struct watched_life *lives; /* of the other controllers; NULL: not watched (deaths.h) */
     struct timer sweep_timer;
 
     /* the loop */
@@ -106,6 +107,7 @@ struct controller_start {
     struct element *elements; /* by element index; fd -1: not this controller's */
     const int *doorbells;     /* eventfds by seat */
     int notice_fd;            /* an eventfd: rung when the seat's state changed */
+    const int *lifelines;     /* the others', by seat (deaths.h); NULL: none */
 };
 
 /* Makes a controller on a loop of its own. On failure *ret_what says at what, and nothing is left.

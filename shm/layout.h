@@ -71,13 +71,17 @@ enum seat_state {
     SEAT_DRAINED,  /* dead, and all of its I/O has landed */
 };
 
+enum { SEAT_EPOCH_FIRST = 1 }; /* of a seat's first life; 0: there was none yet */
+
 enum seat_request { SEAT_REQUEST_NONE = 0, SEAT_REQUEST_QUIESCE, SEAT_REQUEST_STOP };
 
 /*
  * A controller's place.
  *
  *      offset 0    state, epoch, pid, request    writer: configuration controller (state STARTING,
- *                                                DEAD, DRAINED; the controller itself: the others)
+ *                                                DRAINED); the controller itself (RUNNING to
+ *                                                STOPPED); any process of the array: epoch and
+ *                                                state DEAD, by seat_declare_dead
  *      offset 64   sleeping                      writers: the controller (1), its wakers (0)
  *      offset 128  counters                      writer: the controller
  */

@@ -263,11 +263,7 @@ static void say_death(const struct configurator *configurator, uint32_t id, cons
 
 static void declare_dead(struct configurator *configurator, uint32_t id)
 {
-    struct seat *seat = seat_of(configurator, id);
-
-    /* relaxed: we are its only writer.  pairs with seat_epoch. */
-    store_release(&seat->epoch, load_relaxed(&seat->epoch) + 1);
-    seat_set_state(seat, SEAT_DEAD);
+    seat_declare_dead(seat_of(configurator, id), SEAT_EPOCH_FIRST);
     publish_membership(configurator);
     sockets_close_controller(&configurator->sockets, id);
 }
@@ -363,6 +359,24 @@ void configurator_turn(struct configurator *configurator)
 
 /* --- opening and closing --- */
 
+static void close_if_open(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+static bool make_lifeline(struct configurator *configurator, uint32_t id)
+{
+    int ends[2];
+
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return false;
+    configurator->lifelines[id] = ends[0];
+    configurator->lifelines_own[id] = ends[1];
+    return true;
+}
+
 static int make_descriptors(struct configurator *configurator, struct config_error *ret_error)
 {
     const struct config *config = configurator->config;
@@ -374,10 +388,11 @@ static int make_descriptors(struct configurator *configurator, struct config_err
     bool made = configurator->notice.fd >= 0 && configurator->clock.fd >= 0;
     for (uint32_t i = 0; i < config->controllers && made; i++) {
         configurator->doorbells[i] = eventfd(0, EFD_CLOEXEC);
-        made = configurator->doorbells[i] >= 0;
+        made = configurator->doorbells[i] >= 0 && make_lifeline(configurator, i);
     }
     if (!made)
-        return refuse(config, ret_error, -errno, "cannot make an eventfd: %s", strerror(errno));
+        return refuse(config, ret_error, -errno, "cannot make an eventfd or a pipe: %s",
+                      strerror(errno));
     int error = watch_add(configurator->watch, &configurator->notice, EPOLLIN);
     if (error == 0)
         error = watch_add(configurator->watch, &configurator->clock, EPOLLIN);
@@ -391,7 +406,8 @@ int configurator_open(struct configurator *configurator, const struct config *co
         .config = config, .watch = watch, .notice.fd = -1, .clock.fd = -1, .segment.fd = -1};
     configurator->sockets.run_dir_fd = -1;
     for (uint32_t i = 0; i < CONTROLLERS_MAX; i++)
-        configurator->doorbells[i] = -1;
+        configurator->doorbells[i] = configurator->lifelines[i] = configurator->lifelines_own[i] =
+            -1;
     /* The sockets first: what they may meet (an array that runs already, a port in use) is found
      * before an image is created. */
     int error = sockets_open(config, &configurator->sockets, ret_error);
@@ -418,8 +434,9 @@ void configurator_close(struct configurator *configurator)
     if (configurator->clock.fd >= 0)
         close(configurator->clock.fd);
     for (uint32_t i = 0; i < CONTROLLERS_MAX; i++) {
-        if (configurator->doorbells[i] >= 0)
-            close(configurator->doorbells[i]);
+        close_if_open(&configurator->doorbells[i]);
+        close_if_open(&configurator->lifelines[i]);
+        close_if_open(&configurator->lifelines_own[i]);
     }
     segment_done(&configurator->segment);
 }
@@ -436,7 +453,8 @@ static void become_controller(struct configurator *configurator, uint32_t id, pi
                   .segment = configurator->segment,
                   .elements = configurator->elements,
                   .doorbells = configurator->doorbells,
-                  .notice_fd = configurator->notice.fd},
+                  .notice_fd = configurator->notice.fd,
+                  .lifelines = configurator->lifelines},
         .sockets = &configurator->sockets,
         .config = config,
         .parent = parent,
@@ -450,6 +468,10 @@ static void become_controller(struct configurator *configurator, uint32_t id, pi
     for (uint32_t i = 0; i < id; i++) {
         if (configurator->controllers[i].death.fd >= 0)
             close(configurator->controllers[i].death.fd);
+    }
+    for (uint32_t i = 0; i < config->controllers; i++) {
+        if (i != id) /* else that one would seem to live as long as we do */
+            close_if_open(&configurator->lifelines_own[i]);
     }
     sockets_keep_only(&configurator->sockets, id);
     for (uint32_t i = 0; i < config->elements_count; i++) {
@@ -471,7 +493,6 @@ static int start_one(struct configurator *configurator, uint32_t id, controller_
     struct watched_controller *controller = &configurator->controllers[id];
     struct seat *seat = seat_of(configurator, id);
 
-    store_relaxed(&seat->epoch, 1); /* relaxed: the process inherits what was written before it */
     seat_set_state(seat, SEAT_STARTING);
     fflush(NULL);
     pid_t self = getpid(); /* in the child, getppid may already be another's */
@@ -480,6 +501,7 @@ static int start_one(struct configurator *configurator, uint32_t id, controller_
         return -errno;
     if (pid == 0)
         become_controller(configurator, id, self, main);
+    close_if_open(&configurator->lifelines_own[id]);
     store_relaxed(&seat->pid, (uint32_t)pid); /* relaxed: for status only */
     controller->configurator = configurator;
     controller->id = id;
@@ -513,6 +535,8 @@ int configurator_start(struct configurator *configurator, controller_main_fn *ma
     const struct config *config = configurator->config;
 
     enter_phase(configurator, CONFIGURATOR_STARTING, START_SECONDS);
+    for (uint32_t i = 0; i < config->controllers; i++) /* relaxed: processes inherit it */
+        store_relaxed(&seat_of(configurator, i)->epoch, SEAT_EPOCH_FIRST);
     for (uint32_t i = 0; i < config->controllers; i++) {
         int error = start_one(configurator, i, main);
         if (error == 0)

@@ -52,7 +52,10 @@ struct configurator {
     struct array_sockets sockets;
     struct element *elements;
     int doorbells[CONTROLLERS_MAX];
-    struct watched notice; /* an eventfd: a controller changed its state */
+    /* Pipes that hang up when a controller's process ends (controller/deaths.h). */
+    int lifelines[CONTROLLERS_MAX];     /* reading ends: every controller has all */
+    int lifelines_own[CONTROLLERS_MAX]; /* writing ends: each controller has its own alone */
+    struct watched notice;              /* an eventfd: a controller changed its state */
     struct watched
         clock; /* a timerfd: deadlines, and looking whether a dead one's I/O has landed */
     struct watched_controller controllers[CONTROLLERS_MAX];

@@ -5,58 +5,14 @@ import errno
 import fcntl
 import os
 import signal
-import threading
 import time
 
+from load import Load
 from testarray import (DISK, MEMORY, MIB, Array, Bystander, Host, check, folders, libnbd,
                        note, run, same, wait_until)
 
 VICTIM = 1
 AT_ONCE = 2  # seconds
-
-
-class Load(threading.Thread):
-    """Many commands in flight, until they fail. Keeps what each one ended with."""
-
-    def __init__(self, array, volume, port):
-        super().__init__()
-        self.host = array.connect(volume, port)
-        self.errors, self.done = set(), 0
-        self.first_error_at = None
-        self.enough = threading.Event()
-
-    def ended(self, error):
-        """Called for each command with its errno."""
-        self.done += 1
-        if error.value != 0:
-            self.errors.add(error.value)
-            self.first_error_at = self.first_error_at or time.monotonic()
-        return 1
-
-    def run(self):
-        nbd = libnbd()
-        data = nbd.Buffer.from_bytearray(bytearray(os.urandom(MIB)))
-        space = nbd.Buffer(MIB)
-        at = 0
-        try:
-            while not self.enough.is_set():
-                while self.host.aio_in_flight() < 64:
-                    offset = at * 8192 % (32 * MIB)
-                    if at % 2:
-                        self.host.aio_pwrite(data if at % 64 == 1 else
-                                             nbd.Buffer.from_bytearray(bytearray(4096)), offset,
-                                             completion=self.ended)
-                    else:
-                        self.host.aio_pread(space if at % 64 == 0 else nbd.Buffer(4096), offset,
-                                            completion=self.ended)
-                    at += 1
-                self.host.poll(100)
-                if self.first_error_at and at % 1000 == 0:
-                    break
-            while self.host.aio_in_flight() > 0:
-                self.host.poll(100)
-        except nbd.Error as error:
-            self.lost = error
 
 
 def one_death(places, kind):
@@ -88,7 +44,7 @@ def one_death(places, kind):
         same(array.element(VICTIM)['state'], 'unreachable', 'the state of its element')
         own.expect_close('the connection to the dead one')
         own.close()
-        check(not os.path.exists(array.socket(f'c{VICTIM}')), 'its socket is gone')
+        wait_until(lambda: not os.path.exists(array.socket(f'c{VICTIM}')), 'its socket is gone')
         try:
             Host(array, f'c{VICTIM}')
         except (ConnectionRefusedError, FileNotFoundError):
