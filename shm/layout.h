@@ -92,6 +92,9 @@ struct seat {
     _Atomic uint32_t request;
     _Atomic uint32_t cpu_pinned; /* processor + 1, 0: not pinned */
     _Atomic uint32_t tcp_port;   /* 0: none */
+    /* Seats that this controller no longer speaks to because their shared memory is damaged, a bit
+     * each. Writer: the controller. Stale: such a peer's commands end a sweep later. */
+    _Atomic uint64_t refuses;
     _Alignas(CACHELINE_BYTES) _Atomic uint32_t sleeping;
     _Alignas(CACHELINE_BYTES) struct controller_counters counters;
 };

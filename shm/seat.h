@@ -65,6 +65,19 @@ static inline bool seat_is_gone(enum seat_state state)
     return state == SEAT_STOPPED || state == SEAT_DEAD || state == SEAT_DRAINED;
 }
 
+/* The controller that sits here will not speak to `peer` any more. */
+static inline void seat_refuse(struct seat *seat, uint32_t peer)
+{
+    /* relaxed: we are its only writer, and it says nothing of other memory. */
+    store_relaxed(&seat->refuses, load_relaxed(&seat->refuses) | (uint64_t)1 << peer);
+}
+
+static inline bool seat_refuses(const struct seat *seat, uint32_t peer)
+{
+    /* relaxed: as above; seen later, it is acted on later. */
+    return (load_relaxed(&seat->refuses) >> peer & 1) != 0;
+}
+
 /* Whoever finds that the process of this life (its epoch) is gone: raises the epoch, so that
  * nothing the dead one published counts, then makes the seat DEAD. Several may do it at once, and
  * one of them may be killed in the middle: the others finish it. A seat that was STOPPED in order
