@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
@@ -293,19 +292,8 @@ static void controller_died(struct watched *watched, uint32_t events)
 
 _Static_assert(offsetof(struct watched_controller, death) == 0, "controller_died relies on it");
 
-/* I/O that a killed controller had submitted still lands; the flock sits on the description that
- * its io_uring uses, so when the lock can be had, all of it has landed. */
-static bool element_has_drained(const struct config_element *element)
-{
-    int fd = open(element->image, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-
-    if (fd < 0) /* when it is gone, nobody can be writing to where we could look */
-        return errno == ENOENT || errno == ENOTDIR;
-    bool drained = flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
-    close(fd);
-    return drained;
-}
-
+/* I/O that a killed controller had submitted still lands: it is DRAINED when the descriptions that
+ * its io_uring used are gone. */
 static void look_at_draining(struct configurator *configurator)
 {
     const struct config *config = configurator->config;
@@ -314,7 +302,7 @@ static void look_at_draining(struct configurator *configurator)
         bool drained = seat_state(seat_of(configurator, id)) == SEAT_DEAD;
         for (uint32_t i = 0; i < config->elements_count && drained; i++) {
             if (config->elements[i].controller == id)
-                drained = element_has_drained(&config->elements[i]);
+                drained = witness_saw_end(&configurator->witnesses[i]);
         }
         if (drained) {
             seat_set_state(seat_of(configurator, id), SEAT_DRAINED);
@@ -366,6 +354,29 @@ static void close_if_open(int *fd)
     *fd = -1;
 }
 
+/* They see something only when there is a controller to be seen (configurator_start). */
+static int make_witnesses(struct configurator *configurator, struct config_error *ret_error)
+{
+    uint32_t count = configurator->config->elements_count;
+
+    configurator->witnesses = calloc(count, sizeof *configurator->witnesses);
+    if (configurator->witnesses == NULL)
+        return refuse(configurator->config, ret_error, -ENOMEM, "not enough memory");
+    for (uint32_t i = 0; i < count; i++)
+        configurator->witnesses[i].fd = -1;
+    return 0;
+}
+
+static void close_witnesses(struct configurator *configurator)
+{
+    for (uint32_t i = 0; i < configurator->config->elements_count; i++) {
+        if (configurator->witnesses != NULL)
+            witness_close(&configurator->witnesses[i]);
+    }
+    free(configurator->witnesses);
+    configurator->witnesses = NULL;
+}
+
 static bool make_lifeline(struct configurator *configurator, uint32_t id)
 {
     int ends[2];
@@ -415,6 +426,8 @@ int configurator_open(struct configurator *configurator, const struct config *co
         return error;
     error = images_open(config, &configurator->elements, ret_error);
     if (error == 0)
+        error = make_witnesses(configurator, ret_error);
+    if (error == 0)
         error = make_segment(configurator, ret_error);
     if (error == 0)
         error = make_descriptors(configurator, ret_error);
@@ -429,6 +442,7 @@ void configurator_close(struct configurator *configurator)
         sockets_close(&configurator->sockets);
     images_close(configurator->elements, configurator->config->elements_count);
     configurator->elements = NULL;
+    close_witnesses(configurator);
     if (configurator->notice.fd >= 0)
         close(configurator->notice.fd);
     if (configurator->clock.fd >= 0)
@@ -483,6 +497,7 @@ static void become_controller(struct configurator *configurator, uint32_t id, pi
     configurator->clock.fd = -1;
     configurator->sockets.made_run_dir = false;
     free(configurator->elements);
+    free(configurator->witnesses);
     segment_done(&configurator->segment);
     fflush(NULL);
     exit(status);
@@ -529,6 +544,20 @@ static void give_up_starting(struct configurator *configurator)
     }
 }
 
+/* The descriptions that hold the locks now belong to the controllers; we keep a witness of each.
+ * Without one its owner, should it die, never counts as drained: safe, and not worth an end. */
+static void hand_over_elements(struct configurator *configurator)
+{
+    for (uint32_t i = 0; i < configurator->config->elements_count; i++) {
+        struct element *element = &configurator->elements[i];
+        int error = witness_open(&configurator->witnesses[i], element->fd, element->mark_byte);
+        if (error != 0)
+            fprintf(stderr, "anyport: element %s: cannot open it once more: %s\n",
+                    configurator->config->elements[i].name, strerror(-error));
+        element_close(element);
+    }
+}
+
 int configurator_start(struct configurator *configurator, controller_main_fn *main,
                        struct config_error *ret_error)
 {
@@ -545,8 +574,6 @@ int configurator_start(struct configurator *configurator, controller_main_fn *ma
         return refuse(config, ret_error, error, "cannot start controller %u: %s", i,
                       strerror(-error));
     }
-    /* The descriptions that hold the locks now belong to the controllers. */
-    for (uint32_t i = 0; i < config->elements_count; i++)
-        element_close(&configurator->elements[i]);
+    hand_over_elements(configurator);
     return 0;
 }

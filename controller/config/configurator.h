@@ -14,6 +14,7 @@
 #include "controller/config/sockets.h"
 #include "controller/controller.h"
 #include "io/watch.h"
+#include "io/witness.h"
 #include "shm/segment.h"
 
 struct configurator;
@@ -50,7 +51,8 @@ struct configurator {
     struct watch *watch;
     struct segment segment;
     struct array_sockets sockets;
-    struct element *elements;
+    struct element *elements;  /* until the controllers have them */
+    struct witness *witnesses; /* of the controllers' descriptions of them, by element */
     int doorbells[CONTROLLERS_MAX];
     /* Pipes that hang up when a controller's process ends (controller/deaths.h). */
     int lifelines[CONTROLLERS_MAX];     /* reading ends: every controller has all */

@@ -4,12 +4,13 @@ hang, everything else goes on, status says so, its own socket refuses, the front
 import errno
 import fcntl
 import os
+import random
 import signal
 import time
 
 from load import Load
-from testarray import (DISK, MEMORY, MIB, Array, Bystander, Host, check, folders, libnbd,
-                       note, run, same, wait_until)
+from testarray import (DISK, MEMORY, MIB, PATIENCE, Array, Bystander, Host, check, folders,
+                       libnbd, note, run, same, wait_until)
 
 VICTIM = 1
 AT_ONCE = 2  # seconds
@@ -87,6 +88,31 @@ def can_be_locked(image):
             return False
 
 
+def a_shared_image_drains(places):
+    """Others that read the same image hold its lock as well, and must not keep buffers aside."""
+    image = os.path.join(places[DISK], 'shared.img')
+    with open(image, 'wb') as file:
+        file.write(random.randbytes(64 * MIB))
+    with open(image, 'rb') as reader, Array(
+            places, controllers=2, status=1, expected='controller 1 .* was killed by signal 9',
+            elements=[{'name': 'own', 'image': os.path.join(places[MEMORY], 'own.img'),
+                       'size': '1MiB', 'controller': 0},
+                      {'name': 'shared', 'image': image, 'read-only': True, 'controller': 1}],
+            volumes=[{'name': 'vol0', 'element': 'own'},
+                     {'name': 'vol1', 'element': 'shared'}]) as array:
+        fcntl.flock(reader, fcntl.LOCK_SH)  # what another array does
+        pid = array.controller(VICTIM)['pid']
+        host, nbd = array.connect('vol1', 'c0'), libnbd()
+        for part in range(12):
+            host.aio_pread(nbd.Buffer(4 * MIB), part * 4 * MIB)
+        wait_until(lambda: host.poll(100) >= 0 and host.aio_in_flight() < 12, 'a first answer')
+        os.kill(pid, signal.SIGKILL)
+        while host.aio_in_flight() > 0:
+            check(host.poll(PATIENCE * 1000) == 1, 'all are answered')
+        host.shutdown()
+        array.wait_quiet()
+
+
 def a_write_that_was_flushed_is_kept(places):
     """And an array can start again on the images of one that had a death."""
     with Array(places, controllers=2, kinds=(DISK,), status=1,
@@ -120,6 +146,7 @@ def main():
     with folders() as places:
         for kind in (MEMORY, DISK):
             one_death(places, kind)
+        a_shared_image_drains(places)
         a_write_that_was_flushed_is_kept(places)
         all_die(places)
 
