@@ -15,7 +15,7 @@ enum {
     FABRICS = 2, /* primary, redundant */
     ELEMENTS_MAX = 4096,
     VOLUMES_MAX = 131072,
-    NAME_BYTES_MAX = 63, /* array, element and volume names, without the final NUL */
+    NAME_BYTES_MAX = 63,         /* array, element and volume names, without the final NUL */
     DESCRIPTION_BYTES_MAX = 159, /* of a volume, without the final NUL: what the handshake shows */
     PATH_BYTES_MAX = 4095,
 
@@ -50,6 +50,9 @@ enum {
     OPTION_DISCARD_BYTES_MAX = 32 << 20,     /* a refused option of more ends the handshake */
     HANDSHAKE_OPTIONS_MAX = 4 * VOLUMES_MAX, /* `nbdinfo --list` asks 2 an export */
     EXTENTS_MAX = 1024, /* one block status answers with at most so many extents */
+
+    /* --- anyport run --- */
+    COMMAND_END_SECONDS = 5, /* from SIGTERM to SIGKILL for what --run started */
 
     /* --- configuration --- */
     CONFIG_BYTES_MAX = 64 << 20, /* 100,000 volumes with room to spare */
