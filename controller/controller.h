@@ -65,7 +65,9 @@ struct controller {
     uint32_t scratch_free_count;
     struct command_queue scratch_waiters;
     uint32_t element_io_in_flight; /* commands whose element I/O ends later */
-    uint32_t executing;            /* commands between the beginning and the end of EXECUTE */
+    uint32_t extents_this_turn;    /* found in `extents_turn`, which is bounded */
+    uint64_t extents_turn;
+    uint32_t executing; /* commands between the beginning and the end of EXECUTE */
 
     /* commands and buffers */
     struct pool *pool;

@@ -49,7 +49,8 @@ enum {
     OPTION_BYTES_MAX = 64 << 10,  /* payload of one handshake option that is looked at */
     OPTION_DISCARD_BYTES_MAX = 32 << 20,     /* a refused option of more ends the handshake */
     HANDSHAKE_OPTIONS_MAX = 4 * VOLUMES_MAX, /* `nbdinfo --list` asks 2 an export */
-    EXTENTS_MAX = 1024, /* one block status answers with at most so many extents */
+    EXTENTS_MAX = 1024,     /* one block status answers with at most so many extents */
+    EXTENTS_TURN_MAX = 256, /* and all of one turn of a controller, but for one each */
 
     /* --- anyport run --- */
     COMMAND_END_SECONDS = 5, /* from SIGTERM to SIGKILL for what --run started */
@@ -75,6 +76,7 @@ _Static_assert(SLOTS_DEFAULT <= SLOTS_MAX && COMMANDS_MAX >= SESSION_COMMANDS_MA
 _Static_assert(EXPORT_NAME_BYTES_MAX < OPTION_BYTES_MAX && NAME_BYTES_MAX <= EXPORT_NAME_BYTES_MAX,
                "an option has room for any export's name");
 _Static_assert(OPTION_BYTES_MAX <= OPTION_DISCARD_BYTES_MAX, "what is looked at may be discarded");
+_Static_assert(EXTENTS_TURN_MAX <= EXTENTS_MAX, "what a turn finds fits a block status");
 _Static_assert(CONTROLLERS_MAX <= 64, "sets of controllers are 64-bit masks");
 
 #endif
