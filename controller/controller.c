@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controller/deaths.h"
 #include "controller/idle.h"
 #include "controller/path/redirect.h"
 #include "controller/path/split.h"
@@ -230,6 +231,8 @@ static int make_parts(struct controller *controller, const struct controller_sta
         return error;
     *ret_what = "its links";
     error = peers_init(controller, start->doorbells);
+    if (error == 0)
+        error = deaths_watch(controller, start->lifelines);
     if (error != 0)
         return error;
     *ret_what = "its elements";
@@ -276,6 +279,7 @@ void controller_free(struct controller *controller)
     for (uint32_t i = 0; i < controller->elements_count; i++)
         element_close(&controller->elements[i].file);
     free(controller->elements);
+    deaths_done(controller);
     peers_done(controller);
     slot_table_done(&controller->slots);
     free(controller->slot_commands);

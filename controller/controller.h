@@ -66,7 +66,9 @@ struct controller {
     uint32_t scratch_free_count;
     struct command_queue scratch_waiters;
     uint32_t element_io_in_flight; /* commands whose element I/O ends later */
-    uint32_t executing;            /* commands between the beginning and the end of EXECUTE */
+    uint32_t extents_this_turn;    /* found in `extents_turn`, which is bounded */
+    uint64_t extents_turn;
+    uint32_t executing; /* commands between the beginning and the end of EXECUTE */
 
     struct virtual_volume **virtuals; /* by volume; NULL: a plain one */
 
@@ -98,6 +100,7 @@ struct controller {
     struct command_queue slot_waiters;
     uint64_t sequence;
     struct peers peers;
+    struct watched_life *lives; /* of the other controllers; NULL: not watched (deaths.h) */
     struct timer sweep_timer;
 
     /* the loop */
@@ -121,6 +124,7 @@ struct controller_start {
     struct element *elements; /* by element index; fd -1: not this controller's */
     const int *doorbells;     /* eventfds by seat */
     int notice_fd;            /* an eventfd: rung when the seat's state changed */
+    const int *lifelines;     /* the others', by seat (deaths.h); NULL: none */
 };
 
 /* Makes a controller on a loop of its own. On failure *ret_what says at what, and nothing is left.

@@ -40,6 +40,7 @@ struct element {
     bool read_only;
     bool device;
     uint64_t size_bytes; /* what is used of it */
+    uint64_t mark_byte;  /* for its witness (io/witness.h) */
 };
 
 struct element_wanted {

@@ -86,7 +86,11 @@ enum {
     OPTION_BYTES_MAX = 64 << 10,  /* payload of one handshake option that is looked at */
     OPTION_DISCARD_BYTES_MAX = 32 << 20,     /* a refused option of more ends the handshake */
     HANDSHAKE_OPTIONS_MAX = 4 * VOLUMES_MAX, /* `nbdinfo --list` asks 2 an export */
-    EXTENTS_MAX = 1024, /* one block status answers with at most so many extents */
+    EXTENTS_MAX = 1024,     /* one block status answers with at most so many extents */
+    EXTENTS_TURN_MAX = 256, /* and all of one turn of a controller, but for one each */
+
+    /* --- anyport run --- */
+    COMMAND_END_SECONDS = 5, /* from SIGTERM to SIGKILL for what --run started */
 
     /* --- configuration --- */
     CONFIG_BYTES_MAX = 64 << 20, /* 100,000 volumes with room to spare */
@@ -131,6 +135,7 @@ _Static_assert((REGIONS_MIN & (REGIONS_MIN - 1)) == 0 && (REGIONS_MAX & (REGIONS
 _Static_assert(REGIONS_MIN / REGION_WAYS >= REGIONS_PER_RESERVATION_MAX,
                "no reservation needs two structures of one set");
 _Static_assert(REGIONS_PER_RESERVATION_MAX == 129, "32 MiB and a byte in regions of 256 KiB");
+_Static_assert(EXTENTS_TURN_MAX <= EXTENTS_MAX, "what a turn finds fits a block status");
 _Static_assert(CONTROLLERS_MAX <= 64, "sets of controllers are 64-bit masks");
 
 #endif

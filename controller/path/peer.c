@@ -456,8 +456,10 @@ void peer_lose(struct controller *controller, uint32_t id, const char *why)
         return;
     peer->lost = true;
     peer->outbox_count = 0;
-    if (why != NULL)
+    if (why != NULL) {
+        seat_refuse(controller->seat, id); /* so that what it sent us does not hang */
         fprintf(stderr, "anyport: c%u: c%u is no longer spoken to: %s\n", controller->id, id, why);
+    }
     redirect_fail_all(controller, id);
 }
 
@@ -472,6 +474,8 @@ void peers_look_at_seats(struct controller *controller)
             continue;
         if (seat_is_gone(state))
             peer_lose(controller, id, NULL);
+        else if (seat_refuses(peer->seat, controller->id))
+            peer_lose(controller, id, "it does not speak to us any more");
         if ((state == SEAT_DRAINED || state == SEAT_STOPPED) && peer->lost && !peer->drained) {
             peer->drained = true;
             end_quarantine(controller, peer);

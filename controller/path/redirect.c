@@ -175,7 +175,8 @@ void redirect_sweep(struct controller *controller)
 {
     bool outstanding = false;
 
-    /* With the configuration controller gone, nobody tells us that a peer has stopped. */
+    /* Nobody tells us that a peer refuses us, or, with the configuration controller gone, that one
+     * has stopped. */
     peers_look_at_seats(controller);
     for (uint32_t i = 0; i < controller->slots.count; i++) {
         struct command *command = controller->slot_commands[i];
