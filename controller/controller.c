@@ -374,6 +374,16 @@ static void declare_quiet(struct controller *controller)
         declare(controller, SEAT_QUIESCED);
 }
 
+/* What commands hold; of the part that was set apart for workspaces, those in use. */
+static uint64_t buffers_taken_bytes(const struct controller *controller)
+{
+    uint64_t bytes = pool_taken_bytes(controller->pool);
+
+    if (controller->workspaces == NULL)
+        return bytes;
+    return bytes - WORKSPACES_BYTES + pool_taken_bytes(controller->workspaces);
+}
+
 static void turn(struct controller *controller)
 {
     controller->turn++;
@@ -386,7 +396,7 @@ static void turn(struct controller *controller)
         controller->hooks.on_turn(controller->hooks.context);
     peers_flush(controller);
     /* relaxed: a level for status. */
-    store_relaxed(&controller->counters->buffers_bytes, pool_taken_bytes(controller->pool));
+    store_relaxed(&controller->counters->buffers_bytes, buffers_taken_bytes(controller));
     declare_quiet(controller);
     if (received == 0 && idle_nap(controller))
         return;
@@ -415,10 +425,7 @@ static int flush_elements(struct controller *controller)
 /* Everything that was taken has been given back, so nothing of ours is on its way to an element. */
 static bool nothing_in_flight(const struct controller *controller)
 {
-    bool parity = controller->workspaces != NULL;
-
-    return pool_taken_bytes(controller->pool) == (parity ? (uint64_t)WORKSPACES_BYTES : 0) &&
-           (!parity || pool_taken_bytes(controller->workspaces) == 0) &&
+    return buffers_taken_bytes(controller) == 0 &&
            controller->free_peer_commands_count == PEER_COMMANDS_MAX &&
            /* relaxed: our own counter */
            load_relaxed(&controller->counters->host_in_flight) == 0;

@@ -187,27 +187,34 @@ class GoldenModel:
             self.compare(found, self.golden[offset:offset + len(found)], offset,
                          f'at the end, through port {port}')
 
-    def run(self, operations):
-        self.hosts[0].zero(self.size, 0)  # nothing is known of what an image holds
+    def do(self, operations):
         for _ in range(operations):
             self.step()
         while self.in_flight:
             self.wait()
+
+    def run(self, operations, halfway):
+        self.hosts[0].zero(self.size, 0)  # nothing is known of what an image holds
+        self.do(operations // 2)
+        if halfway is not None:
+            halfway()
+        self.do(operations - operations // 2)
         for port in range(len(self.hosts)):
             self.compare_all(port)
         for host in self.hosts:
             host.shutdown()
 
 
-def run_golden_model(uris, volume, operations, seed=None, most_bytes=4 * MIB):
+def run_golden_model(uris, volume, operations, seed=None, most_bytes=4 * MIB, halfway=None):
     """
     Does so many random commands, of at most most_bytes each, through all URIs, which are ports of
     one volume of the name `volume` (for messages). The volume is overwritten. Every answer is
     compared, and at the end the whole volume, through every URI. Without a seed one is drawn; all
-    choices but what happens to be in flight follow from it.
+    choices but what happens to be in flight follow from it. `halfway` is called when half of the
+    commands have been answered and none is in flight.
     """
     seed = random.getrandbits(32) if seed is None else seed
     model = GoldenModel(uris, volume, seed, most_bytes)
-    model.run(operations)
+    model.run(operations, halfway)
     counts = ', '.join(f'{count} {action}' for action, count in model.counts.items())
     note(f'{volume}: golden model, seed {seed}: {counts}; all bytes as they should be')
