@@ -2,16 +2,12 @@
 """The configuration controller is killed: I/O goes on. Then a controller is killed too, which nobody
 tells the others of: commands for its elements end with EIO all the same, and the others go on."""
 import errno
-import os
-import signal
-import time
 
-from load import Load
-from testarray import (DISK, MEMORY, Array, Bystander, check, folders, libnbd, note, run, same,
+from load import Load, kill_under_load
+from testarray import (DISK, MEMORY, Array, Bystander, folders, libnbd, note, run, same,
                        wait_until)
 
 VICTIM = 1
-AT_ONCE = 2  # seconds
 
 
 def one_after_the_other(places, kind):
@@ -27,17 +23,8 @@ def one_after_the_other(places, kind):
             before = [load.done for load in loads]
             wait_until(lambda: all(load.done > done + 500 for load, done in zip(loads, before)),
                        'I/O goes on without the configuration controller')
-            os.kill(pid, signal.SIGKILL)
-            killed_at = time.monotonic()
-            for load in loads:
-                load.join(20)
-                check(not load.is_alive(), 'a command for the dead one hangs')
-                same(load.errors, {errno.EIO}, 'what the commands ended with')
-                took = load.first_error_at - killed_at
-                check(took < AT_ONCE, f'EIO after {took:.2f} s')
-            done = one.done + other.done
-            wait_until(lambda: one.done + other.done > done + 20, 'bystanders go on')
-            note(f'{kind}: EIO after {max(l.first_error_at for l in loads) - killed_at:.3f} s')
+            took = kill_under_load(pid, loads, (one, other))
+            note(f'{kind}: EIO after {took:.3f} s')
         host = array.connect('vol1', 'front')
         try:
             host.pread(4096, 0)

@@ -8,12 +8,11 @@ import random
 import signal
 import time
 
-from load import Load
+from load import AT_ONCE, Load, kill_under_load
 from testarray import (DISK, MEMORY, MIB, PATIENCE, Array, Bystander, Host, check, folders,
                        libnbd, note, run, same, wait_until)
 
 VICTIM = 1
-AT_ONCE = 2  # seconds
 
 
 def one_death(places, kind):
@@ -30,17 +29,8 @@ def one_death(places, kind):
             for load in loads:
                 load.start()
             wait_until(lambda: all(load.done > 500 for load in loads), 'load')
-            os.kill(pid, signal.SIGKILL)
-            killed_at = time.monotonic()
-            for load in loads:
-                load.join(20)
-                check(not load.is_alive(), 'a command for the dead one hangs')
-                same(load.errors, {errno.EIO}, 'what the commands ended with')
-                took = load.first_error_at - killed_at
-                check(took < AT_ONCE, f'EIO after {took:.2f} s')
-            done = one.done + other.done
-            wait_until(lambda: one.done + other.done > done + 20, 'bystanders go on')
-            note(f'{kind}: EIO after {max(l.first_error_at for l in loads) - killed_at:.3f} s')
+            took = kill_under_load(pid, loads, (one, other))
+            note(f'{kind}: EIO after {took:.3f} s')
         wait_until(lambda: array.controller(VICTIM)['state'] == 'dead', 'status')
         same(array.element(VICTIM)['state'], 'unreachable', 'the state of its element')
         own.expect_close('the connection to the dead one')

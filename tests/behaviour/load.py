@@ -1,9 +1,13 @@
-"""A host with many commands in flight, which goes on until one of them fails."""
+"""Hosts with many commands in flight, which go on until one of them fails, and a death under them."""
+import errno
 import os
+import signal
 import threading
 import time
 
-from testarray import MIB, libnbd
+from testarray import MIB, check, libnbd, same, wait_until
+
+AT_ONCE = 2  # seconds
 
 
 class Load(threading.Thread):
@@ -48,3 +52,19 @@ class Load(threading.Thread):
                 self.host.poll(100)
         except nbd.Error as error:
             self.lost = error
+
+
+def kill_under_load(pid, loads, bystanders):
+    """Kills a controller: the commands of all loads end with EIO at once, and bystanders go on.
+    Returns after how many seconds the last load saw it."""
+    os.kill(pid, signal.SIGKILL)
+    killed_at = time.monotonic()
+    for load in loads:
+        load.join(20)
+        check(not load.is_alive(), 'a command for the dead one hangs')
+        same(load.errors, {errno.EIO}, 'what the commands ended with')
+        took = load.first_error_at - killed_at
+        check(took < AT_ONCE, f'EIO after {took:.2f} s')
+    done = sum(one.done for one in bystanders)
+    wait_until(lambda: sum(one.done for one in bystanders) > done + 20, 'bystanders go on')
+    return max(load.first_error_at for load in loads) - killed_at
