@@ -11,7 +11,7 @@ from golden import MIB, run_golden_model
 from testarray import (DISK, LONG, MEMORY, Array, check, folders, libnbd, note, run, same,
                        wait_until)
 
-HISTORY = os.environ.get('ANYPORT_HISTORY')
+HISTORY = os.environ.get('ANYPORT_HISTORY') or None
 OPERATIONS = 20_000 if LONG else 500
 SECONDS = 30 if LONG else 0.7
 CONTROLLERS = 4
@@ -90,7 +90,7 @@ def main():
             for image in array.fields['elements']:
                 os.unlink(image['image'])
         for volume, failing in FAILING.items():
-            with Array(places, controllers=CONTROLLERS, status=1, expected='disk|member',
+            with Array(places, controllers=CONTROLLERS, expected='disk|member',
                        **fields(places, MEMORY, (volume,))) as array:
                 without(array, volume, failing)
                 array.wait_quiet()
