@@ -4,9 +4,10 @@ at a time, and each must be found and called by its name."""
 import json
 import os
 import random
+import signal
 import subprocess
 
-from testarray import PATIENCE, Skip, check, note, run, same
+from testarray import PATIENCE, Skip, check, note, run, same, wait_until
 from wrong_server import Server
 
 HISTORY = os.environ.get('ANYPORT_HISTORY')
@@ -28,12 +29,24 @@ FAULTS = (
 )
 
 
-def history(server, *options):
-    """(exit status, what it printed as JSON, or None)"""
+def begin(server, *options):
     words = [HISTORY, '--json', f'--seed={random.getrandbits(32)}', '--connections=4', '--depth=4',
              '--window=256', *options, server.uri]
-    done = subprocess.run(words, stdout=subprocess.PIPE, text=True, timeout=PATIENCE)
-    return done.returncode, json.loads(done.stdout) if done.stdout else None
+    return subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+
+
+def ended(process):
+    """(exit status, what it printed as JSON, or None)"""
+    try:
+        text = process.communicate(timeout=PATIENCE)[0]
+    finally:
+        process.kill()
+        process.wait()
+    return process.returncode, json.loads(text) if text else None
+
+
+def history(server, *options):
+    return ended(begin(server, *options))
 
 
 def no_fault(*options):
@@ -75,6 +88,16 @@ def connections_that_break():
         check(found['lost'] > 3, 'and several times')
 
 
+def a_signal_ends_it_with_a_report():
+    with Server() as server:
+        process = begin(server, '--operations=1000000000')
+        wait_until(lambda: server.done > 1000, 'some operations')
+        process.send_signal(signal.SIGINT)
+        status, found = ended(process)
+        same((status, found['verdict']), (0, 'valid'), 'ended by a signal')
+        check(found['operations'] > 1000 and found['windows'] > 0, 'what was done is reported')
+
+
 def main():
     if HISTORY is None:
         raise Skip('anyport-history was not built: libnbd-dev is not installed')
@@ -86,6 +109,7 @@ def main():
     torn_commands_are_allowed_by_block()
     no_answer()
     connections_that_break()
+    a_signal_ends_it_with_a_report()
 
 
 run(main)

@@ -13,6 +13,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/random.h>
 #include <time.h>
@@ -33,6 +34,15 @@ struct run {
     uint64_t random, next_tag, begun;
     bool no_memory;
 };
+
+/* SIGINT or SIGTERM: finish the window, and report. */
+static volatile sig_atomic_t asked_to_end;
+
+static void ask_to_end(int signal_number)
+{
+    (void)signal_number;
+    asked_to_end = 1;
+}
 
 static double now_seconds(void)
 {
@@ -232,7 +242,7 @@ static bool window(struct run *run, uint64_t operations, double end)
 {
     uint64_t until = run->begun + operations;
 
-    while (run->begun < until && run->hosts.connected > 0 && now_seconds() < end) {
+    while (run->begun < until && run->hosts.connected > 0 && now_seconds() < end && !asked_to_end) {
         begin_all(run, until);
         wait_for_some(run);
     }
@@ -267,7 +277,7 @@ static void run_windows(struct run *run)
     uint64_t most = options->operations > 0 ? options->operations : UINT64_MAX;
     bool more = true;
 
-    while (more && run->begun < most && now_seconds() < end) {
+    while (more && run->begun < most && now_seconds() < end && !asked_to_end) {
         uint64_t left = most - run->begun;
         more = window(run, left < options->window ? left : options->window, end);
         if (run->hosts.connected < run->hosts.count && !options->reconnect)
@@ -319,6 +329,8 @@ int main(int argc, char **argv)
 
     options_read(&run.options, argc, argv);
     run.random = run.options.seed;
+    signal(SIGINT, ask_to_end);
+    signal(SIGTERM, ask_to_end);
     if (!run.options.json)
         printf("seed %" PRIu64 "\n", run.options.seed);
     if (hosts_new(&run.hosts, &run.options, task_ended, &run) != 0)
