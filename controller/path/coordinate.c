@@ -195,7 +195,12 @@ bool coordinate_has_work(const struct controller *controller)
 
 bool coordinate_sweep(struct controller *controller)
 {
+    uint32_t held = controller->coordinate.held_count;
+
     look_at_held(controller);
+    if (controller->coordinate.held_count < held)
+        count_up(&controller->counters->hand_offs_swept,
+                 held - controller->coordinate.held_count);
     coordinate_places(controller);
     return controller->coordinate.held_count > 0 ||
            controller->coordinate.without_place.head != NULL;
