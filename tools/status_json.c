@@ -5,6 +5,7 @@
 #include "controller/volume_state.h"
 #include "shm/mapping.h"
 #include "shm/seat.h"
+#include "tools/counter_values.h"
 
 /* relaxed: counters are made to be read at any time; each is one word, and late is fine. */
 #define READ(counter) ((json_int_t)load_relaxed(&(counter)))
@@ -16,9 +17,9 @@ static void set(json_t *object, const char *key, json_t *value)
     (void)json_object_set_new(object, key, value); /* without memory the field is missing */
 }
 
-static void add_io(json_t *object, const struct io_counters *counters)
+static void add_io(json_t *object, const struct io_values *values)
 {
-#define X(name) set(object, #name, json_integer(READ(counters->name)));
+#define X(name) set(object, #name, json_integer((json_int_t)values->name));
     COUNTERS_IO(X)
 #undef X
 }
@@ -52,14 +53,16 @@ static json_t *element_json(const struct segment *segment, uint32_t index)
 {
     const struct element_record *record = segment_element(segment, index);
     json_t *object = json_object();
+    struct io_values values;
 
+    io_values_read(&values, &record->counters);
     set(object, "name", json_string(record->name));
     set(object, "controller", json_integer(READ(record->owner)));
     set(object, "state", json_string(volume_state_name(element_state_now(segment, index))));
     set(object, "size", json_integer((json_int_t)record->size_bytes));
     set(object, "io", json_string(element_io_name(record->flags)));
     set(object, "read_only", json_boolean((record->flags & ELEMENT_READ_ONLY) != 0));
-    add_io(object, &record->counters);
+    add_io(object, &values);
     return object;
 }
 
@@ -99,7 +102,9 @@ static json_t *volume_json(const struct segment *segment, uint32_t index)
 {
     const struct volume_record *record = segment_volume(segment, index);
     json_t *object = json_object();
+    struct io_values values;
 
+    volume_values_read(&values, segment, index);
     set(object, "name", json_string(record->name));
     set(object, "description", json_string(record->description));
     set(object, "size", json_integer((json_int_t)record->size_bytes));
@@ -114,7 +119,7 @@ static json_t *volume_json(const struct segment *segment, uint32_t index)
     set(object, "state", json_string(volume_state_name(volume_state_now(segment, index))));
     set(object, "exported", json_boolean((record->flags & VOLUME_EXPORTED) != 0));
     set(object, "read_only", json_boolean((record->flags & VOLUME_READ_ONLY) != 0));
-    add_io(object, &record->counters);
+    add_io(object, &values);
     return object;
 }
 

@@ -7,28 +7,7 @@
 #ifndef TOOLS_TOP_RATES_H
 #define TOOLS_TOP_RATES_H
 
-#include <stdint.h>
-
-#include "shm/counters.h"
-
-/* Plain copies of the counters, under the same names. */
-struct controller_values {
-#define X(name) uint64_t name;
-    COUNTERS_CONTROLLER(X)
-#undef X
-};
-
-struct io_values {
-#define X(name) uint64_t name;
-    COUNTERS_IO(X)
-#undef X
-};
-
-struct link_values {
-#define X(name) uint64_t name;
-    COUNTERS_LINK(X)
-#undef X
-};
+#include "tools/counter_values.h"
 
 /* Two looks at the same counters: CLOCK_MONOTONIC of each. */
 struct looks {
