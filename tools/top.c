@@ -292,35 +292,21 @@ static int run_screen(struct top_view *view, const struct options *options)
 
 /* --- the verb --- */
 
-static int attach(const struct options *options, struct top_view *ret_view)
-{
-    char path[4096];
-    struct segment segment;
-    int fd = -1;
-    json_t *result = admin_call(admin_path(options->array, path, sizeof path), "segment", &fd);
-
-    if (result == NULL)
-        return -EIO; /* it has been said why */
-    json_decref(result);
-    int error = fd >= 0 ? segment_attach_read_only(&segment, fd) : -EPROTO;
-    if (error == 0) {
-        error = top_view_new(ret_view, &segment);
-        if (error != 0)
-            segment_done(&segment);
-    }
-    if (error != 0)
-        fprintf(stderr, "anyport: cannot read the array's counters: %s\n", strerror(-error));
-    return error;
-}
-
 int verb_top(int argc, char **argv)
 {
     struct options options = {.interval_s = 1};
+    struct segment segment;
     struct top_view view;
 
     argp_parse(&parser, argc, argv, 0, NULL, &options);
-    if (attach(&options, &view) != 0)
+    if (admin_attach(options.array, &segment) != 0)
         return EXIT_FAILED;
+    int error = top_view_new(&view, &segment);
+    if (error != 0) {
+        segment_done(&segment);
+        fprintf(stderr, "anyport: cannot keep the array's counters: %s\n", strerror(-error));
+        return EXIT_FAILED;
+    }
     int status = options.batch ? run_batch(&view, &options) : run_screen(&view, &options);
     top_view_done(&view);
     return status;
