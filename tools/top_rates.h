@@ -37,6 +37,11 @@ struct link_rates {
     uint64_t full;            /* times it was full since the array was started */
 };
 
+struct coordination_rates {
+    double granted, held, handed_off, full; /* a second */
+    double held_us; /* mean of the commands that are no longer held; 0 when there were none */
+};
+
 struct controller_rates rates_of_controller(const struct looks *looks,
                                             const struct controller_values *before,
                                             const struct controller_values *after);
@@ -44,5 +49,8 @@ struct io_rates rates_of_io(const struct looks *looks, const struct io_values *b
                             const struct io_values *after);
 struct link_rates rates_of_link(const struct looks *looks, const struct link_values *before,
                                 const struct link_values *after);
+struct coordination_rates rates_of_coordination(const struct looks *looks,
+                                                const struct coordination_values *before,
+                                                const struct coordination_values *after);
 
 #endif

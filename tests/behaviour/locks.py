@@ -130,6 +130,21 @@ def occupancy_moves(array):
     wait_until(look, 'held commands in status')
 
 
+def top_moves(array):
+    """Two looks that are some time apart: every controller was granted reservations, some were held."""
+    def look():
+        text = command(ANYPORT, 'top', '--once', '--interval=0.1', array.run_dir)
+        lines = [line.split() for line in text.splitlines()]
+        begin = lines.index(['CTRL', 'STATE', 'GRANT/s', 'HELD/s', 'HANDED/s', 'FULL/s', 'HELD', 'us'])
+        rows = lines[begin + 1:]
+        same([row[:2] for row in rows], [[f'c{i}', 'running'] for i in range(CONTROLLERS)],
+             'rows of top')
+        return (all(row[2] != '0' for row in rows) and
+                all(any(row[at] not in ('0', '0.0') for row in rows) for at in (3, 4, 6)))
+
+    wait_until(look, 'coordination in top')
+
+
 def nothing_is_left(array):
     array.wait_quiet()
     same(locks(array), [], 'reservations when all is quiet')
@@ -187,6 +202,7 @@ def main():
                 shows_conflicts(array, 'fast', 'volume')
                 text_has_a_row(array)
                 occupancy_moves(array)
+                top_moves(array)
             nothing_is_left(array)
             with Hosts(array, 'five'):
                 shows_conflicts(array, 'five', 'members')

@@ -99,6 +99,7 @@ def states(array, wanted, failed, what):
          failed, f'members in volume list {what}')
     top = text_of(array, 'top', '--once', '--interval=0.1')
     begin = top.index(['VOLUME', 'LAYOUT', 'CHUNK', 'STATE', 'MEMBER', 'STATE'])
+    del top[top.index([], begin):]  # the pane ends with an empty line
     same(len(top[begin + 1:]), sum(len(one['members']) for one in VIRTUAL), 'rows of top')
     same({line[-2] for line in top[begin + 1:] if line[-1] != 'online'}, failed,
          f'members in top {what}')

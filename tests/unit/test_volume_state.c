@@ -314,6 +314,26 @@ static void top_shows_members(void)
     top_view_done(&view);
 }
 
+static void top_shows_how_controllers_coordinate(void)
+{
+    struct top_view view;
+    char line[TOP_LINE_BYTES];
+
+    begin();
+    assert(top_view_new(&view, &segment) == 0);
+    CU_ASSERT_EQUAL(top_rows(&view, TOP_LOCKS), CONTROLLERS);
+    top_view_look(&view);
+    /* No clock is known here: what is a mean says more than what is a rate. */
+    struct coordination_counters *counters = &segment_seat(&segment, 2)->coordination;
+    count_up(&counters->held_ns, 5000);
+    count_up(&counters->held_histogram[11], 2);
+    top_view_look(&view);
+    expect_line(&view, TOP_LOCKS, 2, "c2   running          0        0        0        0      2.5");
+    top_heading(TOP_LOCKS, line);
+    CU_ASSERT_STRING_EQUAL(line, "CTRL STATE      GRANT/s   HELD/s HANDED/s   FULL/s  HELD us");
+    top_view_done(&view);
+}
+
 static void top_shows_what_members_do(void)
 {
     struct top_view view;
@@ -341,6 +361,7 @@ int main(void)
          virtual_volumes_count_what_their_members_do},
         {"top shows members", top_shows_members},
         {"top shows what members do", top_shows_what_members_do},
+        {"top shows how controllers coordinate", top_shows_how_controllers_coordinate},
     };
 
     return UNIT_RUN("volume_state", tests);
