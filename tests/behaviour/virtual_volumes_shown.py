@@ -108,6 +108,23 @@ def states(array, wanted, failed, what):
          f'states in top {what}')
 
 
+def counted(array):
+    """A virtual volume shows what its members did: a write to both halves of a mirror, and a read of
+    one of them."""
+    host = array.connect('safe', 'c2')
+    host.pwrite(bytes(4096), 8192)
+    host.pread(512, 8192)
+    host.shutdown()
+    found = volumes(array)
+    names = ('writes', 'write_bytes', 'reads', 'read_bytes', 'in_flight', 'errors')
+    same([found['safe'][name] for name in names], [2, 8192, 1, 512, 0, 0], 'counted for a mirror')
+    for name in names:
+        same(found['safe'][name], found['safe0'][name] + found['safe1'][name], f'sum of {name}')
+    listed = text_of(array, 'volume', 'list')
+    same([line[-3:] for line in listed if line[:2] == ['safe', '-']], [['1', '2', '0']],
+         'reads, writes and errors of a mirror in volume list')
+
+
 def fail_element(array, index):
     """An image that became shorter: the next read of it finds out."""
     nbd = libnbd()
@@ -138,6 +155,7 @@ def main():
                    **fields(places)) as array:
             exports(array)
             status(array)
+            counted(array)
             states(array, {one['name']: 'online' for one in VIRTUAL}, set(), 'at first')
             fail_element(array, 1)
             states(array, {'fast': 'failed', 'row': 'failed', 'safe': 'degraded',
