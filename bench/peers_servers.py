@@ -158,8 +158,8 @@ class Server:
     def socket_path(self, port):
         return self.directory / dict(self.ports)[port]
 
-    def uri(self, port):
-        return f'nbd+unix:///{self.export}?socket={self.socket_path(port)}'
+    def uri(self, port, export=None):
+        return f'nbd+unix:///{export or self.export}?socket={self.socket_path(port)}'
 
     def start(self):
         with open(self.log_path, 'wb') as log:
@@ -239,6 +239,30 @@ class Anyport(AnyportArray):
         return (f'controllers: 2\n'
                 f'elements:\n  - {{name: disk, image: {self.image}, controller: 1}}\n'
                 f'volumes:\n  - {{name: {self.export}, element: disk}}\n')
+
+
+class AnyportFour(AnyportArray):
+    """Four controllers with an element each, which is made with the array; volumes as asked for."""
+
+    export = 'stripe'
+
+    def __init__(self, directory, program, policy, volume_lines, element_bytes):
+        self.name = f'four-{policy}'
+        self.run_dir = f'{self.name}.run'
+        self.ports = tuple((f'c{i}', f'{self.run_dir}/c{i}.sock')
+                           for i in range(len(element_bytes)))
+        self.images = [directory / f'{self.name}-disk{i}' for i in range(len(element_bytes))]
+        self.policy = policy
+        self.volume_lines = volume_lines
+        self.element_bytes = element_bytes
+        super().__init__(directory, None, program)
+
+    def configuration(self):
+        lines = [f'controllers: {len(self.images)}', f'coordination: {{policy: {self.policy}}}',
+                 'elements:']
+        lines += [f'  - {{name: disk{i}, image: {image}, size: {size}, controller: {i}}}'
+                  for i, (image, size) in enumerate(zip(self.images, self.element_bytes))]
+        return '\n'.join([*lines, 'volumes:', *self.volume_lines, ''])
 
 
 class Nbdkit(Server):
