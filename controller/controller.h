@@ -19,6 +19,7 @@
 #include "controller/idle.h"
 #include "controller/path/command.h"
 #include "controller/path/gate.h"
+#include "controller/path/mark.h"
 #include "controller/path/peer.h"
 #include "io/element.h"
 #include "io/loop.h"
@@ -32,6 +33,7 @@ struct owned_element {
     struct element file;
     struct element_record *record;
     struct gate gate;           /* order of partial writes; direct elements only */
+    struct mark *mark;          /* its superblock; NULL: it has none, or is not ours */
     uint64_t size_checked_turn; /* the image's length is looked at once a turn that writes */
 };
 
@@ -115,9 +117,11 @@ struct controller {
 struct controller_start {
     uint32_t id;
     struct segment segment;
-    struct element *elements; /* by element index; fd -1: not this controller's */
-    const int *doorbells;     /* eventfds by seat */
-    int notice_fd;            /* an eventfd: rung when the seat's state changed */
+    struct element *elements;                 /* by element index; fd -1: not this controller's */
+    struct superblock_of_image **superblocks; /* by element index; NULL: it has none; they outlive
+                                                 the controller. All NULL: none has one */
+    const int *doorbells;                     /* eventfds by seat */
+    int notice_fd;                            /* an eventfd: rung when the seat's state changed */
 };
 
 /* Makes a controller on a loop of its own. On failure *ret_what says at what, and nothing is left.

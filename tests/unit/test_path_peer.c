@@ -60,8 +60,8 @@ static void send_doorbell(struct puppet *puppet, struct doorbell doorbell)
     send_entry(puppet, doorbell_pack(doorbell));
 }
 
-/* Claims the next request that controller 0 sends. One that took its time to be claimed is announced
- * again, which may come when it is claimed already. */
+/* Claims the next request that controller 0 sends. One that took its time to be claimed is
+ * announced again, which may come when it is claimed already. */
 static struct doorbell claim(struct puppet *puppet, struct slot_request *ret_request)
 {
     struct doorbell doorbell;
@@ -170,6 +170,8 @@ static void hostile_requests_are_answered_with_an_error(void)
         WITH(.op = COMMAND_EXTENTS, .buffer = mine + 1),
         WITH(.op = COMMAND_EXTENTS, .buffer = mine + pool - 4096),
         WITH(.op = COMMAND_TRIM, .length_bytes = UINT64_MAX),
+        WITH(.op = COMMAND_MARK),
+        WITH(.op = COMMAND_MARK, .length_bytes = 0, .flags = COMMAND_FUA),
         WITH(.op = COMMAND_PREFETCH, .offset_bytes = ARRAY_ELEMENT_BYTES + 1, .length_bytes = 0),
     };
 #pragma GCC diagnostic pop
