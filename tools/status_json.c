@@ -59,6 +59,7 @@ static json_t *element_json(const struct segment *segment, uint32_t index)
     set(object, "size", json_integer((json_int_t)record->size_bytes));
     set(object, "io", json_string(element_io_name(record->flags)));
     set(object, "read_only", json_boolean((record->flags & ELEMENT_READ_ONLY) != 0));
+    set(object, "superblock", json_boolean((record->flags & ELEMENT_SUPERBLOCK) != 0));
     add_io(object, &record->counters);
     return object;
 }

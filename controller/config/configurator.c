@@ -20,6 +20,7 @@
 
 #include "controller/config/images.h"
 #include "controller/config/placement.h"
+#include "controller/config/superblocks.h"
 #include "controller/config/table.h"
 
 enum {
@@ -68,7 +69,7 @@ static int make_segment(struct configurator *configurator, struct config_error *
     if (error != 0)
         return refuse(config, ret_error, error, "cannot make the shared-memory segment: %s",
                       strerror(-error));
-    return table_fill(&configurator->segment, config, configurator->elements, ret_error);
+    return table_fill(&configurator->segment, config, &configurator->images, ret_error);
 }
 
 /* --- telling controllers --- */
@@ -337,7 +338,9 @@ int configurator_open(struct configurator *configurator, const struct config *co
     int error = sockets_open(config, &configurator->sockets, ret_error);
     if (error != 0)
         return error;
-    error = images_open(config, &configurator->elements, ret_error);
+    error = images_open(config, &configurator->images, ret_error);
+    if (error == 0)
+        superblocks_say_stale(config, &configurator->images);
     if (error == 0)
         error = make_segment(configurator, ret_error);
     if (error == 0)
@@ -351,8 +354,7 @@ void configurator_close(struct configurator *configurator)
 {
     if (configurator->sockets.run_dir != NULL)
         sockets_close(&configurator->sockets);
-    images_close(configurator->elements, configurator->config->elements_count);
-    configurator->elements = NULL;
+    images_close(&configurator->images);
     if (configurator->notice.fd >= 0)
         close(configurator->notice.fd);
     if (configurator->clock.fd >= 0)
@@ -374,7 +376,8 @@ static void become_controller(struct configurator *configurator, uint32_t id, pi
     struct controller_process process = {
         .start = {.id = id,
                   .segment = configurator->segment,
-                  .elements = configurator->elements,
+                  .elements = configurator->images.elements,
+                  .superblocks = configurator->images.superblocks,
                   .doorbells = configurator->doorbells,
                   .notice_fd = configurator->notice.fd},
         .sockets = &configurator->sockets,
@@ -394,13 +397,14 @@ static void become_controller(struct configurator *configurator, uint32_t id, pi
     sockets_keep_only(&configurator->sockets, id);
     for (uint32_t i = 0; i < config->elements_count; i++) {
         if (config->elements[i].controller != id)
-            element_close(&configurator->elements[i]);
+            element_close(&configurator->images.elements[i]);
     }
     placement_apply(config->placement, &configurator->segment, id);
     int status = main(&process);
     configurator->clock.fd = -1;
     configurator->sockets.made_run_dir = false;
-    free(configurator->elements);
+    images_free(
+        &configurator->images); /* their descriptors were the controller's, and are closed */
     segment_done(&configurator->segment);
     fflush(NULL);
     exit(status);
@@ -463,6 +467,6 @@ int configurator_start(struct configurator *configurator, controller_main_fn *ma
     }
     /* The descriptions that hold the locks now belong to the controllers. */
     for (uint32_t i = 0; i < config->elements_count; i++)
-        element_close(&configurator->elements[i]);
+        element_close(&configurator->images.elements[i]);
     return 0;
 }

@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "controller/config/config.h"
+#include "controller/config/images.h"
 #include "controller/config/sockets.h"
 #include "controller/controller.h"
 #include "io/watch.h"
@@ -50,7 +51,7 @@ struct configurator {
     struct watch *watch;
     struct segment segment;
     struct array_sockets sockets;
-    struct element *elements;
+    struct images images;
     int doorbells[CONTROLLERS_MAX];
     struct watched notice; /* an eventfd: a controller changed its state */
     struct watched
