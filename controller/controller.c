@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controller/deaths.h"
 #include "controller/idle.h"
 #include "controller/path/redirect.h"
 #include "controller/path/split.h"
@@ -242,6 +243,8 @@ static int make_parts(struct controller *controller, const struct controller_sta
         return error;
     *ret_what = "its links";
     error = peers_init(controller, start->doorbells);
+    if (error == 0)
+        error = deaths_watch(controller, start->lifelines);
     if (error != 0)
         return error;
     *ret_what = "its elements";
@@ -265,6 +268,7 @@ int controller_new(struct controller **ret_controller, const struct controller_s
     controller->pool_offset_bytes = segment_buffers_offset(&controller->segment, start->id);
     controller->waiters.next = controller->waiters.previous = &controller->waiters;
     idle_init(&controller->idle);
+    coordinate_init(controller);
     controller->sweep_timer.fire = sweep_is_due;
     int error = make_parts(controller, start, ret_what);
     if (error != 0) {
@@ -290,6 +294,7 @@ void controller_free(struct controller *controller)
         mark_free(controller->elements[i].mark);
     }
     free(controller->elements);
+    deaths_done(controller);
     peers_done(controller);
     slot_table_done(&controller->slots);
     free(controller->slot_commands);
@@ -368,7 +373,7 @@ static bool membership_changed(const struct controller *controller)
 bool controller_has_work(const struct controller *controller)
 {
     return loop_has_events(controller->loop) || peers_have_entries(controller) ||
-           membership_changed(controller);
+           membership_changed(controller) || coordinate_has_work(controller);
 }
 
 static bool is_quiet(const struct controller *controller)
@@ -384,6 +389,16 @@ static void declare_quiet(struct controller *controller)
         declare(controller, SEAT_QUIESCED);
 }
 
+/* What commands hold; of the part that was set apart for workspaces, those in use. */
+static uint64_t buffers_taken_bytes(const struct controller *controller)
+{
+    uint64_t bytes = pool_taken_bytes(controller->pool);
+
+    if (controller->workspaces == NULL)
+        return bytes;
+    return bytes - WORKSPACES_BYTES + pool_taken_bytes(controller->workspaces);
+}
+
 static void turn(struct controller *controller)
 {
     controller->turn++;
@@ -391,11 +406,12 @@ static void turn(struct controller *controller)
     look_at_membership(controller);
     uint32_t received = peers_receive(controller);
     controller->arrivals += received;
+    coordinate_turn(controller);
     if (controller->hooks.on_turn != NULL)
         controller->hooks.on_turn(controller->hooks.context);
     peers_flush(controller);
     /* relaxed: a level for status. */
-    store_relaxed(&controller->counters->buffers_bytes, pool_taken_bytes(controller->pool));
+    store_relaxed(&controller->counters->buffers_bytes, buffers_taken_bytes(controller));
     declare_quiet(controller);
     if (received == 0 && idle_nap(controller))
         return;
@@ -424,10 +440,7 @@ static int flush_elements(struct controller *controller)
 /* Everything that was taken has been given back, so nothing of ours is on its way to an element. */
 static bool nothing_in_flight(const struct controller *controller)
 {
-    bool parity = controller->workspaces != NULL;
-
-    return pool_taken_bytes(controller->pool) == (parity ? (uint64_t)WORKSPACES_BYTES : 0) &&
-           (!parity || pool_taken_bytes(controller->workspaces) == 0) &&
+    return buffers_taken_bytes(controller) == 0 &&
            controller->free_peer_commands_count == PEER_COMMANDS_MAX &&
            /* relaxed: our own counter */
            load_relaxed(&controller->counters->host_in_flight) == 0;

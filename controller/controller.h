@@ -18,6 +18,7 @@
 
 #include "controller/idle.h"
 #include "controller/path/command.h"
+#include "controller/path/coordinate.h"
 #include "controller/path/gate.h"
 #include "controller/path/mark.h"
 #include "controller/path/peer.h"
@@ -67,7 +68,9 @@ struct controller {
     uint32_t scratch_free_count;
     struct command_queue scratch_waiters;
     uint32_t element_io_in_flight; /* commands whose element I/O ends later */
-    uint32_t executing;            /* commands between the beginning and the end of EXECUTE */
+    uint32_t extents_this_turn;    /* found in `extents_turn`, which is bounded */
+    uint64_t extents_turn;
+    uint32_t executing; /* commands between the beginning and the end of EXECUTE */
 
     struct virtual_volume **virtuals; /* by volume; NULL: a plain one */
 
@@ -81,6 +84,8 @@ struct controller {
     struct command_queue component_waiters;
     bool waking_component_waiters;
     struct split *splits; /* one for each host command */
+
+    struct coordinate coordinate;
 
     /* memory to compute parity in: a part of the buffers, taken at start */
     struct pool *workspaces;          /* NULL: no volume has parity */
@@ -97,6 +102,7 @@ struct controller {
     struct command_queue slot_waiters;
     uint64_t sequence;
     struct peers peers;
+    struct watched_life *lives; /* of the other controllers; NULL: not watched (deaths.h) */
     struct timer sweep_timer;
 
     /* the loop */
@@ -117,11 +123,12 @@ struct controller {
 struct controller_start {
     uint32_t id;
     struct segment segment;
-    struct element *elements;                 /* by element index; fd -1: not this controller's */
-    struct superblock_of_image **superblocks; /* by element index; NULL: it has none; they outlive
-                                                 the controller. All NULL: none has one */
-    const int *doorbells;                     /* eventfds by seat */
-    int notice_fd;                            /* an eventfd: rung when the seat's state changed */
+    struct element *elements; /* by element index; fd -1: not this controller's */
+    const int *doorbells;     /* eventfds by seat */
+    int notice_fd;            /* an eventfd: rung when the seat's state changed */
+    const int *lifelines;     /* the others', by seat (deaths.h); NULL: none */
+    /* By element index; NULL: it has none. They outlive the controller. All NULL: none has one. */
+    struct superblock_of_image **superblocks;
 };
 
 /* Makes a controller on a loop of its own. On failure *ret_what says at what, and nothing is left.

@@ -77,7 +77,7 @@ static void look_for_stalled(struct timer *timer)
         if (!holds_buffers_and_stalls(session, loop_now_ns(controller->loop)))
             continue;
         count_up(&controller->counters->connections_dropped, 1);
-        session_close(session);
+        session_hang_up(session);
     }
     loop_timer_start(controller->loop, &ports->pressure, PRESSURE_LOOK_MS * MS_NS);
 }
@@ -156,7 +156,7 @@ static void take_connection(struct listener *listener, int fd)
 
     prepare_socket(fd, listener->tcp);
     if (!ports->quiescing && ports->sessions_count < ports->limits.connections &&
-        session_new(ports, fd) == 0)
+        session_new(ports, fd, listener->tcp) == 0)
         return;
     count_up(&ports->controller->counters->connections_refused, 1);
     close(fd);

@@ -30,11 +30,9 @@ static void give_up_writing(struct session *session)
     command_give(session_controller(session), command);
 }
 
-void session_close(struct session *session)
+/* It asks for nothing more, and waits for nothing. */
+static void stop_work(struct session *session)
 {
-    if (session->state == SESSION_CLOSING)
-        return;
-    session->state = SESSION_CLOSING;
     loop_timer_stop(session_loop(session), &session->limit);
     command_stop_waiting(session_controller(session), &session->waiter);
     if (session->waiting) /* it may have been what those behind it waited for */
@@ -42,10 +40,65 @@ void session_close(struct session *session)
     session->waiting = false;
     if (!session->receiving) /* else the kernel may still write into it: when that has ended */
         give_up_writing(session);
-    /* Ends the receive and the send that are in flight. What was answered is on its way already;
-     * a host that is gone does not want it. */
-    (void)shutdown(session->fd, SHUT_RDWR);
     ports_mark_dirty(session->ports, session);
+}
+
+void session_hang_up(struct session *session)
+{
+    if (session->state == SESSION_CLOSING)
+        return;
+    session->state = SESSION_CLOSING;
+    stop_work(session);
+    /* Ends the receive and the send that are in flight. */
+    (void)shutdown(session->fd, SHUT_RDWR);
+}
+
+static void lingered_long_enough(struct timer *timer)
+{
+    session_hang_up(SESSION_OF(timer, limit));
+}
+
+static void throw_away(struct session *session)
+{
+    session->receiving = true;
+    loop_receive(session_loop(session), session->fd, session->in, SESSION_RECEIVE_BYTES,
+                 &session->receive);
+}
+
+/* Closed while there is input that nobody has read, a TCP connection is reset, and what the kernel
+ * has not yet delivered of our answers is lost. So our side is shut, and what comes is read and
+ * thrown away until the host closes its side too, for a while. */
+static void linger(struct session *session)
+{
+    session->state = SESSION_LINGERING;
+    stop_work(session);
+    (void)shutdown(session->fd, SHUT_WR);
+    session->limit.fire = lingered_long_enough;
+    loop_timer_start(session_loop(session), &session->limit, SESSION_LINGER_MS * 1000000ull);
+    if (!session->receiving)
+        throw_away(session);
+}
+
+static void received_while_lingering(struct session *session, int result)
+{
+    give_up_writing(session);
+    if (result > 0)
+        session->lingered_bytes += (uint64_t)result;
+    if (result == 0 || (result < 0 && result != -EAGAIN && result != -EINTR) ||
+        session->lingered_bytes > SESSION_LINGER_BYTES_MAX)
+        session_hang_up(session);
+    else
+        throw_away(session);
+}
+
+void session_close(struct session *session)
+{
+    if (session->state >= SESSION_LINGERING)
+        return;
+    if (session->tcp && !session->end_of_file)
+        linger(session);
+    else
+        session_hang_up(session);
 }
 
 void session_finish(struct session *session)
@@ -169,12 +222,12 @@ static void sent(struct completion *completion, int result)
     if (result == -EINTR) /* nothing went out: as if in part */
         result = 0;
     else if (result <= 0)
-        session_close(session);
+        session_hang_up(session);
     if (result > 0) {
         count_up(&session_controller(session)->counters->bytes_sent, result);
         session->sent_bytes += (uint64_t)result;
     }
-    if (session->sent_bytes < session->answer.bytes && session->state != SESSION_CLOSING) {
+    if (session->sent_bytes < session->answer.bytes && session->state < SESSION_LINGERING) {
         send_rest(session, (size_t)result);
         return;
     }
@@ -186,7 +239,7 @@ static void sent(struct completion *completion, int result)
 
 void session_turn(struct session *session)
 {
-    if (session->state == SESSION_CLOSING) {
+    if (session->state >= SESSION_LINGERING) {
         if (!session->send_active)
             give_all(session, &session->ready);
         if (is_over(session))
@@ -237,7 +290,7 @@ static uint32_t receive_room(const struct session *session)
 static void start_receive(struct session *session)
 {
     if (session->receiving || session->ending || session->end_of_file ||
-        session->state == SESSION_CLOSING)
+        session->state >= SESSION_LINGERING)
         return;
     make_room(session);
     if (session->in_end == SESSION_RECEIVE_BYTES)
@@ -320,12 +373,16 @@ static void received(struct completion *completion, int result)
         give_up_writing(session);
         return;
     }
+    if (session->state == SESSION_LINGERING) {
+        received_while_lingering(session, result);
+        return;
+    }
     if (result == 0 || (result < 0 && result != -EAGAIN && result != -EINTR)) {
         session->end_of_file = result == 0 && session->writing == NULL;
         if (session->end_of_file)
             pump(session); /* what it had asked before is answered */
         else
-            session_close(session);
+            session_hang_up(session);
         return;
     }
     if (result > 0) {
@@ -389,7 +446,7 @@ static void pump_handshake(struct session *session)
     assert(!more || out_bytes > 0);
 }
 
-int session_new(struct host_ports *ports, int fd)
+int session_new(struct host_ports *ports, int fd, bool tcp)
 {
     struct session *session = calloc(1, sizeof *session);
 
@@ -402,6 +459,7 @@ int session_new(struct host_ports *ports, int fd)
     }
     session->ports = ports;
     session->fd = fd;
+    session->tcp = tcp;
     session->receive.fire = received;
     session->send.fire = sent;
     session->limit.fire = handshake_took_too_long;

@@ -39,13 +39,21 @@ enum {
     SESSION_PROGRESS_BYTES = 256 << 10,   /* of a long payload; less, again and again, is none */
     SESSION_COMPACT_BYTES = 96 << 10,     /* room wanted at the end of the receive buffer */
     SESSION_DISCARD_BYTES_MAX = 64 << 20, /* of a refused write; more: drop the connection */
+    SESSION_LINGER_MS = 1000,             /* so long a host may take to read its last answers */
+    SESSION_LINGER_BYTES_MAX = 64 << 20,  /* and so much it may send meanwhile */
 };
 
 _Static_assert(SESSION_RECEIVE_BYTES >= SESSION_SHORT_BYTES + NBD_REQUEST_BYTES,
                "a short write fits whole");
 _Static_assert((int)SESSION_RECEIVE_BYTES >= (int)NEGOTIATE_INPUT_BYTES, "so does an option");
 
-enum session_state { SESSION_HANDSHAKE, SESSION_TRANSMISSION, SESSION_CLOSING };
+/* From LINGERING on nothing more is asked, answered or sent. */
+enum session_state {
+    SESSION_HANDSHAKE,
+    SESSION_TRANSMISSION,
+    SESSION_LINGERING, /* our side is shut; what the host still sends is read and thrown away */
+    SESSION_CLOSING    /* freed as soon as the kernel has let go of it */
+};
 
 struct session {
     struct host_ports *ports;
@@ -54,8 +62,10 @@ struct session {
     bool dirty;
     int fd;
     enum session_state state;
-    bool ending;        /* nothing more is read; it closes when all is answered */
-    struct timer limit; /* of the handshake */
+    bool ending; /* nothing more is read; it closes when all is answered */
+    bool tcp;
+    struct timer limit;      /* of the handshake, and of lingering */
+    uint64_t lingered_bytes; /* thrown away while it lingers */
 
     /* receiving */
     struct completion receive;
@@ -99,13 +109,17 @@ struct session {
 
 /* Takes the connection over and begins the handshake. -ENOMEM: the descriptor is still the
  * caller's. */
-int session_new(struct host_ports *ports, int fd);
+int session_new(struct host_ports *ports, int fd, bool tcp);
 
 /* An orderly end: nothing more is read, what is in flight is answered, then it closes. */
 void session_finish(struct session *session);
 
-/* Ends it now; may free it at the end of the turn. */
+/* Ends it: nothing more is taken or sent. What was sent before still reaches a host that reads it;
+ * may be freed at the end of a turn. */
 void session_close(struct session *session);
+
+/* Ends it at once, whatever the host still has to read: it is gone, or stalls others. */
+void session_hang_up(struct session *session);
 
 /* Frees a session that its controller has left behind, at the end of the process. */
 void session_discard(struct session *session);

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "io/compat.h"
+#include "io/witness.h"
 
 enum { LOCK_WAIT_MS = 500, LOCK_PAUSE_MS = 10 };
 
@@ -108,6 +109,15 @@ static int lock_image(int fd, bool read_only, struct element_error *ret_error)
     }
 }
 
+static int mark_image(struct element *element, struct element_error *ret_error)
+{
+    int error = witness_mark(element->fd, &element->mark_byte);
+
+    return error == 0
+               ? 0
+               : refuse(ret_error, error, "cannot set a record lock on it: %s", strerror(-error));
+}
+
 static bool lives_in_memory(int fd)
 {
     struct statfs file_system;
@@ -170,6 +180,8 @@ static int open_with(struct element *ret_element, const struct element_wanted *w
     if (element.fd < 0)
         return element.fd;
     error = lock_image(element.fd, wanted->read_only, ret_error);
+    if (error == 0)
+        error = mark_image(&element, ret_error);
     if (error == 0 && grow && ftruncate(element.fd, (off_t)whole_bytes(wanted)) < 0)
         error = refuse(ret_error, -errno, "cannot make it %" PRIu64 " bytes long: %s",
                        whole_bytes(wanted), strerror(errno));

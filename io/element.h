@@ -43,6 +43,7 @@ struct element {
     uint64_t image_bytes;       /* what there was when it was opened */
     uint64_t tail_offset_bytes; /* where the tail begins */
     uint32_t tail_bytes;        /* the image's last bytes, kept for the array itself; 0: none */
+    uint64_t mark_byte;         /* for its witness (io/witness.h) */
 };
 
 struct element_wanted {

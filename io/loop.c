@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SUBMISSIONS = 1024, SUBMIT_TRIES_MAX = 1000 };
+enum { SUBMISSIONS = 1024, SUBMIT_AGAIN_US = 50 };
 
 struct loop {
     struct io_uring ring;
@@ -272,17 +272,27 @@ uint32_t loop_turn(struct loop *loop, uint64_t wait_ns)
     return fired + fire_timers(loop);
 }
 
+static bool is_temporary(int error)
+{
+    return error == -EAGAIN || error == -EBUSY || error == -EINTR || error == -ENOMEM;
+}
+
 /* A full submission queue is submitted early. The completion queue holds all that can be in flight,
- * so the kernel takes submissions unless it has no memory: then it is asked again. */
+ * so the kernel takes submissions unless it has no memory: then it is asked again until it has,
+ * which operations that end meanwhile may bring about. They fire later. */
 static struct io_uring_sqe *next_sqe(struct loop *loop)
 {
     struct io_uring_sqe *sqe = io_uring_get_sqe(&loop->ring);
 
-    for (int tries = 0; sqe == NULL && tries < SUBMIT_TRIES_MAX; tries++) {
-        (void)io_uring_submit(&loop->ring);
+    while (sqe == NULL) {
+        int submitted = io_uring_submit(&loop->ring);
+        if (submitted < 0) {
+            assert(is_temporary(submitted));
+            loop_nap(loop, SUBMIT_AGAIN_US * 1000);
+            (void)io_uring_get_events(&loop->ring);
+        }
         sqe = io_uring_get_sqe(&loop->ring);
     }
-    assert(sqe != NULL);
     return sqe;
 }
 

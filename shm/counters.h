@@ -52,6 +52,7 @@ struct io_counters {
     X(asleep_since_ns) /* level: when the present sleep began (CLOCK_MONOTONIC), 0: awake */       \
     X(doorbells_rung)                                                                              \
     X(doorbells_swept) /* doorbells sent again because no answer had come */                       \
+    X(hand_offs_swept) /* commands that were held and went on without being told */                \
     X(waits_for_buffer)                                                                            \
     X(waits_for_slot)                                                                              \
     X(waits_for_component)                                                                         \
@@ -68,6 +69,7 @@ struct controller_counters {
 #define COUNTERS_LINK(X)                                                                           \
     X(requests)                                                                                    \
     X(answers)                                                                                     \
+    X(hand_offs) /* and places in the coordination table */                                        \
     X(batches)                                                                                     \
     X(full)
 

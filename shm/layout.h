@@ -25,6 +25,7 @@
 
 #include <stddef.h>
 
+#include "shm/coordination_policy.h"
 #include "shm/counters.h"
 #include "shm/limits.h"
 #include "shm/region.h"
@@ -67,7 +68,8 @@ struct segment_header {
     uint32_t pid; /* of the configuration controller */
     struct segment_geometry geometry;
     char array[NAME_BYTES_MAX + 1];
-    uint64_t started_ns; /* CLOCK_REALTIME */
+    uint64_t started_ns;          /* CLOCK_REALTIME */
+    uint32_t coordination_policy; /* enum coordination_policy */
     /* Grows whenever a seat changes state; controllers look at it once a turn. Writer: the
      * configuration controller. Stale: a death is noticed a turn later. */
     _Alignas(CACHELINE_BYTES) _Atomic uint32_t membership;
@@ -83,13 +85,17 @@ enum seat_state {
     SEAT_DRAINED,  /* dead, and all of its I/O has landed */
 };
 
+enum { SEAT_EPOCH_FIRST = 1 }; /* of a seat's first life; 0: there was none yet */
+
 enum seat_request { SEAT_REQUEST_NONE = 0, SEAT_REQUEST_QUIESCE, SEAT_REQUEST_STOP };
 
 /*
  * A controller's place.
  *
  *      offset 0    state, epoch, pid, request    writer: configuration controller (state STARTING,
- *                                                DEAD, DRAINED; the controller itself: the others)
+ *                                                DRAINED); the controller itself (RUNNING to
+ *                                                STOPPED); any process of the array: epoch and
+ *                                                state DEAD, by seat_declare_dead
  *      offset 64   sleeping                      writers: the controller (1), its wakers (0)
  *      offset 128  counters                      writer: the controller
  *                  coordination                  writer: the controller
@@ -101,6 +107,9 @@ struct seat {
     _Atomic uint32_t request;
     _Atomic uint32_t cpu_pinned; /* processor + 1, 0: not pinned */
     _Atomic uint32_t tcp_port;   /* 0: none */
+    /* Seats that this controller no longer speaks to because their shared memory is damaged, a bit
+     * each. Writer: the controller. Stale: such a peer's commands end a sweep later. */
+    _Atomic uint64_t refuses;
     _Alignas(CACHELINE_BYTES) _Atomic uint32_t sleeping;
     _Alignas(CACHELINE_BYTES) struct controller_counters counters;
     _Alignas(CACHELINE_BYTES) struct coordination_counters coordination;

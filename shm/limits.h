@@ -52,11 +52,12 @@ enum {
     REGION_BYTES_DEFAULT = 1 << 20,
 
     /* --- commands --- */
-    COMMANDS_MAX = 1024,        /* host commands a controller works on at once */
-    PEER_COMMANDS_MAX = 1024,   /* component commands it works on for its peers */
-    COMPONENTS_MAX = 2048,      /* component commands of host commands on virtual volumes */
-    SESSION_COMMANDS_MAX = 256, /* of one connection; past that its socket is not read */
-    SLOTS_DEFAULT = 512,        /* command slots a controller owns */
+    COMMANDS_MAX = 1024,          /* host commands a controller works on at once */
+    PEER_COMMANDS_MAX = 1024,     /* component commands it works on for its peers */
+    COMPONENTS_MAX = 2048,        /* component commands of host commands on virtual volumes */
+    COORDINATE_NOTICED_MAX = 256, /* hand-offs from this controller to itself, of one turn */
+    SESSION_COMMANDS_MAX = 256,   /* of one connection; past that its socket is not read */
+    SLOTS_DEFAULT = 512,          /* command slots a controller owns */
     SLOTS_MIN = 1,
     SLOTS_MAX = 4096,
     RING_ENTRIES_DEFAULT = 512, /* of one link on one fabric; a power of two */
@@ -64,8 +65,7 @@ enum {
     RING_ENTRIES_MAX = 4096,
 
     /* --- coordination --- */
-    REGION_SHIFT_MIN =
-        18, /* 256 KiB: what one region structure covers; region_bytes = 1 << shift */
+    REGION_SHIFT_MIN = 18, /* what one region structure covers is 1 << shift bytes */
     REGION_SHIFT_DEFAULT = 20,
     REGION_SHIFT_MAX = 26,  /* 64 MiB */
     REGIONS_DEFAULT = 4096, /* region structures: so many regions may be reserved in at once */
@@ -91,7 +91,11 @@ enum {
     OPTION_BYTES_MAX = 64 << 10,  /* payload of one handshake option that is looked at */
     OPTION_DISCARD_BYTES_MAX = 32 << 20,     /* a refused option of more ends the handshake */
     HANDSHAKE_OPTIONS_MAX = 4 * VOLUMES_MAX, /* `nbdinfo --list` asks 2 an export */
-    EXTENTS_MAX = 1024, /* one block status answers with at most so many extents */
+    EXTENTS_MAX = 1024,     /* one block status answers with at most so many extents */
+    EXTENTS_TURN_MAX = 256, /* and all of one turn of a controller, but for one each */
+
+    /* --- anyport run --- */
+    COMMAND_END_SECONDS = 5, /* from SIGTERM to SIGKILL for what --run started */
 
     /* --- configuration --- */
     CONFIG_BYTES_MAX = 64 << 20, /* 100,000 volumes with room to spare */
@@ -128,12 +132,17 @@ _Static_assert(PARITY_COLUMN_BYTES % BLOCK_BYTES == 0, "columns are divided at w
 _Static_assert(SUPERBLOCK_BYTES == 2 * SUPERBLOCK_COPY_BYTES, "it holds two copies of itself");
 _Static_assert(SUPERBLOCK_COPY_BYTES % BLOCK_BYTES == 0, "copies share no block");
 _Static_assert(MIRROR_COPIES_MAX <= MEMBERS_MAX, "a mirror may have its most copies");
+_Static_assert(REGION_BYTES_MIN == 1 << REGION_SHIFT_MIN &&
+                   REGION_BYTES_DEFAULT == 1 << REGION_SHIFT_DEFAULT &&
+                   REGION_BYTES_MAX == 1 << REGION_SHIFT_MAX,
+               "one setting, in bytes and as a shift");
 _Static_assert((REGIONS_MIN & (REGIONS_MIN - 1)) == 0 && (REGIONS_MAX & (REGIONS_MAX - 1)) == 0 &&
                    (REGIONS_DEFAULT & (REGIONS_DEFAULT - 1)) == 0,
                "region structures are found by masking");
 _Static_assert(REGIONS_MIN / REGION_WAYS >= REGIONS_PER_RESERVATION_MAX,
                "no reservation needs two structures of one set");
 _Static_assert(REGIONS_PER_RESERVATION_MAX == 129, "32 MiB and a byte in regions of 256 KiB");
+_Static_assert(EXTENTS_TURN_MAX <= EXTENTS_MAX, "what a turn finds fits a block status");
 _Static_assert(CONTROLLERS_MAX <= 64, "sets of controllers are 64-bit masks");
 
 #endif

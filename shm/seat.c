@@ -1,5 +1,21 @@
 #include "shm/seat.h"
 
+void seat_declare_dead(struct seat *seat, uint32_t epoch)
+{
+    uint32_t state = (uint32_t)seat_state(seat), found = epoch;
+
+    if (seat_is_gone((enum seat_state)state))
+        return;
+    /* pairs with seat_epoch: whoever claims a slot of the dead one sees its new epoch. */
+    if (!cas_acq_rel(&seat->epoch, &found, epoch + 1) && found != epoch + 1)
+        return; /* a later life sits here */
+    do {
+        if (seat_is_gone((enum seat_state)state))
+            return;
+        /* pairs with seat_state: who sees DEAD sees the new epoch. */
+    } while (!cas_acq_rel(&seat->state, &state, (uint32_t)SEAT_DEAD));
+}
+
 const char *seat_state_name(enum seat_state state)
 {
     switch (state) {

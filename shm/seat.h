@@ -44,7 +44,7 @@ static inline bool seat_needs_doorbell(struct seat *seat)
 
 static inline uint16_t seat_epoch(const struct seat *seat)
 {
-    /* pairs with the configuration controller's store when a seat is declared dead. */
+    /* pairs with the compare-and-swap in seat_declare_dead. */
     return (uint16_t)load_acquire(&seat->epoch);
 }
 
@@ -64,6 +64,25 @@ static inline bool seat_is_gone(enum seat_state state)
 {
     return state == SEAT_STOPPED || state == SEAT_DEAD || state == SEAT_DRAINED;
 }
+
+/* The controller that sits here will not speak to `peer` any more. */
+static inline void seat_refuse(struct seat *seat, uint32_t peer)
+{
+    /* relaxed: we are its only writer, and it says nothing of other memory. */
+    store_relaxed(&seat->refuses, load_relaxed(&seat->refuses) | (uint64_t)1 << peer);
+}
+
+static inline bool seat_refuses(const struct seat *seat, uint32_t peer)
+{
+    /* relaxed: as above; seen later, it is acted on later. */
+    return (load_relaxed(&seat->refuses) >> peer & 1) != 0;
+}
+
+/* Whoever finds that the process of this life (its epoch) is gone: raises the epoch, so that
+ * nothing the dead one published counts, then makes the seat DEAD. Several may do it at once, and
+ * one of them may be killed in the middle: the others finish it. A seat that was STOPPED in order
+ * stays so. Lock-free. */
+void seat_declare_dead(struct seat *seat, uint32_t epoch);
 
 const char *seat_state_name(enum seat_state state);
 

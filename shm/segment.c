@@ -172,7 +172,9 @@ int segment_attach_read_only(struct segment *ret_segment, int fd)
         goto failed;
     }
     error = -EPROTO;
-    if (status.st_size < PAGE_BYTES)
+    /* One that can be made shorter would end us with SIGBUS, in the middle of reading it. */
+    int seals = fcntl(fd, F_GET_SEALS);
+    if (status.st_size < PAGE_BYTES || seals < 0 || (seals & F_SEAL_SHRINK) == 0)
         goto failed;
     segment.geometry.bytes = (uint64_t)status.st_size;
     segment.base = mmap(NULL, segment.geometry.bytes, PROT_READ, MAP_SHARED, fd, 0);

@@ -63,7 +63,8 @@ bool doorbell_unpack(uint64_t entry, uint32_t slots, struct doorbell *ret_doorbe
     uint32_t kind = entry & 0xff;
     uint32_t index = entry >> 8 & DOORBELL_INDEX_MAX;
 
-    if ((kind != DOORBELL_REQUEST && kind != DOORBELL_ANSWER) || index >= slots)
+    bool of_slot = kind == DOORBELL_REQUEST || kind == DOORBELL_ANSWER;
+    if (kind == 0 || kind >= DOORBELL_KINDS || (of_slot && index >= slots))
         return false;
     *ret_doorbell = (struct doorbell){
         .generation = (uint32_t)(entry >> 32), .index = index, .kind = (enum doorbell_kind)kind};

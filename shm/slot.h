@@ -77,8 +77,14 @@ _Static_assert(offsetof(struct slot, request) == 8, "as drawn above");
 _Static_assert(offsetof(struct slot, answer) == 64, "the answer has a cache line of its own");
 _Static_assert(sizeof(struct slot) == 128, "two cache lines");
 
-/* What a ring entry says of a slot. */
-enum doorbell_kind { DOORBELL_REQUEST = 1, DOORBELL_ANSWER = 2 };
+/* What a ring entry says: of a slot, or of the coordination table. */
+enum doorbell_kind {
+    DOORBELL_REQUEST = 1,
+    DOORBELL_ANSWER,
+    DOORBELL_HANDED, /* a reservation, to the command `index` with this generation (reserve.h) */
+    DOORBELL_PLACES, /* there may be places in the coordination table again */
+    DOORBELL_KINDS,
+};
 
 struct doorbell {
     uint32_t generation;
@@ -89,7 +95,7 @@ struct doorbell {
 /* Ring entry: 63..32 generation | 31..8 index | 7..0 kind. */
 uint64_t doorbell_pack(struct doorbell doorbell);
 
-/* False when the entry names no kind there is or an index of `slots` or more. */
+/* False when the entry names no kind there is, or a slot of `slots` or more. */
 bool doorbell_unpack(uint64_t entry, uint32_t slots, struct doorbell *ret_doorbell);
 
 /* Makes all `count` slots FREE with generation `first_generation`. */

@@ -1,23 +1,17 @@
 #include "tools/admin.h"
 
 #include <errno.h>
-#include <jansson.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
-#include "tools/status_json.h"
-
-/* JSON-RPC 2.0, section 5.1. */
-enum {
-    RPC_PARSE_ERROR = -32700,
-    RPC_INVALID_REQUEST = -32600,
-    RPC_METHOD_NOT_FOUND = -32601,
-    RPC_INTERNAL_ERROR = -32603,
-};
+#include "tools/admin_rpc.h"
 
 struct connection {
     struct watched watched;
@@ -25,216 +19,145 @@ struct connection {
     struct connection *next, *previous;
     char in[ADMIN_LINE_BYTES_MAX];
     size_t in_bytes;
-    char *out; /* not yet sent */
-    size_t out_bytes, out_first;
-    int pass_fd; /* goes with the next bytes that are sent; -1: none */
+    struct admin_answer answer; /* not yet sent, but for its first bytes */
+    size_t sent_bytes;
+    bool waits_for_room;      /* in the socket: its client has to read first */
+    uint64_t unread_since_ns; /* the last time that it took anything */
     bool closing;
 };
 
 struct admin {
     struct watched watched;
+    struct watched clock; /* a timerfd; ticks only while there is something to look at */
     struct watch *watch;
     const struct segment *segment;
-    struct connection *connections;
+    struct connection *connections, *longest_idle; /* in order of what was last heard of them */
     uint32_t connections_count;
+    bool accept_paused; /* out of descriptors */
 };
 
-/* --- methods --- */
-
-static json_t *method_segment(struct connection *connection)
+static uint64_t now_ns(void)
 {
-    const struct segment *segment = connection->admin->segment;
-    int fd = segment_open_read_only(segment);
+    struct timespec now;
 
-    if (fd < 0)
-        return NULL;
-    if (connection->pass_fd >= 0)
-        close(connection->pass_fd);
-    connection->pass_fd = fd;
-    return json_pack("{s:I}", "bytes", (json_int_t)segment->geometry.bytes);
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-static json_t *method_status(struct connection *connection)
-{
-    return status_json(connection->admin->segment);
-}
-
-static json_t *method_controllers(struct connection *connection)
-{
-    return status_json_controllers(connection->admin->segment);
-}
-
-static json_t *method_volumes(struct connection *connection)
-{
-    return status_json_volumes(connection->admin->segment);
-}
-
-static const struct {
-    const char *name;
-    json_t *(*call)(struct connection *connection);
-} methods[] = {
-    {"status", method_status},
-    {"controller.list", method_controllers},
-    {"volume.list", method_volumes},
-    {"segment", method_segment},
-};
+static void set_clock(struct admin *admin);
 
 /* --- connections --- */
+
+static void connection_link(struct connection *connection)
+{
+    struct admin *admin = connection->admin;
+
+    connection->previous = NULL;
+    connection->next = admin->connections;
+    *(connection->next != NULL ? &connection->next->previous : &admin->longest_idle) = connection;
+    admin->connections = connection;
+}
+
+static void connection_unlink(struct connection *connection)
+{
+    struct admin *admin = connection->admin;
+    struct connection *next = connection->next, *previous = connection->previous;
+
+    *(previous != NULL ? &previous->next : &admin->connections) = next;
+    *(next != NULL ? &next->previous : &admin->longest_idle) = previous;
+}
+
+static void drop_answer(struct connection *connection)
+{
+    free(connection->answer.text);
+    if (connection->answer.pass_fd >= 0)
+        close(connection->answer.pass_fd);
+    connection->answer = (struct admin_answer){.pass_fd = -1};
+    connection->sent_bytes = 0;
+}
 
 static void connection_free(struct connection *connection)
 {
     struct admin *admin = connection->admin;
 
     watch_remove(admin->watch, &connection->watched);
-    if (connection->previous != NULL)
-        connection->previous->next = connection->next;
-    else
-        admin->connections = connection->next;
-    if (connection->next != NULL)
-        connection->next->previous = connection->previous;
+    connection_unlink(connection);
     admin->connections_count--;
     close(connection->watched.fd);
-    if (connection->pass_fd >= 0)
-        close(connection->pass_fd);
-    free(connection->out);
+    drop_answer(connection);
     free(connection);
 }
 
-/* Appends an answer; false when the client has left too much unread or there is no memory. */
-static bool append(struct connection *connection, const char *text, size_t bytes)
+static bool has_output(const struct connection *connection)
 {
-    size_t kept = connection->out_bytes - connection->out_first;
-
-    if (kept + bytes + 1 > ADMIN_OUTPUT_BYTES_MAX)
-        return false;
-    char *out = malloc(kept + bytes + 1);
-    if (out == NULL)
-        return false;
-    if (kept > 0)
-        memcpy(out, connection->out + connection->out_first, kept);
-    memcpy(out + kept, text, bytes);
-    out[kept + bytes] = '\n';
-    free(connection->out);
-    connection->out = out;
-    connection->out_first = 0;
-    connection->out_bytes = kept + bytes + 1;
-    return true;
+    return connection->sent_bytes < connection->answer.text_bytes;
 }
 
-static bool answer(struct connection *connection, json_t *object)
+static size_t line_bytes(const struct connection *connection)
 {
-    char *text = object != NULL ? json_dumps(object, JSON_COMPACT) : NULL;
-    bool appended = text != NULL && append(connection, text, strlen(text));
+    const char *end = memchr(connection->in, '\n', connection->in_bytes);
 
-    free(text);
-    json_decref(object);
-    return appended;
+    return end == NULL ? 0 : (size_t)(end - connection->in) + 1;
 }
 
-static bool answer_error(struct connection *connection, json_t *id, int code, const char *message)
+/* Answers the first line, if a whole one is there. */
+static bool handle_first_line(struct connection *connection)
 {
-    json_t *shown = id != NULL ? json_incref(id) : json_null();
+    size_t bytes = line_bytes(connection);
 
-    return answer(connection, json_pack("{s:s, s:{s:i, s:s}, s:o}", "jsonrpc", "2.0", "error",
-                                        "code", code, "message", message, "id", shown));
-}
-
-static bool call(struct connection *connection, const char *name, json_t *id)
-{
-    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
-        if (strcmp(methods[i].name, name) != 0)
-            continue;
-        json_t *result = methods[i].call(connection);
-        if (result == NULL)
-            return answer_error(connection, id, RPC_INTERNAL_ERROR, "out of memory or descriptors");
-        if (id == NULL) { /* a notification is not answered */
-            json_decref(result);
-            return true;
-        }
-        return answer(connection,
-                      json_pack("{s:s, s:o, s:O}", "jsonrpc", "2.0", "result", result, "id", id));
+    connection->unread_since_ns = now_ns();
+    if (bytes > 0) {
+        int error =
+            admin_rpc(connection->admin->segment, connection->in, bytes - 1, &connection->answer);
+        connection->in_bytes -= bytes;
+        memmove(connection->in, connection->in + bytes, connection->in_bytes);
+        return error == 0;
     }
-    if (id == NULL)
+    if (connection->in_bytes < sizeof connection->in)
         return true;
-    return answer_error(connection, id, RPC_METHOD_NOT_FOUND,
-                        "unknown method; allowed: status, controller.list, volume.list, segment");
-}
-
-static bool handle_line(struct connection *connection, const char *line, size_t bytes)
-{
-    json_t *request = json_loadb(line, bytes, 0, NULL);
-    const char *version = json_string_value(json_object_get(request, "jsonrpc"));
-    const char *name = json_string_value(json_object_get(request, "method"));
-    json_t *id = json_object_get(request, "id");
-    bool goes_on;
-
-    if (request == NULL)
-        goes_on = answer_error(connection, NULL, RPC_PARSE_ERROR, "not JSON");
-    else if (version == NULL || strcmp(version, "2.0") != 0 || name == NULL ||
-             (id != NULL && !json_is_string(id) && !json_is_number(id) && !json_is_null(id)))
-        goes_on = answer_error(connection, NULL, RPC_INVALID_REQUEST,
-                               "not a JSON-RPC 2.0 request; allowed: an object with jsonrpc "
-                               "\"2.0\", method and id");
-    else
-        goes_on = call(connection, name, id);
-    json_decref(request);
-    return goes_on;
-}
-
-static bool handle_lines(struct connection *connection)
-{
-    char *end;
-
-    while ((end = memchr(connection->in, '\n', connection->in_bytes)) != NULL) {
-        size_t bytes = (size_t)(end - connection->in);
-        if (!handle_line(connection, connection->in, bytes))
-            return false;
-        connection->in_bytes -= bytes + 1;
-        memmove(connection->in, end + 1, connection->in_bytes);
-    }
-    if (connection->in_bytes == sizeof connection->in) {
-        (void)answer_error(connection, NULL, RPC_INVALID_REQUEST, "a line is too long");
-        connection->closing = true;
-    }
-    return true;
+    connection->closing = true;
+    return admin_rpc_too_long(&connection->answer) == 0;
 }
 
 static ssize_t send_some(struct connection *connection)
 {
-    struct iovec range = {.iov_base = connection->out + connection->out_first,
-                          .iov_len = connection->out_bytes - connection->out_first};
+    int *pass_fd = &connection->answer.pass_fd;
+    struct iovec range = {.iov_base = connection->answer.text + connection->sent_bytes,
+                          .iov_len = connection->answer.text_bytes - connection->sent_bytes};
     union {
         struct cmsghdr align;
         char bytes[CMSG_SPACE(sizeof(int))];
     } control = {0};
     struct msghdr message = {.msg_iov = &range, .msg_iovlen = 1};
 
-    if (connection->pass_fd >= 0) {
+    if (*pass_fd >= 0) {
         message.msg_control = control.bytes;
         message.msg_controllen = sizeof control.bytes;
         struct cmsghdr *header = CMSG_FIRSTHDR(&message);
         header->cmsg_level = SOL_SOCKET;
         header->cmsg_type = SCM_RIGHTS;
         header->cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(header), &connection->pass_fd, sizeof(int));
+        memcpy(CMSG_DATA(header), pass_fd, sizeof(int));
     }
     ssize_t sent = sendmsg(connection->watched.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (sent > 0 && connection->pass_fd >= 0) {
-        close(connection->pass_fd);
-        connection->pass_fd = -1;
+    if (sent > 0 && *pass_fd >= 0) {
+        close(*pass_fd);
+        *pass_fd = -1;
     }
     return sent;
 }
 
-/* Sends what the socket takes. False: the client is gone. */
+/* Sends what the socket takes. False: the client is gone, or was told why it has to go. */
 static bool send_output(struct connection *connection)
 {
-    while (connection->out_first < connection->out_bytes) {
+    while (has_output(connection)) {
         ssize_t sent = send_some(connection);
         if (sent < 0)
             return errno == EAGAIN || errno == EINTR;
-        connection->out_first += (size_t)sent;
+        connection->sent_bytes += (size_t)sent;
+        connection->unread_since_ns = now_ns();
     }
+    drop_answer(connection);
     return !connection->closing;
 }
 
@@ -245,58 +168,127 @@ static bool receive_input(struct connection *connection)
 
     if (got < 0)
         return errno == EAGAIN || errno == EINTR;
-    if (got == 0)
-        return false;
     connection->in_bytes += (size_t)got;
-    return handle_lines(connection);
+    return got > 0;
+}
+
+/* One step: what it does not read holds up its own further requests, not us; and one that has sent
+ * many requests at once has one of them answered before others have their turn. */
+static bool advance(struct connection *connection, uint32_t events)
+{
+    if (has_output(connection) || connection->closing)
+        return send_output(connection);
+    if (line_bytes(connection) == 0 && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0 &&
+        !receive_input(connection))
+        return false;
+    return handle_first_line(connection) && send_output(connection);
 }
 
 static void connection_ready(struct watched *watched, uint32_t events)
 {
     struct connection *connection = (struct connection *)(void *)watched;
-    bool goes_on = true;
+    struct admin *admin = connection->admin;
 
-    /* What it does not read holds up its own further requests, not us. */
-    if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0 &&
-        connection->out_first == connection->out_bytes && !connection->closing)
-        goes_on = receive_input(connection);
-    if (goes_on)
-        goes_on = send_output(connection);
-    if (!goes_on || (events & EPOLLERR) != 0) {
+    if (!advance(connection, events) || (events & EPOLLERR) != 0) {
         connection_free(connection);
+        set_clock(admin);
         return;
     }
-    bool pending = connection->out_first < connection->out_bytes;
-    (void)watch_change(connection->admin->watch, watched, pending ? EPOLLOUT : EPOLLIN);
+    connection_unlink(connection);
+    connection_link(connection); /* it is the least idle now */
+    connection->waits_for_room = has_output(connection) || line_bytes(connection) > 0;
+    (void)watch_change(admin->watch, watched, connection->waits_for_room ? EPOLLOUT : EPOLLIN);
+    set_clock(admin);
 }
 
-static void accept_ready(struct watched *watched, uint32_t events)
-{
-    struct admin *admin = (struct admin *)(void *)watched;
-    int fd = accept4(watched->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+/* --- accepting --- */
 
-    (void)events;
-    if (fd < 0)
-        return;
-    struct connection *connection =
-        admin->connections_count < ADMIN_CONNECTIONS_MAX ? calloc(1, sizeof *connection) : NULL;
+static void take_connection(struct admin *admin, int fd)
+{
+    struct connection *connection = calloc(1, sizeof *connection);
+
     if (connection == NULL) {
         close(fd);
         return;
     }
     connection->watched = (struct watched){.ready = connection_ready, .fd = fd};
     connection->admin = admin;
-    connection->pass_fd = -1;
+    connection->answer.pass_fd = -1;
     if (watch_add(admin->watch, &connection->watched, EPOLLIN) != 0) {
         close(fd);
         free(connection);
         return;
     }
-    connection->next = admin->connections;
-    if (admin->connections != NULL)
-        admin->connections->previous = connection;
-    admin->connections = connection;
+    connection_link(connection);
     admin->connections_count++;
+    if (admin->connections_count > ADMIN_CONNECTIONS_MAX)
+        connection_free(admin->longest_idle);
+}
+
+/* Without a descriptor for it, the connection stays in the queue and the socket ready: asked again
+ * at once, it would only fail again. */
+static void accept_ready(struct watched *watched, uint32_t events)
+{
+    struct admin *admin = (struct admin *)(void *)watched;
+    int fd = accept4(watched->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+    (void)events;
+    if (fd >= 0) {
+        take_connection(admin, fd);
+    } else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+        admin->accept_paused = true;
+        (void)watch_change(admin->watch, watched, 0);
+    }
+    set_clock(admin);
+}
+
+/* --- the clock --- */
+
+static bool anybody_waits_for_room(const struct admin *admin)
+{
+    for (const struct connection *one = admin->connections; one != NULL; one = one->next) {
+        if (one->waits_for_room)
+            return true;
+    }
+    return false;
+}
+
+static void set_clock(struct admin *admin)
+{
+    struct itimerspec next = {0};
+
+    if (admin->accept_paused)
+        next.it_value.tv_nsec = ADMIN_ACCEPT_AGAIN_MS * 1000000;
+    else if (anybody_waits_for_room(admin))
+        next.it_value.tv_sec = 1;
+    (void)timerfd_settime(admin->clock.fd, 0, &next, NULL);
+}
+
+static void drop_unread(struct admin *admin)
+{
+    const uint64_t limit_ns = ADMIN_UNREAD_SECONDS * 1000000000ull;
+    struct connection *next;
+
+    for (struct connection *one = admin->connections; one != NULL; one = next) {
+        next = one->next;
+        if (one->waits_for_room && now_ns() - one->unread_since_ns > limit_ns)
+            connection_free(one);
+    }
+}
+
+static void clock_ticked(struct watched *watched, uint32_t events)
+{
+    struct admin *admin = (struct admin *)(void *)((char *)watched - offsetof(struct admin, clock));
+    uint64_t count;
+
+    (void)events;
+    (void)!read(watched->fd, &count, sizeof count);
+    if (admin->accept_paused) {
+        admin->accept_paused = false;
+        (void)watch_change(admin->watch, &admin->watched, EPOLLIN);
+    }
+    drop_unread(admin);
+    set_clock(admin);
 }
 
 int admin_new(struct admin **ret_admin, struct watch *watch, int listen_fd,
@@ -309,8 +301,14 @@ int admin_new(struct admin **ret_admin, struct watch *watch, int listen_fd,
     admin->watched = (struct watched){.ready = accept_ready, .fd = listen_fd};
     admin->watch = watch;
     admin->segment = segment;
-    int error = watch_add(watch, &admin->watched, EPOLLIN);
+    admin->clock = (struct watched){
+        .ready = clock_ticked, .fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)};
+    int error = admin->clock.fd < 0 ? -errno : watch_add(watch, &admin->clock, EPOLLIN);
+    if (error == 0)
+        error = watch_add(watch, &admin->watched, EPOLLIN);
     if (error != 0) {
+        if (admin->clock.fd >= 0)
+            close(admin->clock.fd); /* and epoll has forgotten it */
         free(admin);
         return error;
     }
@@ -325,5 +323,7 @@ void admin_free(struct admin *admin)
     while (admin->connections != NULL)
         connection_free(admin->connections);
     watch_remove(admin->watch, &admin->watched);
+    watch_remove(admin->watch, &admin->clock);
+    close(admin->clock.fd);
     free(admin);
 }

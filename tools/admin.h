@@ -3,8 +3,10 @@
  *      status, controller.list, volume.list     -> the object that --json prints
  *      segment                                  -> {"bytes": N}, with a read-only descriptor of the
  *                                                  segment beside it (SCM_RIGHTS)
- * Requests are answered in order. What a client sends is input like any other: its line is at most
- * ADMIN_LINE_BYTES_MAX long, and one that does not read its answers is dropped.
+ * Requests are answered in order, each when the answer before it was read, so one answer is all
+ * that is kept for a client. What a client sends is input like any other: its line is at most
+ * ADMIN_LINE_BYTES_MAX long, and one that does not read its answer is dropped after
+ * ADMIN_UNREAD_SECONDS. When one comes too many, the one that was longest idle goes.
  */
 #ifndef TOOLS_ADMIN_H
 #define TOOLS_ADMIN_H
@@ -15,7 +17,8 @@
 enum {
     ADMIN_LINE_BYTES_MAX = 64 << 10,
     ADMIN_CONNECTIONS_MAX = 32,
-    ADMIN_OUTPUT_BYTES_MAX = 256 << 20, /* of answers that a client has not read yet */
+    ADMIN_UNREAD_SECONDS = 5,    /* without the client taking any of its answer */
+    ADMIN_ACCEPT_AGAIN_MS = 100, /* after the process had no descriptor left */
 };
 
 struct admin;

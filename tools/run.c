@@ -13,14 +13,13 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "controller/config/configurator.h"
 #include "hostif/ports.h"
 #include "tools/admin.h"
 #include "tools/anyport.h"
+#include "tools/run_command.h"
 
 /* --- a controller process --- */
 
@@ -112,10 +111,10 @@ struct runner {
     struct configurator configurator;
     struct admin *admin;
     struct watched signals;
-    struct watched child; /* pidfd of the command */
-    pid_t child_pid;      /* 0: not running */
+    struct run_command running_command;
     int exit_status;
     bool over;
+    bool array_ended_first; /* before anybody had asked the command to end */
 };
 
 static error_t parse_option(int key, char *argument, struct argp_state *state)
@@ -172,52 +171,26 @@ static void set_variables(const struct runner *runner)
     }
 }
 
-static void run_command(struct runner *runner)
+static void command_ended(struct run_command *command, int status)
 {
-    sigset_t none;
+    struct runner *runner =
+        (struct runner *)((char *)command - offsetof(struct runner, running_command));
 
-    set_variables(runner);
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-    signal(SIGPIPE, SIG_DFL);
-    execl("/bin/sh", "sh", "-c", runner->command, (char *)NULL);
-    fprintf(stderr, "anyport: cannot run /bin/sh: %s\n", strerror(errno));
-    _exit(127);
-}
-
-static void command_ended(struct watched *watched, uint32_t events)
-{
-    struct runner *runner = (struct runner *)((char *)watched - offsetof(struct runner, child));
-    int status;
-
-    (void)events;
-    if (waitpid(runner->child_pid, &status, WNOHANG) != runner->child_pid)
-        return;
-    watch_remove(&runner->watch, watched);
-    close(watched->fd);
-    runner->child_pid = 0;
-    runner->exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    if (!runner->array_ended_first) /* else that says more than how we ended the command */
+        runner->exit_status = status;
     configurator_stop(&runner->configurator);
 }
 
 static void start_command(struct runner *runner)
 {
-    fflush(NULL);
-    pid_t pid = fork();
-    if (pid == 0)
-        run_command(runner);
-    runner->child = (struct watched){.ready = command_ended, .fd = -1};
-    if (pid > 0)
-        runner->child.fd = (int)syscall(SYS_pidfd_open, pid, 0);
-    if (pid < 0 || runner->child.fd < 0 ||
-        watch_add(&runner->watch, &runner->child, EPOLLIN) != 0) {
-        fprintf(stderr, "anyport: cannot start the command: %s\n", strerror(errno));
-        runner->exit_status = EXIT_FAILED;
-        configurator_stop(&runner->configurator);
+    set_variables(runner);
+    runner->running_command.on_end = command_ended;
+    int error = run_command_start(&runner->running_command, &runner->watch, runner->command);
+    if (error == 0)
         return;
-    }
-    (void)fcntl(runner->child.fd, F_SETFD, FD_CLOEXEC);
-    runner->child_pid = pid;
+    fprintf(stderr, "anyport: cannot start the command: %s\n", strerror(-error));
+    runner->exit_status = EXIT_FAILED;
+    configurator_stop(&runner->configurator);
 }
 
 static void say_ready(const struct runner *runner)
@@ -240,8 +213,11 @@ static void phase_entered(void *context, enum configurator_phase phase)
         start_command(runner);
     else if (phase == CONFIGURATOR_RUNNING)
         say_ready(runner);
-    if (phase == CONFIGURATOR_STOPPED)
+    if (phase == CONFIGURATOR_STOPPED) {
         runner->over = true;
+        runner->array_ended_first = !runner->running_command.ending;
+        run_command_end(&runner->running_command);
+    }
 }
 
 static void signalled(struct watched *watched, uint32_t events)
@@ -252,8 +228,7 @@ static void signalled(struct watched *watched, uint32_t events)
     (void)events;
     if (read(watched->fd, &info, sizeof info) != sizeof info)
         return;
-    if (runner->child_pid != 0)
-        (void)kill(runner->child_pid, SIGTERM);
+    run_command_end(&runner->running_command);
     configurator_stop(&runner->configurator);
 }
 
@@ -325,13 +300,8 @@ static int serve(struct runner *runner)
         fprintf(stderr, "anyport: no admin socket: %s\n", strerror(-error));
         configurator_stop(configurator);
     }
-    while (!runner->over)
+    while (!runner->over || !run_command_is_over(&runner->running_command))
         configurator_turn(configurator);
-    if (runner->child_pid != 0) {
-        (void)kill(runner->child_pid, SIGTERM);
-        (void)waitpid(runner->child_pid, NULL, 0);
-        close(runner->child.fd);
-    }
     admin_free(runner->admin);
     if (runner->exit_status == 0 && configurator->failed)
         return EXIT_FAILED;
@@ -340,7 +310,7 @@ static int serve(struct runner *runner)
 
 int verb_run(int argc, char **argv)
 {
-    struct runner runner = {.signals.fd = -1, .child.fd = -1};
+    struct runner runner = {.signals.fd = -1};
 
     argp_parse(&parser, argc, argv, 0, NULL, &runner);
     if (watch_init(&runner.watch) != 0 || watch_for_signals(&runner) != 0) {

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "controller/layout/layout.h"
+#include "shm/coordination_policy.h"
 
 enum config_cache_mode { CACHE_OFF, CACHE_WRITE_THROUGH, CACHE_WRITE_BACK };
 enum config_cache_policy { CACHE_S3_FIFO, CACHE_SIEVE, CACHE_ARC, CACHE_LRU };
@@ -20,15 +21,8 @@ enum config_placement {
 };
 enum config_fabric_model { FABRIC_DIRECT }; /* serial, loop, switch: not in this version */
 
-/* Which commands on virtual volumes reserve their range. */
-enum config_coordination_policy {
-    COORDINATION_STRICT, /* reads too: each host command is atomic and linearizable */
-    COORDINATION_WRITES, /* what changes data */
-    COORDINATION_NONE,
-};
-
 struct config_coordination {
-    enum config_coordination_policy policy;
+    enum coordination_policy policy;
     uint32_t region_bytes; /* a power of two */
 };
 

@@ -170,7 +170,7 @@ struct raw_interconnect {
 };
 
 struct raw_coordination {
-    enum config_coordination_policy policy;
+    enum coordination_policy policy;
     char *region;
 };
 

@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
@@ -63,12 +62,14 @@ static int make_segment(struct configurator *configurator, struct config_error *
                                     .members = table_members_count(config),
                                     .slots = config->slots,
                                     .ring_entries = config->ring_entries,
-                                    .buffers_bytes = config->buffers_bytes};
+                                    .buffers_bytes = config->buffers_bytes,
+                                    .region_bytes = config->coordination.region_bytes};
     int error = segment_create(&configurator->segment, &wanted, config->array);
 
     if (error != 0)
         return refuse(config, ret_error, error, "cannot make the shared-memory segment: %s",
                       strerror(-error));
+    segment_header(&configurator->segment)->coordination_policy = config->coordination.policy;
     return table_fill(&configurator->segment, config, &configurator->images, ret_error);
 }
 
@@ -204,11 +205,7 @@ static void say_death(const struct configurator *configurator, uint32_t id, cons
 
 static void declare_dead(struct configurator *configurator, uint32_t id)
 {
-    struct seat *seat = seat_of(configurator, id);
-
-    /* relaxed: we are its only writer.  pairs with seat_epoch. */
-    store_release(&seat->epoch, load_relaxed(&seat->epoch) + 1);
-    seat_set_state(seat, SEAT_DEAD);
+    seat_declare_dead(seat_of(configurator, id), SEAT_EPOCH_FIRST);
     publish_membership(configurator);
     sockets_close_controller(&configurator->sockets, id);
 }
@@ -238,19 +235,8 @@ static void controller_died(struct watched *watched, uint32_t events)
 
 _Static_assert(offsetof(struct watched_controller, death) == 0, "controller_died relies on it");
 
-/* I/O that a killed controller had submitted still lands; the flock sits on the description that
- * its io_uring uses, so when the lock can be had, all of it has landed. */
-static bool element_has_drained(const struct config_element *element)
-{
-    int fd = open(element->image, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-
-    if (fd < 0) /* when it is gone, nobody can be writing to where we could look */
-        return errno == ENOENT || errno == ENOTDIR;
-    bool drained = flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
-    close(fd);
-    return drained;
-}
-
+/* I/O that a killed controller had submitted still lands: it is DRAINED when the descriptions that
+ * its io_uring used are gone. */
 static void look_at_draining(struct configurator *configurator)
 {
     const struct config *config = configurator->config;
@@ -259,7 +245,7 @@ static void look_at_draining(struct configurator *configurator)
         bool drained = seat_state(seat_of(configurator, id)) == SEAT_DEAD;
         for (uint32_t i = 0; i < config->elements_count && drained; i++) {
             if (config->elements[i].controller == id)
-                drained = element_has_drained(&config->elements[i]);
+                drained = witness_saw_end(&configurator->witnesses[i]);
         }
         if (drained) {
             seat_set_state(seat_of(configurator, id), SEAT_DRAINED);
@@ -304,6 +290,47 @@ void configurator_turn(struct configurator *configurator)
 
 /* --- opening and closing --- */
 
+static void close_if_open(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+/* They see something only when there is a controller to be seen (configurator_start). */
+static int make_witnesses(struct configurator *configurator, struct config_error *ret_error)
+{
+    uint32_t count = configurator->config->elements_count;
+
+    configurator->witnesses = calloc(count, sizeof *configurator->witnesses);
+    if (configurator->witnesses == NULL)
+        return refuse(configurator->config, ret_error, -ENOMEM, "not enough memory");
+    for (uint32_t i = 0; i < count; i++)
+        configurator->witnesses[i].fd = -1;
+    return 0;
+}
+
+static void close_witnesses(struct configurator *configurator)
+{
+    for (uint32_t i = 0; i < configurator->config->elements_count; i++) {
+        if (configurator->witnesses != NULL)
+            witness_close(&configurator->witnesses[i]);
+    }
+    free(configurator->witnesses);
+    configurator->witnesses = NULL;
+}
+
+static bool make_lifeline(struct configurator *configurator, uint32_t id)
+{
+    int ends[2];
+
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return false;
+    configurator->lifelines[id] = ends[0];
+    configurator->lifelines_own[id] = ends[1];
+    return true;
+}
+
 static int make_descriptors(struct configurator *configurator, struct config_error *ret_error)
 {
     const struct config *config = configurator->config;
@@ -315,10 +342,11 @@ static int make_descriptors(struct configurator *configurator, struct config_err
     bool made = configurator->notice.fd >= 0 && configurator->clock.fd >= 0;
     for (uint32_t i = 0; i < config->controllers && made; i++) {
         configurator->doorbells[i] = eventfd(0, EFD_CLOEXEC);
-        made = configurator->doorbells[i] >= 0;
+        made = configurator->doorbells[i] >= 0 && make_lifeline(configurator, i);
     }
     if (!made)
-        return refuse(config, ret_error, -errno, "cannot make an eventfd: %s", strerror(errno));
+        return refuse(config, ret_error, -errno, "cannot make an eventfd or a pipe: %s",
+                      strerror(errno));
     int error = watch_add(configurator->watch, &configurator->notice, EPOLLIN);
     if (error == 0)
         error = watch_add(configurator->watch, &configurator->clock, EPOLLIN);
@@ -332,7 +360,8 @@ int configurator_open(struct configurator *configurator, const struct config *co
         .config = config, .watch = watch, .notice.fd = -1, .clock.fd = -1, .segment.fd = -1};
     configurator->sockets.run_dir_fd = -1;
     for (uint32_t i = 0; i < CONTROLLERS_MAX; i++)
-        configurator->doorbells[i] = -1;
+        configurator->doorbells[i] = configurator->lifelines[i] = configurator->lifelines_own[i] =
+            -1;
     /* The sockets first: what they may meet (an array that runs already, a port in use) is found
      * before an image is created. */
     int error = sockets_open(config, &configurator->sockets, ret_error);
@@ -341,6 +370,8 @@ int configurator_open(struct configurator *configurator, const struct config *co
     error = images_open(config, &configurator->images, ret_error);
     if (error == 0)
         superblocks_say_stale(config, &configurator->images);
+    if (error == 0)
+        error = make_witnesses(configurator, ret_error);
     if (error == 0)
         error = make_segment(configurator, ret_error);
     if (error == 0)
@@ -355,13 +386,15 @@ void configurator_close(struct configurator *configurator)
     if (configurator->sockets.run_dir != NULL)
         sockets_close(&configurator->sockets);
     images_close(&configurator->images);
+    close_witnesses(configurator);
     if (configurator->notice.fd >= 0)
         close(configurator->notice.fd);
     if (configurator->clock.fd >= 0)
         close(configurator->clock.fd);
     for (uint32_t i = 0; i < CONTROLLERS_MAX; i++) {
-        if (configurator->doorbells[i] >= 0)
-            close(configurator->doorbells[i]);
+        close_if_open(&configurator->doorbells[i]);
+        close_if_open(&configurator->lifelines[i]);
+        close_if_open(&configurator->lifelines_own[i]);
     }
     segment_done(&configurator->segment);
 }
@@ -379,7 +412,8 @@ static void become_controller(struct configurator *configurator, uint32_t id, pi
                   .elements = configurator->images.elements,
                   .superblocks = configurator->images.superblocks,
                   .doorbells = configurator->doorbells,
-                  .notice_fd = configurator->notice.fd},
+                  .notice_fd = configurator->notice.fd,
+                  .lifelines = configurator->lifelines},
         .sockets = &configurator->sockets,
         .config = config,
         .parent = parent,
@@ -394,6 +428,10 @@ static void become_controller(struct configurator *configurator, uint32_t id, pi
         if (configurator->controllers[i].death.fd >= 0)
             close(configurator->controllers[i].death.fd);
     }
+    for (uint32_t i = 0; i < config->controllers; i++) {
+        if (i != id) /* else that one would seem to live as long as we do */
+            close_if_open(&configurator->lifelines_own[i]);
+    }
     sockets_keep_only(&configurator->sockets, id);
     for (uint32_t i = 0; i < config->elements_count; i++) {
         if (config->elements[i].controller != id)
@@ -405,6 +443,7 @@ static void become_controller(struct configurator *configurator, uint32_t id, pi
     configurator->sockets.made_run_dir = false;
     images_free(
         &configurator->images); /* their descriptors were the controller's, and are closed */
+    free(configurator->witnesses);
     segment_done(&configurator->segment);
     fflush(NULL);
     exit(status);
@@ -415,7 +454,6 @@ static int start_one(struct configurator *configurator, uint32_t id, controller_
     struct watched_controller *controller = &configurator->controllers[id];
     struct seat *seat = seat_of(configurator, id);
 
-    store_relaxed(&seat->epoch, 1); /* relaxed: the process inherits what was written before it */
     seat_set_state(seat, SEAT_STARTING);
     fflush(NULL);
     pid_t self = getpid(); /* in the child, getppid may already be another's */
@@ -424,6 +462,7 @@ static int start_one(struct configurator *configurator, uint32_t id, controller_
         return -errno;
     if (pid == 0)
         become_controller(configurator, id, self, main);
+    close_if_open(&configurator->lifelines_own[id]);
     store_relaxed(&seat->pid, (uint32_t)pid); /* relaxed: for status only */
     controller->configurator = configurator;
     controller->id = id;
@@ -451,12 +490,28 @@ static void give_up_starting(struct configurator *configurator)
     }
 }
 
+/* The descriptions that hold the locks now belong to the controllers; we keep a witness of each.
+ * Without one its owner, should it die, never counts as drained: safe, and not worth an end. */
+static void hand_over_elements(struct configurator *configurator)
+{
+    for (uint32_t i = 0; i < configurator->config->elements_count; i++) {
+        struct element *element = &configurator->images.elements[i];
+        int error = witness_open(&configurator->witnesses[i], element->fd, element->mark_byte);
+        if (error != 0)
+            fprintf(stderr, "anyport: element %s: cannot open it once more: %s\n",
+                    configurator->config->elements[i].name, strerror(-error));
+        element_close(element);
+    }
+}
+
 int configurator_start(struct configurator *configurator, controller_main_fn *main,
                        struct config_error *ret_error)
 {
     const struct config *config = configurator->config;
 
     enter_phase(configurator, CONFIGURATOR_STARTING, START_SECONDS);
+    for (uint32_t i = 0; i < config->controllers; i++) /* relaxed: processes inherit it */
+        store_relaxed(&seat_of(configurator, i)->epoch, SEAT_EPOCH_FIRST);
     for (uint32_t i = 0; i < config->controllers; i++) {
         int error = start_one(configurator, i, main);
         if (error == 0)
@@ -465,8 +520,6 @@ int configurator_start(struct configurator *configurator, controller_main_fn *ma
         return refuse(config, ret_error, error, "cannot start controller %u: %s", i,
                       strerror(-error));
     }
-    /* The descriptions that hold the locks now belong to the controllers. */
-    for (uint32_t i = 0; i < config->elements_count; i++)
-        element_close(&configurator->images.elements[i]);
+    hand_over_elements(configurator);
     return 0;
 }

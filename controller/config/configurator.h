@@ -15,6 +15,7 @@
 #include "controller/config/sockets.h"
 #include "controller/controller.h"
 #include "io/watch.h"
+#include "io/witness.h"
 #include "shm/segment.h"
 
 struct configurator;
@@ -51,9 +52,13 @@ struct configurator {
     struct watch *watch;
     struct segment segment;
     struct array_sockets sockets;
-    struct images images;
+    struct images images;      /* their descriptors, until the controllers have them */
+    struct witness *witnesses; /* of the controllers' descriptions of them, by element */
     int doorbells[CONTROLLERS_MAX];
-    struct watched notice; /* an eventfd: a controller changed its state */
+    /* Pipes that hang up when a controller's process ends (controller/deaths.h). */
+    int lifelines[CONTROLLERS_MAX];     /* reading ends: every controller has all */
+    int lifelines_own[CONTROLLERS_MAX]; /* writing ends: each controller has its own alone */
+    struct watched notice;              /* an eventfd: a controller changed its state */
     struct watched
         clock; /* a timerfd: deadlines, and looking whether a dead one's I/O has landed */
     struct watched_controller controllers[CONTROLLERS_MAX];

@@ -83,7 +83,7 @@ static int listen_unix(const struct config *config, const struct array_sockets *
 
 /* --- TCP --- */
 
-static int bind_tcp(const struct addrinfo *address, int *ret_fd)
+static int listen_at(const struct addrinfo *address, int *ret_fd)
 {
     int one = 1, error;
     int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -97,6 +97,21 @@ static int bind_tcp(const struct addrinfo *address, int *ret_fd)
     }
     error = -errno;
     close(fd);
+    return error;
+}
+
+/* This machine may have no such family, or not that address: a name often has one of each. */
+static bool is_not_here(int error)
+{
+    return error == -EADDRNOTAVAIL || error == -EAFNOSUPPORT;
+}
+
+int sockets_listen_tcp(const struct addrinfo *addresses, int *ret_fd)
+{
+    int error = -EADDRNOTAVAIL;
+
+    for (; addresses != NULL && is_not_here(error); addresses = addresses->ai_next)
+        error = listen_at(addresses, ret_fd);
     return error;
 }
 
@@ -126,7 +141,7 @@ static int listen_tcp(const struct config *config, uint16_t port, struct array_s
     if (problem != 0)
         return refuse(config, ret_error, "ports.tcp", -EINVAL, "cannot resolve %s: %s",
                       config->tcp_host, gai_strerror(problem));
-    int error = bind_tcp(addresses, &ret_socket->fd);
+    int error = sockets_listen_tcp(addresses, &ret_socket->fd);
     freeaddrinfo(addresses);
     if (error != 0)
         return refuse(config, ret_error, "ports.tcp", error, "cannot listen on %s port %u: %s",
@@ -137,12 +152,27 @@ static int listen_tcp(const struct config *config, uint16_t port, struct array_s
 
 /* --- all --- */
 
+/* Those of a larger array that ran here and died: no controller of ours answers there. */
+static void remove_stale(const struct array_sockets *sockets)
+{
+    struct stat status;
+    char name[24];
+
+    for (uint32_t i = sockets->controllers; i < CONTROLLERS_MAX; i++) {
+        snprintf(name, sizeof name, "c%u.sock", i);
+        if (fstatat(sockets->run_dir_fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+            S_ISSOCK(status.st_mode))
+            (void)unlinkat(sockets->run_dir_fd, name, 0);
+    }
+}
+
 static int open_unix(const struct config *config, struct array_sockets *sockets,
                      struct config_error *ret_error)
 {
     char name[24];
     int error = listen_unix(config, sockets, "front", 0777, &sockets->front, ret_error);
 
+    remove_stale(sockets);
     if (error == 0)
         error = listen_unix(config, sockets, "admin", 0600, &sockets->admin, ret_error);
     for (uint32_t i = 0; i < config->controllers && error == 0; i++) {

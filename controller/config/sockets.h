@@ -4,6 +4,7 @@
 #ifndef CONTROLLER_CONFIG_SOCKETS_H
 #define CONTROLLER_CONFIG_SOCKETS_H
 
+#include <netdb.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -28,6 +29,10 @@ struct array_sockets {
 /* 0 or -errno with a message; on failure everything it made is gone again. */
 int sockets_open(const struct config *config, struct array_sockets *ret_sockets,
                  struct config_error *ret_error);
+
+/* Listens on the first of these addresses that this machine has. 0 with the descriptor, which is
+ * the caller's, or -errno. */
+int sockets_listen_tcp(const struct addrinfo *addresses, int *ret_fd);
 
 /* The sockets of one controller: nobody can connect to them any more. */
 void sockets_close_controller(struct array_sockets *sockets, uint32_t controller);

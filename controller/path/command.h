@@ -55,6 +55,14 @@ struct command_origin {
 
 enum { COMMAND_VECTORS = 16 };
 
+/* Where a command stands among those that lie near it (gate.h). */
+struct gate_place {
+    struct command *command;
+    uint64_t region;
+    struct gate_chain *chain;
+    struct gate_place *next, *previous;
+};
+
 /* Progress of element I/O: the range is worked through in pieces (execute.c). */
 struct command_io {
     struct completion completion;
@@ -68,7 +76,9 @@ struct command_io {
     bool gate_waits;   /* and waits there for its turn */
     bool marks;        /* is the one that writes the superblock (mark.h) */
     uint8_t *scratch;  /* one block, or NULL */
-    struct command *gate_next, *gate_previous;
+    struct command *gate_next, *gate_previous, *gate_next_ready;
+    struct gate_place gate_places[2];
+    uint32_t gate_held_by;                 /* so many earlier ones */
     struct iovec vectors[COMMAND_VECTORS]; /* of a piece whose payload is in several */
 };
 

@@ -1,17 +1,222 @@
 #include "controller/path/coordinate.h"
 
+#include <string.h>
+
 #include "controller/controller.h"
+#include "controller/path/redirect.h"
+#include "controller/path/split.h"
+
+/* --- what is reserved --- */
+
+static bool wants_reservation(const struct controller *controller, const struct command *command)
+{
+    if (command->virtual == NULL || command->length_bytes == 0)
+        return false;
+    switch (controller->coordinate.policy) {
+    case COORDINATION_STRICT:
+        return command_changes_data(command->op) || command->op == COMMAND_READ;
+    case COORDINATION_WRITES:
+        return command_changes_data(command->op);
+    case COORDINATION_NONE:
+        /* Parity is computed from what is read first: two at once would leave it wrong for ever. */
+        return command->virtual->layout.parities > 0 && command_changes_data(command->op);
+    }
+    return true;
+}
+
+/* With parity: the place of the range on the members. Within one chunk that is as long as the
+ * range; what reaches over several chunks takes in whole ones. */
+static void reserve_members(const struct layout *layout, struct reservation *reservation)
+{
+    uint64_t chunk_bytes = layout->chunk_bytes, row_bytes = chunk_bytes * layout->columns;
+    uint64_t first = reservation->offset_bytes;
+    uint64_t last = first + reservation->length_bytes - 1;
+
+    if (first / chunk_bytes == last / chunk_bytes) {
+        reservation->offset_bytes = first / row_bytes * chunk_bytes + first % chunk_bytes;
+        return;
+    }
+    reservation->offset_bytes = first / row_bytes * chunk_bytes;
+    reservation->length_bytes = (last / row_bytes - first / row_bytes + 1) * chunk_bytes;
+}
+
+static void fill(const struct controller *controller, struct command *command)
+{
+    struct reservation *reservation = &command->split->reservation;
+
+    *reservation = (struct reservation){
+        .offset_bytes = command->split->part_offset_bytes,
+        .length_bytes = command->split->part_bytes,
+        .volume = command->volume,
+        .cookie = (uint32_t)(command - controller->commands),
+        .exclusive = command_changes_data(command->op),
+    };
+    if (command->virtual->layout.parities > 0)
+        reserve_members(&command->virtual->layout, reservation);
+}
+
+/* --- the stages --- */
+
+static enum stage_verdict take(struct controller *controller, struct command *command,
+                               enum reserve_verdict verdict)
+{
+    struct coordinate *coordinate = &controller->coordinate;
+    struct split *split = command->split;
+
+    split->waits = SPLIT_WAITS_NOT;
+    switch (verdict) {
+    case RESERVE_GRANTED:
+        split->reserved = true;
+        return STAGE_NEXT;
+    case RESERVE_HELD:
+        split->waits = SPLIT_WAITS_HELD;
+        coordinate->held_count++;
+        break;
+    case RESERVE_FULL:
+        split->waits = SPLIT_WAITS_PLACE;
+        command_queue_push(&coordinate->without_place, command);
+        break;
+    }
+    redirect_start_sweeping(controller);
+    return STAGE_WAIT;
+}
 
 enum stage_verdict coordinate_reserve(struct controller *controller, struct command *command)
 {
-    (void)controller;
-    (void)command;
-    return STAGE_NEXT;
+    if (!wants_reservation(controller, command))
+        return STAGE_NEXT;
+    fill(controller, command);
+    return take(controller, command,
+                reserve_start(&controller->coordinate.table, &command->split->reservation,
+                              loop_now_ns(controller->loop)));
+}
+
+enum stage_verdict coordinate_complete(struct controller *controller, struct command *command)
+{
+    if (command->split->waits == SPLIT_WAITS_HELD)
+        controller->coordinate.held_count--;
+    return take(controller, command,
+                reserve_continue(&controller->coordinate.table, &command->split->reservation,
+                                 loop_now_ns(controller->loop)));
 }
 
 enum stage_verdict coordinate_release(struct controller *controller, struct command *command)
 {
-    (void)controller;
-    (void)command;
+    if (command->virtual == NULL || !command->split->reserved)
+        return STAGE_NEXT;
+    command->split->reserved = false;
+    reserve_release(&controller->coordinate.table, &command->split->reservation);
     return STAGE_NEXT;
+}
+
+/* --- notifications --- */
+
+/* Called by reserve_*, which must not be called back: what concerns ourselves waits for the end of
+ * the turn. */
+static void notify(void *context, uint32_t seat, uint32_t cookie, uint32_t generation)
+{
+    struct controller *controller = context;
+    struct coordinate *coordinate = &controller->coordinate;
+    bool places = cookie == RESERVE_COOKIE_FULL;
+
+    if (seat != controller->id)
+        peer_post(controller, seat,
+                  (struct doorbell){.generation = generation,
+                                    .index = places ? 0 : cookie,
+                                    .kind = places ? DOORBELL_PLACES : DOORBELL_HANDED});
+    else if (places)
+        coordinate->look_at_places = true;
+    else if (coordinate->noticed_count == COORDINATE_NOTICED_MAX)
+        coordinate->look_at_held = true;
+    else {
+        coordinate->noticed[coordinate->noticed_count].cookie = cookie;
+        coordinate->noticed[coordinate->noticed_count++].generation = generation;
+    }
+}
+
+void coordinate_handed(struct controller *controller, uint32_t cookie, uint32_t generation)
+{
+    if (cookie >= COMMANDS_MAX)
+        return;
+    struct command *command = &controller->commands[cookie];
+    if (command->split->waits == SPLIT_WAITS_HELD &&
+        command->split->reservation.generation == generation)
+        command_complete(controller, command, 0);
+}
+
+/* In order; who still finds no place stands behind again, in the same order. */
+void coordinate_places(struct controller *controller)
+{
+    struct command_queue all = controller->coordinate.without_place;
+    struct command *command;
+
+    controller->coordinate.without_place = (struct command_queue){NULL, NULL};
+    while ((command = command_queue_pop(&all)) != NULL)
+        command_complete(controller, command, 0);
+}
+
+static void look_at_held(struct controller *controller)
+{
+    for (uint32_t i = 0; i < COMMANDS_MAX && controller->coordinate.held_count > 0; i++) {
+        struct command *command = &controller->commands[i];
+        if (command->split->waits == SPLIT_WAITS_HELD)
+            command_complete(controller, command, 0);
+    }
+}
+
+/* One that goes on here may end here and hand on to another one of ours: the next turn's. */
+void coordinate_turn(struct controller *controller)
+{
+    struct coordinate *coordinate = &controller->coordinate;
+    uint32_t count = coordinate->noticed_count;
+
+    for (uint32_t i = 0; i < count; i++)
+        coordinate_handed(controller, coordinate->noticed[i].cookie,
+                          coordinate->noticed[i].generation);
+    coordinate->noticed_count -= count;
+    memmove(coordinate->noticed, coordinate->noticed + count,
+            coordinate->noticed_count * sizeof coordinate->noticed[0]);
+    if (coordinate->look_at_held) {
+        coordinate->look_at_held = false;
+        look_at_held(controller);
+    }
+    if (coordinate->look_at_places) {
+        coordinate->look_at_places = false;
+        coordinate_places(controller);
+    }
+}
+
+bool coordinate_has_work(const struct controller *controller)
+{
+    const struct coordinate *coordinate = &controller->coordinate;
+
+    return coordinate->noticed_count > 0 || coordinate->look_at_held || coordinate->look_at_places;
+}
+
+bool coordinate_sweep(struct controller *controller)
+{
+    uint32_t held = controller->coordinate.held_count;
+
+    look_at_held(controller);
+    if (controller->coordinate.held_count < held)
+        count_up(&controller->counters->hand_offs_swept,
+                 held - controller->coordinate.held_count);
+    coordinate_places(controller);
+    return controller->coordinate.held_count > 0 ||
+           controller->coordinate.without_place.head != NULL;
+}
+
+void coordinate_recover(struct controller *controller, uint32_t seat, uint32_t epoch)
+{
+    reserve_recover(&controller->coordinate.table, seat, epoch);
+}
+
+void coordinate_init(struct controller *controller)
+{
+    struct coordinate *coordinate = &controller->coordinate;
+
+    coordinate->policy =
+        (enum coordination_policy)segment_header(&controller->segment)->coordination_policy;
+    coordination_init(&coordinate->table, &controller->segment, controller->id, controller->epoch,
+                      notify, controller, &controller->seat->coordination);
 }

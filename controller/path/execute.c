@@ -547,6 +547,19 @@ static enum stage_verdict go_on(struct controller *controller, struct command *c
 
 /* --- the stage --- */
 
+/* Looking for extents is done at once, by two system calls for each. So all commands of one turn
+ * share what a turn may look for, but one each; a host asks again for what is left. */
+static uint32_t extents_allowed(struct controller *controller, const struct command *command)
+{
+    if (controller->extents_turn != controller->turn) {
+        controller->extents_turn = controller->turn;
+        controller->extents_this_turn = 0;
+    }
+    if ((command->flags & COMMAND_ONE) != 0 || controller->extents_this_turn >= EXTENTS_TURN_MAX)
+        return 1;
+    return EXTENTS_TURN_MAX - controller->extents_this_turn;
+}
+
 /* Lays out the first step: enum execute_next or -errno. */
 static int first_step(struct controller *controller, struct command *command)
 {
@@ -578,8 +591,9 @@ static int first_step(struct controller *controller, struct command *command)
     case COMMAND_EXTENTS:
         extents = element_extents(&element->file, io->at_bytes, command->length_bytes,
                                   (struct extent *)(void *)command->payload,
-                                  (command->flags & COMMAND_ONE) != 0 ? 1 : EXTENTS_MAX);
+                                  extents_allowed(controller, command));
         command->count = extents < 0 ? 0 : (uint32_t)extents;
+        controller->extents_this_turn += command->count;
         return extents < 0 ? extents : NEXT_OVER;
     case COMMAND_MARK:
         io->step = STEP_MARK;

@@ -5,16 +5,32 @@
  * between would be lost. So each write, zero and trim of a direct element stands on its element's
  * list while it is in progress, in order of arrival, and waits while an earlier one overlaps it (in
  * whole blocks) and one of the two is partial. Whole-block writes never wait for each other.
+ *
+ * Each command counts the earlier ones that hold it up, and each that leaves counts down in those
+ * it held up: nobody is looked at who does not lie near. What lies near is found by regions of
+ * GATE_REGION_BLOCKS: a short command stands in the chains of the one or two regions that it
+ * touches; a longer one stands in a chain of its own kind, and looks at everybody.
  */
 #ifndef CONTROLLER_PATH_GATE_H
 #define CONTROLLER_PATH_GATE_H
 
 #include "controller/path/command.h"
 
+enum {
+    GATE_REGION_BLOCKS = 16, /* 64 KiB */
+    GATE_CHAINS = 256,       /* regions share them by hash; a power of two */
+};
+
+struct gate_chain {
+    struct gate_place *first, *last;
+};
+
 struct gate {
     struct command *first, *last;
     uint32_t partial; /* of those on the list; 0: nobody needs to look */
     uint32_t waiting;
+    struct command *ready, *ready_last; /* of those that wait: whom nobody holds up any more */
+    struct gate_chain chains[GATE_CHAINS], long_ones;
 };
 
 /* Puts the command on the list. True: go on. False: it waits, and gate_next_ready will name it. */

@@ -139,7 +139,10 @@ void peer_post(struct controller *controller, uint32_t target, struct doorbell d
     peer->outbox[place] = doorbell_pack(doorbell);
     peer->outbox_count++;
     struct link_counters *counters = &peer->out[0]->counters;
-    count_up(doorbell.kind == DOORBELL_REQUEST ? &counters->requests : &counters->answers, 1);
+    count_up(doorbell.kind == DOORBELL_REQUEST  ? &counters->requests
+             : doorbell.kind == DOORBELL_ANSWER ? &counters->answers
+                                                : &counters->hand_offs,
+             1);
 }
 
 /* One run of the outbox (it wraps) into the ring. */
@@ -365,6 +368,27 @@ static void unblock(struct controller *controller, struct peer *peer, uint32_t f
         loop_doorbell_ring(controller->loop, peer->doorbell_fd);
 }
 
+static void take_doorbell(struct controller *controller, struct peer *peer,
+                          struct doorbell doorbell)
+{
+    switch (doorbell.kind) {
+    case DOORBELL_REQUEST:
+        take_request(controller, peer, doorbell);
+        break;
+    case DOORBELL_ANSWER:
+        redirect_answered(controller, peer->id, doorbell.index, doorbell.generation);
+        break;
+    case DOORBELL_HANDED:
+        coordinate_handed(controller, doorbell.index, doorbell.generation);
+        break;
+    case DOORBELL_PLACES:
+        coordinate_places(controller);
+        break;
+    case DOORBELL_KINDS:
+        break;
+    }
+}
+
 static uint32_t receive_from(struct controller *controller, struct peer *peer, uint32_t fabric)
 {
     uint64_t entries[RECEIVE_BATCH];
@@ -382,10 +406,7 @@ static uint32_t receive_from(struct controller *controller, struct peer *peer, u
     for (int i = 0; i < count; i++) {
         if (!doorbell_unpack(entries[i], controller->segment.geometry.slots, &doorbell))
             continue; /* damaged; the sweep finds what it may have meant */
-        if (doorbell.kind == DOORBELL_REQUEST)
-            take_request(controller, peer, doorbell);
-        else
-            redirect_answered(controller, peer->id, doorbell.index, doorbell.generation);
+        take_doorbell(controller, peer, doorbell);
     }
     unblock(controller, peer, fabric);
     return (uint32_t)count;
@@ -437,8 +458,10 @@ void peer_lose(struct controller *controller, uint32_t id, const char *why)
         return;
     peer->lost = true;
     peer->outbox_count = 0;
-    if (why != NULL)
+    if (why != NULL) {
+        seat_refuse(controller->seat, id); /* so that what it sent us does not hang */
         fprintf(stderr, "anyport: c%u: c%u is no longer spoken to: %s\n", controller->id, id, why);
+    }
     redirect_fail_all(controller, id);
 }
 
@@ -453,9 +476,12 @@ void peers_look_at_seats(struct controller *controller)
             continue;
         if (seat_is_gone(state))
             peer_lose(controller, id, NULL);
+        else if (seat_refuses(peer->seat, controller->id))
+            peer_lose(controller, id, "it does not speak to us any more");
         if ((state == SEAT_DRAINED || state == SEAT_STOPPED) && peer->lost && !peer->drained) {
             peer->drained = true;
             end_quarantine(controller, peer);
+            coordinate_recover(controller, id, seat_epoch(peer->seat) - 1u);
             command_wake_waiters(controller);
             split_wake_workspace_waiters(controller);
         }

@@ -67,10 +67,11 @@ void peer_post(struct controller *controller, uint32_t target, struct doorbell d
 /* Publishes all outboxes and rings those that sleep. */
 void peers_flush(struct controller *controller);
 
-/* Looks at all seats after the membership changed. */
+/* Looks at all seats: after the membership changed, and while anything is outstanding. */
 void peers_look_at_seats(struct controller *controller);
 
 /* Stops believing a peer (dead, or its shared memory is damaged) and fails what it had been sent.
+ * With a reason, it may be alive: our seat says that we refuse it, and its next sweep reads that.
  */
 void peer_lose(struct controller *controller, uint32_t peer, const char *why);
 

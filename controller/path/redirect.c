@@ -27,6 +27,12 @@ static void fill_request(struct controller *controller, const struct command *co
     };
 }
 
+void redirect_start_sweeping(struct controller *controller)
+{
+    if (controller->sweep_timer.next == NULL)
+        loop_timer_start(controller->loop, &controller->sweep_timer, SWEEP_MS * 1000000ull);
+}
+
 static void post(struct controller *controller, struct command *command, uint32_t index)
 {
     struct slot *slot = &controller->slots.slots[index];
@@ -43,8 +49,7 @@ static void post(struct controller *controller, struct command *command, uint32_
                                 .index = index,
                                 .kind = DOORBELL_REQUEST});
     count_up(&controller->counters->slots_used, 1);
-    if (controller->sweep_timer.next == NULL)
-        loop_timer_start(controller->loop, &controller->sweep_timer, SWEEP_MS * 1000000ull);
+    redirect_start_sweeping(controller);
 }
 
 static enum stage_verdict fail(struct command *command, int32_t status)
@@ -170,7 +175,8 @@ void redirect_sweep(struct controller *controller)
 {
     bool outstanding = false;
 
-    /* With the configuration controller gone, nobody tells us that a peer has stopped. */
+    /* Nobody tells us that a peer refuses us, or, with the configuration controller gone, that one
+     * has stopped. */
     peers_look_at_seats(controller);
     for (uint32_t i = 0; i < controller->slots.count; i++) {
         struct command *command = controller->slot_commands[i];
@@ -191,6 +197,7 @@ void redirect_sweep(struct controller *controller)
                 (struct doorbell){.generation = generation, .index = i, .kind = DOORBELL_REQUEST});
         }
     }
-    if (outstanding && controller->sweep_timer.next == NULL)
-        loop_timer_start(controller->loop, &controller->sweep_timer, SWEEP_MS * 1000000ull);
+    outstanding = coordinate_sweep(controller) || outstanding;
+    if (outstanding)
+        redirect_start_sweeping(controller);
 }

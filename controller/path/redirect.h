@@ -15,6 +15,10 @@ void redirect_answered(struct controller *controller, uint32_t peer, uint32_t sl
 /* Fails all that was sent to a peer that is lost. */
 void redirect_fail_all(struct controller *controller, uint32_t peer);
 
+/* Sees to it that redirect_sweep is called soon, and again until nothing is waited for that a lost
+ * doorbell would keep for ever. */
+void redirect_start_sweeping(struct controller *controller);
+
 /* Looks at all our slots again: takes answers whose doorbell was lost, and rings again for those
  * that still wait to be claimed. */
 void redirect_sweep(struct controller *controller);

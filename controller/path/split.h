@@ -16,6 +16,7 @@
 
 #include "controller/layout/parity_plan.h"
 #include "controller/path/component.h"
+#include "shm/reserve.h"
 
 enum { SPLIT_PART_BYTES_MAX = PAYLOAD_BYTES_MAX };
 
@@ -54,8 +55,19 @@ struct split_mark {
     uint32_t member; /* the next one to be told */
 };
 
-/* The state of a host command in SPLIT; private to its controller, one for each host command. */
+/* What a command waits for in COORDINATE. */
+enum split_wait {
+    SPLIT_WAITS_NOT,
+    SPLIT_WAITS_HELD,  /* that a reservation is handed to it */
+    SPLIT_WAITS_PLACE, /* a place in the table */
+};
+
+/* The state of a host command in COORDINATE and SPLIT; private to its controller, one for each host
+ * command. */
 struct split {
+    struct reservation reservation;         /* in the coordination table (coordinate.h) */
+    bool reserved;                          /* it is granted */
+    uint8_t waits;                          /* enum split_wait: for that */
     uint64_t part_offset_bytes, part_bytes; /* what is being worked on */
     uint32_t absent;                        /* members that this command does without */
     uint32_t good, bad;                     /* how members ended in this round, as masks */

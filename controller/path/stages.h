@@ -24,8 +24,8 @@
 enum stage_verdict { STAGE_NEXT, STAGE_WAIT, STAGE_DONE, STAGE_AGAIN };
 
 #define STAGES(X)                                                                                  \
-    X(MAP, route_map, 0)                         /* volume -> element and owner */                 \
-    X(COORDINATE, coordinate_reserve, 0)         /* order against what overlaps */                 \
+    X(MAP, route_map, 0)                                   /* volume -> element and owner */       \
+    X(COORDINATE, coordinate_reserve, coordinate_complete) /* order against what overlaps */       \
     X(SPLIT, split_run, split_complete)          /* virtual volumes: a component a member */       \
     X(CACHE, cache_look, 0)                      /* answer from the owner's cache */               \
     X(EXECUTE, execute_run, execute_complete)    /* here, if this controller is the owner */       \
@@ -48,6 +48,7 @@ struct command;
 STAGES(X)
 #undef X
 
+enum stage_verdict coordinate_complete(struct controller *controller, struct command *command);
 enum stage_verdict split_complete(struct controller *controller, struct command *command);
 enum stage_verdict execute_complete(struct controller *controller, struct command *command);
 enum stage_verdict redirect_complete(struct controller *controller, struct command *command);

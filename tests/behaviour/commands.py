@@ -3,10 +3,13 @@
 images in memory and on disk."""
 import errno
 import os
+import struct
 
-from testarray import MIB, Array, check, folders, libnbd, note, run, same
+from testarray import (CMD_BLOCK_STATUS, CMD_WRITE, CMD_ZERO, MIB, REQUEST_MAGIC, Array, Host,
+                       check, folders, libnbd, note, run, same)
 
 PORTS = ('c0', 'c1', 'c2', 'front')
+EXTENTS_TURN = 256
 
 
 def fails_with(number, what, call, *arguments):
@@ -129,6 +132,34 @@ def past_the_end(host, size):
     same(host.pread(4, size - 4), b'end!', 'the last bytes')
 
 
+def many_extents(array):
+    """Looking for extents takes time from others: what comes at once shares one turn's share, and
+    asking again for what is left finds all of them."""
+    host = Host(array, 'c0').go('vol0', structured=True, contexts=('base:allocation',))
+    same(host.request(CMD_ZERO, 0, 8 * MIB), 0, 'zeroes')
+    for block in range(0, 2048, 2):
+        same(host.request(CMD_WRITE, block * 4096, 4096, b'x' * 4096), 0, 'a write')
+    together = 16
+    host.send(b''.join(struct.pack('>IHHQQI', REQUEST_MAGIC, 0, CMD_BLOCK_STATUS, cookie, 0,
+                                   8 * MIB) for cookie in range(together)))
+    counts = []
+    for _ in range(together):
+        done, _, _, payload = host.chunk()
+        check(done, 'one chunk each')
+        counts.append((len(payload) - 4) // 8)
+    check(min(counts) >= 1 and sum(counts) <= EXTENTS_TURN + together,
+          f'extents of requests that came together: {counts}')
+    at, found = 0, 0
+    while at < 8 * MIB:
+        host.send_request(CMD_BLOCK_STATUS, at, 8 * MIB - at)
+        payload = host.chunk()[3]
+        for length, flags in struct.iter_unpack('>II', payload[4:]):
+            same((length, flags), (4096, 0 if at // 4096 % 2 == 0 else 3), f'the extent at {at}')
+            at, found = at + length, found + 1
+    same(found, 2048, 'extents in all')
+    host.close()
+
+
 def fua_is_durable(array, host, index):
     """A write with FUA has reached the image itself; so has any, after a FLUSH."""
     nbd = libnbd()
@@ -160,6 +191,7 @@ def main():
                 same(extents_of(host, MIB, 0, 'anyport:location'), [(MIB, 0 << 16 | 3)],
                      'the location of vol3')
                 host.shutdown()
+            many_extents(array)
             array.wait_quiet()
 
 

@@ -1,11 +1,13 @@
 #!/usr/bin/python3
-"""The limit of connections to a controller, and the time limit of the handshake, are kept; nobody
-else notices."""
+"""The limit of connections to a controller, and the time limit of the handshake, are kept, and a
+controller without descriptors goes on; nobody else notices."""
+import os
+import resource
 import socket
 import struct
 import time
 
-from testarray import (OPT_LIST, OPTION_MAGIC, Array, Bystander, Closed, Host, check, folders,
+from testarray import (OPT_LIST, OPTION_MAGIC, PATIENCE, Array, Bystander, Closed, Host, check, folders,
                        libnbd, note, run, same, wait_until)
 
 LIMIT = 4
@@ -73,6 +75,46 @@ def handshake_time(array):
     settled.close()
 
 
+def greeting_comes(host, seconds):
+    host.socket.settimeout(seconds)
+    try:
+        return host.receive(18) != b''
+    except socket.timeout:
+        return False
+
+
+def out_of_descriptors(array):
+    """A connection that there is no descriptor for waits, at no cost, until there is one."""
+    pid = array.controller(0)['pid']
+    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    lowest_free = next(fd for fd in range(1 << 20) if not os.path.exists(f'/proc/{pid}/fd/{fd}'))
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (lowest_free, before[1]))
+    hosts = []
+    try:
+        for _ in range(3):  # an accept that was under way may still know the old limit
+            hosts.append(Host(array, 'c0', greet=False))
+            if not greeting_comes(hosts[-1], 0.3):
+                break
+        else:
+            raise AssertionError('all were accepted without a descriptor')
+        turns, used = array.controller(0)['turns'], cpu_seconds(pid)
+        check(not greeting_comes(hosts[-1], 1), 'accepted without a descriptor')
+        turns, used = array.controller(0)['turns'] - turns, cpu_seconds(pid) - used
+        check(turns < 100 and used < 0.5, f'{turns} turns and {used} s of CPU while it waits')
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+    check(greeting_comes(hosts[-1], PATIENCE), 'accepted when there is a descriptor again')
+    for host in hosts:
+        host.close()
+    wait_until(lambda: array.controller(0)['connections'] == 0, 'all connections gone')
+
+
+def cpu_seconds(pid):
+    with open(f'/proc/{pid}/stat') as stat:
+        fields = stat.read().rsplit(')', 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
+
+
 def main():
     libnbd()
     with folders() as places:
@@ -81,6 +123,7 @@ def main():
             with Bystander(array, 'vol0', 'c1'):
                 connections(array)
                 handshake_time(array)
+            out_of_descriptors(array)
             array.wait_quiet()
 
 

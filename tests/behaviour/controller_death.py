@@ -4,59 +4,15 @@ hang, everything else goes on, status says so, its own socket refuses, the front
 import errno
 import fcntl
 import os
+import random
 import signal
-import threading
 import time
 
-from testarray import (DISK, MEMORY, MIB, Array, Bystander, Host, check, folders, libnbd,
-                       note, run, same, wait_until)
+from load import AT_ONCE, Load, kill_under_load
+from testarray import (DISK, MEMORY, MIB, PATIENCE, Array, Bystander, Host, check, folders,
+                       libnbd, note, run, same, wait_until)
 
 VICTIM = 1
-AT_ONCE = 2  # seconds
-
-
-class Load(threading.Thread):
-    """Many commands in flight, until they fail. Keeps what each one ended with."""
-
-    def __init__(self, array, volume, port):
-        super().__init__()
-        self.host = array.connect(volume, port)
-        self.errors, self.done = set(), 0
-        self.first_error_at = None
-        self.enough = threading.Event()
-
-    def ended(self, error):
-        """Called for each command with its errno."""
-        self.done += 1
-        if error.value != 0:
-            self.errors.add(error.value)
-            self.first_error_at = self.first_error_at or time.monotonic()
-        return 1
-
-    def run(self):
-        nbd = libnbd()
-        data = nbd.Buffer.from_bytearray(bytearray(os.urandom(MIB)))
-        space = nbd.Buffer(MIB)
-        at = 0
-        try:
-            while not self.enough.is_set():
-                while self.host.aio_in_flight() < 64:
-                    offset = at * 8192 % (32 * MIB)
-                    if at % 2:
-                        self.host.aio_pwrite(data if at % 64 == 1 else
-                                             nbd.Buffer.from_bytearray(bytearray(4096)), offset,
-                                             completion=self.ended)
-                    else:
-                        self.host.aio_pread(space if at % 64 == 0 else nbd.Buffer(4096), offset,
-                                            completion=self.ended)
-                    at += 1
-                self.host.poll(100)
-                if self.first_error_at and at % 1000 == 0:
-                    break
-            while self.host.aio_in_flight() > 0:
-                self.host.poll(100)
-        except nbd.Error as error:
-            self.lost = error
 
 
 def one_death(places, kind):
@@ -73,22 +29,13 @@ def one_death(places, kind):
             for load in loads:
                 load.start()
             wait_until(lambda: all(load.done > 500 for load in loads), 'load')
-            os.kill(pid, signal.SIGKILL)
-            killed_at = time.monotonic()
-            for load in loads:
-                load.join(20)
-                check(not load.is_alive(), 'a command for the dead one hangs')
-                same(load.errors, {errno.EIO}, 'what the commands ended with')
-                took = load.first_error_at - killed_at
-                check(took < AT_ONCE, f'EIO after {took:.2f} s')
-            done = one.done + other.done
-            wait_until(lambda: one.done + other.done > done + 20, 'bystanders go on')
-            note(f'{kind}: EIO after {max(l.first_error_at for l in loads) - killed_at:.3f} s')
+            took = kill_under_load(pid, loads, (one, other))
+            note(f'{kind}: EIO after {took:.3f} s')
         wait_until(lambda: array.controller(VICTIM)['state'] == 'dead', 'status')
         same(array.element(VICTIM)['state'], 'unreachable', 'the state of its element')
         own.expect_close('the connection to the dead one')
         own.close()
-        check(not os.path.exists(array.socket(f'c{VICTIM}')), 'its socket is gone')
+        wait_until(lambda: not os.path.exists(array.socket(f'c{VICTIM}')), 'its socket is gone')
         try:
             Host(array, f'c{VICTIM}')
         except (ConnectionRefusedError, FileNotFoundError):
@@ -131,6 +78,31 @@ def can_be_locked(image):
             return False
 
 
+def a_shared_image_drains(places):
+    """Others that read the same image hold its lock as well, and must not keep buffers aside."""
+    image = os.path.join(places[DISK], 'shared.img')
+    with open(image, 'wb') as file:
+        file.write(random.randbytes(64 * MIB))
+    with open(image, 'rb') as reader, Array(
+            places, controllers=2, status=1, expected='controller 1 .* was killed by signal 9',
+            elements=[{'name': 'own', 'image': os.path.join(places[MEMORY], 'own.img'),
+                       'size': '1MiB', 'controller': 0},
+                      {'name': 'shared', 'image': image, 'read-only': True, 'controller': 1}],
+            volumes=[{'name': 'vol0', 'element': 'own'},
+                     {'name': 'vol1', 'element': 'shared'}]) as array:
+        fcntl.flock(reader, fcntl.LOCK_SH)  # what another array does
+        pid = array.controller(VICTIM)['pid']
+        host, nbd = array.connect('vol1', 'c0'), libnbd()
+        for part in range(12):
+            host.aio_pread(nbd.Buffer(4 * MIB), part * 4 * MIB)
+        wait_until(lambda: host.poll(100) >= 0 and host.aio_in_flight() < 12, 'a first answer')
+        os.kill(pid, signal.SIGKILL)
+        while host.aio_in_flight() > 0:
+            check(host.poll(PATIENCE * 1000) == 1, 'all are answered')
+        host.shutdown()
+        array.wait_quiet()
+
+
 def a_write_that_was_flushed_is_kept(places):
     """And an array can start again on the images of one that had a death."""
     with Array(places, controllers=2, kinds=(DISK,), status=1,
@@ -164,6 +136,7 @@ def main():
     with folders() as places:
         for kind in (MEMORY, DISK):
             one_death(places, kind)
+        a_shared_image_drains(places)
         a_write_that_was_flushed_is_kept(places)
         all_die(places)
 

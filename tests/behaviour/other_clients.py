@@ -1,12 +1,13 @@
 #!/usr/bin/python3
-"""What else hosts attach with: nbdinfo, nbdsh, qemu-io and TCP, through every port;
+"""What else hosts attach with: nbdinfo, nbdsh, qemu-io, nbdfuse and TCP, through every port;
 and --run, which gives a script the sockets and ends with its status."""
 import json
 import os
 import subprocess
 
-from testarray import (ANYPORT, MIB, PATIENCE, SANITIZER, Array, check, command, folders, need,
-                       note, run, same)
+from fuse_file import fuse_file
+from testarray import (ANYPORT, MIB, PATIENCE, SANITIZER, Array, Skip, check, command, folders,
+                       need, note, run, same)
 
 
 def nbdinfo(array):
@@ -39,6 +40,29 @@ def qemu_io(array):
 def nbdsh(array):
     command('nbdsh', '--uri', array.uri('vol0', 'c2'), '-c', 'h.pwrite(b"sh", 100)', '-c',
             'assert h.pread(2, 100) == b"sh"')
+
+
+def by_fuse(array, places):
+    """A volume as a file: what programs that know only files do with it."""
+    image = os.path.join(places['memory'], 'image')
+    with open(image, 'wb') as file:
+        file.write(os.urandom(64 * MIB))
+    with fuse_file(os.path.join(places['memory'], 'volume'), array.uri('vol1', 'c0')) as path:
+        same(os.stat(path).st_size, 64 * MIB, 'the size of the file')
+        command('dd', f'if={image}', f'of={path}', 'bs=1M', 'conv=notrunc,fdatasync')
+        with open(path, 'r+b', buffering=0) as file:
+            file.seek(12345)
+            file.write(b'odd')
+            os.fsync(file.fileno())
+            file.seek(12344)
+            found = file.read(5)
+    with open(image, 'r+b') as file:
+        file.seek(12345)
+        file.write(b'odd')
+        file.seek(12344)
+        same(found, file.read(5), 'what is read through the file')
+    command('qemu-img', 'compare', '-f', 'raw', '-F', 'raw', image, array.uri('vol1', 'c2'))
+    os.unlink(image)
 
 
 def over_tcp(places):
@@ -83,6 +107,10 @@ def main():
             nbdinfo(array)
             qemu_io(array)
             nbdsh(array)
+            try:
+                by_fuse(array, places)
+            except Skip as skip:
+                note(f'without nbdfuse: {skip}')
             array.wait_quiet()
         over_tcp(places)
         run_a_script(places)

@@ -309,6 +309,29 @@ class Array:
         same(status, self.status, f'exit status, with this on stderr:\n{text}\n')
         check(not os.path.exists(self.run_dir), f'{self.run_dir} is left')
 
+    def kill_configurator(self):
+        """Kills the configuration controller alone."""
+        self.process.kill()
+        self.process.wait(PATIENCE)
+
+    @contextlib.contextmanager
+    def orphaned(self):
+        """For a test that kills the configuration controller: at the end SIGTERM to each controller
+        stops those that are left; checks what they leave (the run-dir is nobody's any more)."""
+        session = self.process.pid
+        try:
+            yield
+            for pid in processes_of_session(session):
+                os.kill(pid, signal.SIGTERM)
+            wait_until(lambda: not processes_of_session(session), 'orphans stop on SIGTERM')
+            same(self.stderr(), '', 'stderr')
+            self.process.stdout.close()
+            self.log.close()
+            self.process = None
+        finally:
+            self._end_at_once()
+            shutil.rmtree(self.home, ignore_errors=True)
+
     def _end_at_once(self):
         """After a failure: nothing of ours stays, and its stderr is shown."""
         if self.process is not None:

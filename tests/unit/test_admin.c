@@ -6,12 +6,19 @@
 #undef NDEBUG
 #include <assert.h>
 #include <fcntl.h>
+#include <malloc.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
+#ifdef __SANITIZE_ADDRESS__
+size_t __sanitizer_get_current_allocated_bytes(void);
+#endif
 
 #include <jansson.h>
 
@@ -209,36 +216,127 @@ static void a_notification_is_not_answered(void)
     close(fd);
 }
 
-static void more_connections_than_allowed_are_closed(void)
-{
-    int fds[ADMIN_CONNECTIONS_MAX + 1];
+static const char status_please[] = "{\"jsonrpc\":\"2.0\",\"method\":\"status\",\"id\":1}\n";
 
-    for (int i = 0; i <= ADMIN_CONNECTIONS_MAX; i++) {
+/* One comes too many: who was idle longest goes, not the newcomer, and not who has just asked. */
+static void the_longest_idle_makes_room(void)
+{
+    int fds[ADMIN_CONNECTIONS_MAX + 2];
+
+    for (int i = 0; i < ADMIN_CONNECTIONS_MAX; i++) {
         fds[i] = attach();
         watch_once(&watch, 0);
     }
-    CU_ASSERT_EQUAL(code_of(fds[ADMIN_CONNECTIONS_MAX]), 1);
-    for (int i = 0; i <= ADMIN_CONNECTIONS_MAX; i++)
+    say(fds[0], status_please);
+    CU_ASSERT_EQUAL(code_of(fds[0]), 0);
+    for (int i = ADMIN_CONNECTIONS_MAX; i < ADMIN_CONNECTIONS_MAX + 2; i++) {
+        fds[i] = attach();
+        say(fds[i], status_please);
+        CU_ASSERT_EQUAL(code_of(fds[i]), 0);
+    }
+    CU_ASSERT_EQUAL(code_of(fds[1]), 1);
+    CU_ASSERT_EQUAL(code_of(fds[2]), 1);
+    say(fds[0], status_please);
+    say(fds[3], status_please);
+    CU_ASSERT_EQUAL(code_of(fds[0]), 0);
+    CU_ASSERT_EQUAL(code_of(fds[3]), 0);
+    for (int i = 0; i < ADMIN_CONNECTIONS_MAX + 2; i++)
         close(fds[i]);
-    for (int i = 0; i <= ADMIN_CONNECTIONS_MAX; i++)
+    for (int i = 0; i < ADMIN_CONNECTIONS_MAX + 2; i++)
         watch_once(&watch, 0);
-    CU_ASSERT_EQUAL(ask("{\"jsonrpc\":\"2.0\",\"method\":\"status\",\"id\":1}\n"), 0);
+    CU_ASSERT_EQUAL(ask(status_please), 0);
 }
 
-/* It is not read, and does not hold up others; then it leaves. */
-static void who_does_not_read_holds_up_nobody(void)
+static uint64_t now_ms(void)
 {
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* No descriptor for the next connection: it is not asked for again and again, and it is served when
+ * there is one. */
+static void without_descriptors_it_waits_quietly(void)
+{
+    struct rlimit before, none;
+    int turns = 0;
+
+    for (int i = 0; i < 10; i++)
+        watch_once(&watch, 0); /* those who have left give their descriptors back */
+    int fd = attach(), highest = dup(fd);
+    close(highest);
+    assert(getrlimit(RLIMIT_NOFILE, &before) == 0);
+    none = before;
+    none.rlim_cur = (rlim_t)highest;
+    assert(setrlimit(RLIMIT_NOFILE, &none) == 0);
+    for (uint64_t began = now_ms(); now_ms() < began + 5 * ADMIN_ACCEPT_AGAIN_MS; turns++)
+        watch_once(&watch, ADMIN_ACCEPT_AGAIN_MS);
+    CU_ASSERT_TRUE(turns <= 5 * 3);
+    assert(setrlimit(RLIMIT_NOFILE, &before) == 0);
+    say(fd, status_please);
+    CU_ASSERT_EQUAL(code_of(fd), 0);
+    close(fd);
+}
+
+/* Sends requests until the socket takes no more; their answers are not read. */
+static void flood(int fd)
+{
+    while (send(fd, status_please, strlen(status_please), MSG_NOSIGNAL | MSG_DONTWAIT) > 0)
+        watch_once(&watch, 0);
+}
+
+static size_t heap_bytes(void)
+{
+#ifdef __SANITIZE_ADDRESS__
+    return __sanitizer_get_current_allocated_bytes();
+#else
+    struct mallinfo2 heap = mallinfo2();
+
+    return heap.uordblks + heap.hblkhd;
+#endif
+}
+
+static bool was_dropped(int fd)
+{
+    struct pollfd look = {.fd = fd};
+
+    return poll(&look, 1, 0) == 1 && (look.revents & POLLHUP) != 0;
+}
+
+/* It holds up nobody, no memory grows by it, and it is let go. */
+static void who_does_not_read_is_dropped(void)
+{
+    size_t before = heap_bytes();
+    uint64_t began = now_ms();
     int fd = attach();
 
-    for (int i = 0; i < 2000; i++) {
-        const char *text = "{\"jsonrpc\":\"2.0\",\"method\":\"status\",\"id\":1}\n";
-        if (send(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
-            break;
+    flood(fd);
+    CU_ASSERT_EQUAL(ask(status_please), 0);
+    CU_ASSERT_TRUE(heap_bytes() - before < 2 * ADMIN_LINE_BYTES_MAX + 65536);
+    while (now_ms() - began < 4 * ADMIN_UNREAD_SECONDS * 1000 && !was_dropped(fd))
+        watch_once(&watch, 100);
+    CU_ASSERT_TRUE(was_dropped(fd));
+    CU_ASSERT_TRUE(now_ms() - began >= ADMIN_UNREAD_SECONDS * 1000);
+    close(fd);
+    CU_ASSERT_EQUAL(ask(status_please), 0);
+}
+
+/* Slowly, but it reads: every request is answered. */
+static void who_reads_late_gets_all_answers(void)
+{
+    int fd = attach(), asked = 0;
+
+    while (asked < 2000 &&
+           send(fd, status_please, strlen(status_please), MSG_NOSIGNAL | MSG_DONTWAIT) > 0) {
+        asked++;
         watch_once(&watch, 0);
     }
-    CU_ASSERT_EQUAL(ask("{\"jsonrpc\":\"2.0\",\"method\":\"status\",\"id\":1}\n"), 0);
+    shutdown(fd, SHUT_WR);
+    for (int i = 0; i < asked; i++)
+        CU_ASSERT_EQUAL(code_of(fd), 0);
+    CU_ASSERT_EQUAL(code_of(fd), 1);
     close(fd);
-    CU_ASSERT_EQUAL(ask("{\"jsonrpc\":\"2.0\",\"method\":\"status\",\"id\":1}\n"), 0);
 }
 
 static int receive_descriptor(int fd)
@@ -310,8 +408,10 @@ int main(void)
          a_line_that_is_too_long_ends_the_connection},
         {"a longest line is answered", a_longest_line_is_answered},
         {"a notification is not answered", a_notification_is_not_answered},
-        {"more connections than allowed are closed", more_connections_than_allowed_are_closed},
-        {"who does not read holds up nobody", who_does_not_read_holds_up_nobody},
+        {"the longest idle makes room", the_longest_idle_makes_room},
+        {"without descriptors it waits quietly", without_descriptors_it_waits_quietly},
+        {"who does not read is dropped", who_does_not_read_is_dropped},
+        {"who reads late gets all answers", who_reads_late_gets_all_answers},
         {"the segment is passed for reading only", the_segment_is_passed_for_reading_only},
         {"who asks for the segment and leaves leaks nothing",
          who_asks_for_the_segment_and_leaves_leaks_nothing},

@@ -16,6 +16,7 @@
 
 #include <linux/magic.h>
 
+#include "io/witness.h"
 #include "tests/unit/unit.h"
 
 #define MIB (UINT64_C(1) << 20)
@@ -151,6 +152,72 @@ static void the_lock_stays_with_the_loop(void)
     element_close(&element);
     CU_ASSERT_EQUAL(open_with(&second, "held", 0, false), -EBUSY);
     loop_free(loop);
+}
+
+/* --- witnesses --- */
+
+static struct witness witness_of(const struct element *element)
+{
+    struct witness witness;
+
+    CU_ASSERT_EQUAL_FATAL(witness_open(&witness, element->fd, element->mark_byte), 0);
+    return witness;
+}
+
+static void a_witness_sees_through_a_replaced_path(void)
+{
+    struct element element;
+
+    make_file("witnessed", MIB);
+    make_file("other", MIB);
+    CU_ASSERT_EQUAL_FATAL(open_with(&element, "witnessed", 0, false), 0);
+    struct witness witness = witness_of(&element);
+    CU_ASSERT_EQUAL(rename(path_of("other"), path_of("witnessed")), 0);
+    CU_ASSERT_FALSE(witness_saw_end(&witness));
+    element_close(&element);
+    CU_ASSERT_TRUE(witness_saw_end(&witness));
+    witness_close(&witness);
+    CU_ASSERT_FALSE(witness_saw_end(&witness));
+}
+
+static void a_witness_tells_one_reader_from_another(void)
+{
+    struct element one, other, writer;
+
+    make_file("read", MIB);
+    CU_ASSERT_EQUAL_FATAL(open_with(&one, "read", 0, true), 0);
+    CU_ASSERT_EQUAL_FATAL(open_with(&other, "read", 0, true), 0);
+    struct witness witness = witness_of(&one), second = witness_of(&other);
+    element_close(&one);
+    CU_ASSERT_TRUE(witness_saw_end(&witness));
+    CU_ASSERT_FALSE(witness_saw_end(&second));
+    element_close(&other);
+    CU_ASSERT_TRUE(witness_saw_end(&second));
+    /* And witnesses hold up nobody. */
+    CU_ASSERT_EQUAL(open_with(&writer, "read", 0, false), 0);
+    element_close(&writer);
+    witness_close(&witness);
+    witness_close(&second);
+}
+
+static void a_witness_waits_for_the_loop(void)
+{
+    struct element element;
+    const char *missing;
+    struct loop *loop;
+
+    make_file("looped", MIB);
+    CU_ASSERT_EQUAL_FATAL(open_with(&element, "looped", 0, false), 0);
+    struct witness witness = witness_of(&element);
+    CU_ASSERT_EQUAL_FATAL(loop_new(&loop, &missing), 0);
+    CU_ASSERT_EQUAL(element_attach(&element, loop), 0);
+    element_close(&element);
+    CU_ASSERT_FALSE(witness_saw_end(&witness));
+    loop_free(loop);
+    for (int looks = 0; looks < 2000 && !witness_saw_end(&witness); looks++)
+        (void)usleep(5000); /* the kernel takes a ring apart in its own time */
+    CU_ASSERT_TRUE(witness_saw_end(&witness));
+    witness_close(&witness);
 }
 
 /* --- creating --- */
@@ -405,6 +472,9 @@ int main(void)
         {"an image is served once by any path", an_image_is_served_once_by_any_path},
         {"readers share an image", readers_share_an_image},
         {"the lock stays with the loop", the_lock_stays_with_the_loop},
+        {"a witness sees through a replaced path", a_witness_sees_through_a_replaced_path},
+        {"a witness tells one reader from another", a_witness_tells_one_reader_from_another},
+        {"a witness waits for the loop", a_witness_waits_for_the_loop},
         {"a new image is sparse and never replaces one",
          a_new_image_is_sparse_and_never_replaces_one},
         {"what cannot be created leaves nothing", what_cannot_be_created_leaves_nothing},

@@ -3,8 +3,10 @@
  */
 #include "io/loop.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <liburing.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -413,6 +415,42 @@ static void a_full_queue_is_submitted_early(void)
     loop_free(loop);
 }
 
+/* The kernel as liburing shows it, but that it has no memory for a while. */
+static int refusals_left;
+
+int io_uring_submit(struct io_uring *ring)
+{
+    static int (*submit)(struct io_uring * ring);
+
+    if (refusals_left > 0) {
+        refusals_left--;
+        return -EAGAIN;
+    }
+    if (submit == NULL)
+        *(void **)&submit = dlsym(RTLD_NEXT, "io_uring_submit");
+    return submit(ring);
+}
+
+static void a_kernel_without_memory_is_asked_again(void)
+{
+    enum { MANY = 3000, REFUSALS = 1500 };
+    static struct outcome outcomes[MANY];
+    struct loop *loop = new_loop();
+    int bell = eventfd(1, EFD_CLOEXEC), wrong = 0;
+
+    refusals_left = REFUSALS;
+    for (int i = 0; i < MANY; i++) {
+        outcomes[i] = waiting();
+        loop_poll_in(loop, bell, &outcomes[i].completion);
+    }
+    CU_ASSERT_EQUAL(refusals_left, 0);
+    for (int i = 0; i < MANY; i++)
+        wrong += result_of(loop, &outcomes[i]) != POLLIN;
+    CU_ASSERT_EQUAL(wrong, 0);
+    close(bell);
+    loop_free(loop);
+}
+
 int main(void)
 {
     static const struct unit_test tests[] = {
@@ -430,6 +468,7 @@ int main(void)
         {"an accepted connection is close-on-exec", an_accepted_connection_is_close_on_exec},
         {"a registered file outlives its descriptor", a_registered_file_outlives_its_descriptor},
         {"a full queue is submitted early", a_full_queue_is_submitted_early},
+        {"a kernel without memory is asked again", a_kernel_without_memory_is_asked_again},
     };
     return UNIT_RUN("loop", tests);
 }

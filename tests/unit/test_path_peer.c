@@ -236,6 +236,36 @@ static void a_damaged_ring_isolates_its_peer(void)
     CU_ASSERT_EQUAL(array_stop(array), 0);
 }
 
+/* Two turns of a controller, so that it has looked at its rings since this was called. */
+static void let_turn(struct array *array, uint32_t host)
+{
+    for (int i = 0; i < 2; i++) {
+        host_submit(array, host, job_of(COMMAND_FLUSH, host, 0));
+        assert(host_wait_all(array, host));
+    }
+}
+
+static void who_is_isolated_is_told(void)
+{
+    struct array *array = array_start(&with_one_puppet);
+    struct ring *ring = &segment_link(&array->segment, 1, 0, 0)->ring;
+
+    check_the_others(array);
+    /* pairs with the consumer's load */
+    store_release(&ring->tail, load_acquire(&ring->tail) + 17);
+    array_ring(array, 0);
+    let_turn(array, 0);
+    host_submit(array, 1, job_of(COMMAND_WRITE, 0, 4096));
+    host_submit(array, 1, job_of(COMMAND_READ, 0, 4096));
+    CU_ASSERT_TRUE_FATAL(host_wait_all(array, 1));
+    CU_ASSERT_EQUAL(status_of(array, 1, 2), -EIO);
+    CU_ASSERT_EQUAL(status_of(array, 1, 3), -EIO);
+    host_submit(array, 1, job_of(COMMAND_WRITE, 1, 4096)); /* its own work goes on */
+    CU_ASSERT_TRUE(host_wait_all(array, 1));
+    CU_ASSERT_EQUAL(status_of(array, 1, 4), 0);
+    CU_ASSERT_EQUAL(array_stop(array), 0);
+}
+
 static void a_damaged_ring_of_our_own_isolates_as_well(void)
 {
     struct array *array = array_start(&with_one_puppet);
@@ -503,6 +533,7 @@ int main(void)
          hostile_requests_are_answered_with_an_error},
         {"damaged entries are passed over", damaged_entries_are_passed_over},
         {"a damaged ring isolates its peer", a_damaged_ring_isolates_its_peer},
+        {"who is isolated is told", who_is_isolated_is_told},
         {"a damaged ring of our own isolates as well", a_damaged_ring_of_our_own_isolates_as_well},
         {"room made just before falling asleep is seen",
          room_made_just_before_falling_asleep_is_seen},

@@ -49,12 +49,54 @@ static void states_have_names_and_know_who_is_gone(void)
     CU_ASSERT_TRUE(seat_is_gone(SEAT_DRAINED));
 }
 
+static void a_death_raises_the_epoch_once(void)
+{
+    struct seat seat = {.epoch = 7};
+
+    seat_set_state(&seat, SEAT_RUNNING);
+    seat_declare_dead(&seat, 7);
+    seat_declare_dead(&seat, 7); /* another who noticed the same */
+    CU_ASSERT_EQUAL(seat_state(&seat), SEAT_DEAD);
+    CU_ASSERT_EQUAL(seat_epoch(&seat), 8);
+    seat_set_state(&seat, SEAT_DRAINED);
+    seat_declare_dead(&seat, 7); /* and one who was late */
+    CU_ASSERT_EQUAL(seat_state(&seat), SEAT_DRAINED);
+    CU_ASSERT_EQUAL(seat_epoch(&seat), 8);
+}
+
+static void a_death_half_declared_is_finished(void)
+{
+    struct seat seat = {.epoch = 8};
+
+    seat_set_state(&seat, SEAT_RUNNING);
+    seat_declare_dead(&seat, 7);
+    CU_ASSERT_EQUAL(seat_state(&seat), SEAT_DEAD);
+    CU_ASSERT_EQUAL(seat_epoch(&seat), 8);
+}
+
+static void an_orderly_end_and_a_later_life_are_no_death(void)
+{
+    struct seat stopped = {.epoch = 7}, later = {.epoch = 9};
+
+    seat_set_state(&stopped, SEAT_STOPPED);
+    seat_declare_dead(&stopped, 7);
+    CU_ASSERT_EQUAL(seat_state(&stopped), SEAT_STOPPED);
+    seat_set_state(&later, SEAT_RUNNING);
+    seat_declare_dead(&later, 7);
+    CU_ASSERT_EQUAL(seat_state(&later), SEAT_RUNNING);
+    CU_ASSERT_EQUAL(seat_epoch(&later), 9);
+}
+
 int main(void)
 {
     static const struct unit_test tests[] = {
         {"who is awake needs no doorbell", who_is_awake_needs_no_doorbell},
         {"one of several wakers rings", one_of_several_wakers_rings},
         {"an epoch is its low bits", an_epoch_is_its_low_bits},
+        {"a death raises the epoch once", a_death_raises_the_epoch_once},
+        {"a death half declared is finished", a_death_half_declared_is_finished},
+        {"an orderly end and a later life are no death",
+         an_orderly_end_and_a_later_life_are_no_death},
         {"states have names and know who is gone", states_have_names_and_know_who_is_gone},
     };
     return UNIT_RUN("seat", tests);

@@ -208,7 +208,7 @@ static int attach_changed(size_t offset, const void *bytes, size_t count, off_t 
                                                 .buffers_bytes = BLOCK_BYTES};
     struct segment segment = new_segment(&small), attached = {.fd = -7};
     struct segment_header header = *segment_header(&segment);
-    int fd = memfd_create("hostile", MFD_CLOEXEC);
+    int fd = memfd_create("hostile", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
     CU_ASSERT_TRUE_FATAL(fd >= 0 && bytes != NULL);
     memcpy((uint8_t *)&header + offset, bytes, count);
@@ -216,6 +216,7 @@ static int attach_changed(size_t offset, const void *bytes, size_t count, off_t 
         file_bytes = (off_t)segment.geometry.bytes;
     CU_ASSERT_EQUAL_FATAL(ftruncate(fd, file_bytes), 0);
     CU_ASSERT_EQUAL(pwrite(fd, &header, sizeof header, 0), sizeof header);
+    CU_ASSERT_EQUAL(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW), 0);
     segment_done(&segment);
     int status = segment_attach_read_only(&attached, fd);
     if (status == 0)
@@ -283,6 +284,27 @@ static void something_else_is_refused(void)
     CU_ASSERT_EQUAL(segment_attach_read_only(&attached, fd), -EPROTO);
 }
 
+/* All is right about it, but it could become shorter while it is read. */
+static void what_may_shrink_is_refused(void)
+{
+    static const struct segment_wanted small = {.controllers = 1,
+                                                .elements = 1,
+                                                .volumes = 1,
+                                                .slots = 1,
+                                                .ring_entries = 2,
+                                                .buffers_bytes = BLOCK_BYTES};
+    struct segment segment = new_segment(&small), attached;
+    int fd = memfd_create("unsealed", MFD_CLOEXEC | MFD_ALLOW_SEALING), again = dup(fd);
+
+    CU_ASSERT_EQUAL_FATAL(ftruncate(fd, (off_t)segment.geometry.bytes), 0);
+    CU_ASSERT_EQUAL(pwrite(fd, segment.base, 4096, 0), 4096);
+    CU_ASSERT_EQUAL(segment_attach_read_only(&attached, fd), -EPROTO);
+    CU_ASSERT_EQUAL(fcntl(again, F_ADD_SEALS, F_SEAL_SHRINK), 0);
+    CU_ASSERT_EQUAL_FATAL(segment_attach_read_only(&attached, again), 0);
+    segment_done(&attached);
+    segment_done(&segment);
+}
+
 int main(void)
 {
     static const struct unit_test tests[] = {
@@ -300,6 +322,7 @@ int main(void)
         {"a hostile header is refused", a_hostile_header_is_refused},
         {"a file of another size is refused", a_file_of_another_size_is_refused},
         {"something else is refused", something_else_is_refused},
+        {"what may shrink is refused", what_may_shrink_is_refused},
     };
     return UNIT_RUN("segment", tests);
 }

@@ -232,7 +232,7 @@ static void hostile_doorbells_are_refused(void)
 {
     static const uint64_t hostile[] = {
         0,          /* no kind */
-        0x0003,     /* an unknown kind */
+        0x0005,     /* an unknown kind */
         0xff,       /* an unknown kind */
         0x0801,     /* index 8 of 8 */
         0xffffff01, /* the largest index */
@@ -244,6 +244,8 @@ static void hostile_doorbells_are_refused(void)
         CU_ASSERT_FALSE(doorbell_unpack(hostile[i], 8, &seen));
     CU_ASSERT_EQUAL(seen.index, 99);
     CU_ASSERT_TRUE(doorbell_unpack(0x0701, 8, &seen));
+    CU_ASSERT_TRUE(doorbell_unpack(0x0803, 8, &seen)); /* names a command, not a slot */
+    CU_ASSERT_EQUAL(seen.kind, DOORBELL_HANDED);
 }
 
 static void every_slot_is_taken_once(void)

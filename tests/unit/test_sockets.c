@@ -132,6 +132,59 @@ static void stale_sockets_are_replaced(void)
     config_free(config);
 }
 
+/* A larger array ran here and died: its sockets are gone, and what is no socket is not touched. */
+static void sockets_of_a_larger_array_are_removed(void)
+{
+    struct config *config = usual();
+    struct array_sockets sockets;
+    struct config_error why;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert(mkdir(in_folder("lab.run"), 0700) == 0);
+    strcpy(address.sun_path, in_folder("lab.run/c2.sock"));
+    assert(bind(fd, (struct sockaddr *)&address, sizeof address) == 0);
+    close(fd);
+    close(open(in_folder("lab.run/c63.sock"), O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+    CU_ASSERT_EQUAL_FATAL(sockets_open(config, &sockets, &why), 0);
+    CU_ASSERT_TRUE(exists("lab.run/c1.sock"));
+    CU_ASSERT_FALSE(exists("lab.run/c2.sock"));
+    CU_ASSERT_TRUE(exists("lab.run/c63.sock"));
+    sockets_close(&sockets);
+    assert(unlink(in_folder("lab.run/c63.sock")) == 0 && rmdir(in_folder("lab.run")) == 0);
+    config_free(config);
+}
+
+static void the_first_address_that_is_here_is_taken(void)
+{
+    /* 192.0.2.1 is for documentation: no machine has it. */
+    struct sockaddr_in far = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0xc0000201)};
+    struct sockaddr_in here = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct addrinfo last = {
+        .ai_family = AF_INET, .ai_addr = (struct sockaddr *)&here, .ai_addrlen = sizeof here};
+    struct addrinfo middle = {.ai_family = AF_INET,
+                              .ai_addr = (struct sockaddr *)&far,
+                              .ai_addrlen = sizeof far,
+                              .ai_next = &last};
+    struct addrinfo first = {.ai_family = AF_MAX - 1, .ai_next = &middle};
+    struct sockaddr_in bound;
+    socklen_t bytes = sizeof bound;
+    int fd = -1;
+
+    CU_ASSERT_EQUAL_FATAL(sockets_listen_tcp(&first, &fd), 0);
+    CU_ASSERT_EQUAL(getsockname(fd, (struct sockaddr *)&bound, &bytes), 0);
+    CU_ASSERT_EQUAL(bound.sin_addr.s_addr, htonl(INADDR_LOOPBACK));
+    /* One that is here but taken is no reason to listen elsewhere. */
+    here.sin_port = bound.sin_port;
+    last.ai_next = &middle;
+    middle.ai_next = NULL;
+    int other = -1;
+    CU_ASSERT_EQUAL(sockets_listen_tcp(&last, &other), -EADDRINUSE);
+    CU_ASSERT_EQUAL(sockets_listen_tcp(&middle, &other), -EADDRNOTAVAIL);
+    CU_ASSERT_EQUAL(other, -1);
+    close(fd);
+}
+
 static void a_run_dir_holds_one_array(void)
 {
     struct config *config = usual();
@@ -277,6 +330,8 @@ int main(void)
     static const struct unit_test tests[] = {
         {"every socket is made and taken away", every_socket_is_made_and_taken_away},
         {"stale sockets are replaced", stale_sockets_are_replaced},
+        {"sockets of a larger array are removed", sockets_of_a_larger_array_are_removed},
+        {"the first address that is here is taken", the_first_address_that_is_here_is_taken},
         {"a run-dir holds one array", a_run_dir_holds_one_array},
         {"a port in use leaves nothing", a_port_in_use_leaves_nothing},
         {"ports that the system chooses are told", ports_that_the_system_chooses_are_told},
