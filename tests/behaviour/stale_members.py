@@ -5,13 +5,14 @@ import contextlib
 import os
 import random
 import shutil
+import signal
 import struct
 import subprocess
 import threading
 import time
 
 from testarray import (ANYPORT, DISK, LONG, MEMORY, MIB, PATIENCE, Array, check, folders, libnbd,
-                       note, run, same, write_config)
+                       note, processes_of_session, run, same, wait_until, write_config)
 
 SUPERBLOCK, COPY = 64 << 10, 32 << 10
 SIZE = 8 * MIB
@@ -188,6 +189,24 @@ def killed_at_any_instant(places, layout, members):
     return bool(stale)
 
 
+def killed_while_starting(places):
+    """Half of a start makes no member stale."""
+    with begun(places, layout='raid5', members=3) as array:
+        for _ in range(200 if LONG else 8):
+            process = subprocess.Popen([ANYPORT, 'run', array.config], stdout=subprocess.DEVNULL,
+                                       stderr=subprocess.DEVNULL, start_new_session=True)
+            time.sleep(random.random() / 10)
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            wait_until(lambda: not processes_of_session(process.pid), 'all are dead')
+            shutil.rmtree(array.run_dir, ignore_errors=True)
+        runs = {superblock(image)[0] for image in images(array)}
+        note(f'killed while starting: runs {runs}')
+        with running(array):
+            same(failed_members(array), [], 'stale members')
+            reads_what_begun_wrote(array)
+
+
 # --- images that are refused ---
 
 def contents(paths):
@@ -317,6 +336,23 @@ def an_older_image_is_stale(places):
     note('an image from a backup is stale')
 
 
+def of_a_read_only_volume_nothing_is_written(places):
+    with begun(places) as array:
+        before = contents(images(array))
+        elements, volumes = array.fields['elements'], array.fields['volumes']
+        configure(array, elements=[dict(one, **{'read-only': True}) for one in elements],
+                  volumes=volumes[:2] + [dict(volumes[2], **{'read-only': True})])
+        with running(array):
+            reads_what_begun_wrote(array)
+        configure(array, elements=elements)
+        with running(array):
+            reads_what_begun_wrote(array)
+        check(contents(images(array)) == before, 'an image was written to')
+        configure(array, elements=elements, volumes=volumes)
+        with running(array):
+            same(failed_members(array), [], 'stale members')
+
+
 # --- what has no superblock, and what may have ---
 
 def plain_images_are_as_they_were(places):
@@ -362,13 +398,15 @@ def main():
     with folders() as places:
         stale_members(places)
         marked = 0
-        for i in range(60 if LONG else 4):
+        for i in range(60 if LONG else 3):
             layout, members = random.choice([('mirror', 2), ('mirror', 3), ('raid10', 4),
                                              ('raid5', 3), ('raid6', 4)])
             marked += killed_at_any_instant(places, layout, members)
         note(f'killed at any instant; in {marked} cases a member was stale')
+        killed_while_starting(places)
         refusals(places)
         an_older_image_is_stale(places)
+        of_a_read_only_volume_nothing_is_written(places)
         plain_images_are_as_they_were(places)
         taken_apart_and_put_together(places)
 

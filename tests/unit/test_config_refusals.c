@@ -431,6 +431,8 @@ static const struct refusal choices_and_switches[] = {
      "lab.yaml:5: volumes[0].export: '0' is neither true nor false; allowed: true, false"},
     {VOLUME(", rotational: True"),
      "lab.yaml:5: volumes[0].rotational: 'True' is neither true nor false; allowed: true, false"},
+    {ELEMENT(", superblock: maybe"),
+     "lab.yaml:3: elements[0].superblock: 'maybe' is neither true nor false; allowed: true, false"},
     {ELEMENT(", read-only: \"no\""),
      "lab.yaml:3: elements[0].read-only: 'no' is neither true nor false; allowed: true, false"},
     {VOLUME(", description: "
