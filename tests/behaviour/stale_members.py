@@ -17,6 +17,7 @@ from testarray import (ANYPORT, DISK, LONG, MEMORY, MIB, PATIENCE, Array, check,
 SUPERBLOCK, COPY = 64 << 10, 32 << 10
 SIZE = 8 * MIB
 BLOCK = 4096
+ROW_BLOCKS = 8  # in a row of the layouts with parity below
 LAYOUTS = {'mirror': {}, 'raid10': {'chunk': '64KiB'}, 'raid5': {'chunk': '16KiB'},
            'raid6': {'chunk': '16KiB'}}
 
@@ -161,13 +162,16 @@ class Writer(threading.Thread):
 def killed_at_any_instant(places, layout, members):
     with Array(places, expected=STALE, **fields(places, layout, members)) as array:
         write_pattern(array.connect('safe'), 0, volume(array)['size'])
-        writers = [Writer(array, f'c{i % members}', range(i * 8, i * 8 + 8)) for i in range(4)]
+        # One block in each row: what of a row was half written when everything was killed leaves
+        # its parity wrong, and with it what a stale member held of the other blocks of the row.
+        writers = [Writer(array, f'c{i % members}', range(i * 64, i * 64 + 64, ROW_BLOCKS))
+                   for i in range(4)]
         for writer in writers:
             writer.start()
         victim = random.randrange(members)
         time.sleep(random.random() / 10)
         with shortened(images(array)[victim]):
-            time.sleep(random.random() / 50)
+            time.sleep(random.random() / random.choice((50, 500, 5000)))
             array.kill()
             for writer in writers:
                 writer.join()
