@@ -143,6 +143,18 @@ static int attach_elements(struct controller *controller, const struct element *
     return 0;
 }
 
+static int make_marks(struct controller *controller, struct superblock_of_image **superblocks)
+{
+    int error = 0;
+
+    for (uint32_t i = 0; superblocks != NULL && i < controller->elements_count && error == 0; i++) {
+        struct owned_element *element = &controller->elements[i];
+        if (superblocks[i] != NULL && element->file.fd >= 0)
+            error = mark_new(&element->mark, &controller->segment, i, superblocks[i]);
+    }
+    return error;
+}
+
 static bool has_direct_element(const struct controller *controller)
 {
     for (uint32_t i = 0; i < controller->elements_count; i++) {
@@ -236,7 +248,8 @@ static int make_parts(struct controller *controller, const struct controller_sta
     if (error != 0)
         return error;
     *ret_what = "its elements";
-    return attach_elements(controller, start->elements);
+    error = attach_elements(controller, start->elements);
+    return error != 0 ? error : make_marks(controller, start->superblocks);
 }
 
 int controller_new(struct controller **ret_controller, const struct controller_start *start,
@@ -276,8 +289,10 @@ void controller_free(struct controller *controller)
     if (controller == NULL)
         return;
     loop_free(controller->loop);
-    for (uint32_t i = 0; i < controller->elements_count; i++)
+    for (uint32_t i = 0; i < controller->elements_count; i++) {
         element_close(&controller->elements[i].file);
+        mark_free(controller->elements[i].mark);
+    }
     free(controller->elements);
     deaths_done(controller);
     peers_done(controller);

@@ -20,6 +20,7 @@
 #include "controller/path/command.h"
 #include "controller/path/coordinate.h"
 #include "controller/path/gate.h"
+#include "controller/path/mark.h"
 #include "controller/path/peer.h"
 #include "io/element.h"
 #include "io/loop.h"
@@ -33,6 +34,7 @@ struct owned_element {
     struct element file;
     struct element_record *record;
     struct gate gate;           /* order of partial writes; direct elements only */
+    struct mark *mark;          /* its superblock; NULL: it has none, or is not ours */
     uint64_t size_checked_turn; /* the image's length is looked at once a turn that writes */
 };
 
@@ -125,6 +127,8 @@ struct controller_start {
     const int *doorbells;     /* eventfds by seat */
     int notice_fd;            /* an eventfd: rung when the seat's state changed */
     const int *lifelines;     /* the others', by seat (deaths.h); NULL: none */
+    /* By element index; NULL: it has none. They outlive the controller. All NULL: none has one. */
+    struct superblock_of_image **superblocks;
 };
 
 /* Makes a controller on a loop of its own. On failure *ret_what says at what, and nothing is left.

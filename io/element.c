@@ -72,17 +72,20 @@ static int image_size(int fd, const struct stat *status, uint64_t *ret_bytes,
     return 0;
 }
 
-static int choose_size(struct element *element, uint64_t image_bytes, uint64_t wanted_bytes,
+/* What is used of an image of which so many bytes can be. */
+static int choose_size(struct element *element, uint64_t usable_bytes, uint64_t wanted_bytes,
                        struct element_error *ret_error)
 {
-    element->size_bytes = wanted_bytes != 0 ? wanted_bytes : image_bytes;
-    if (element->size_bytes == 0)
+    uint64_t size_bytes = wanted_bytes != 0 ? wanted_bytes : usable_bytes;
+
+    if (size_bytes == 0)
         return refuse(ret_error, -EINVAL, "it is empty; allowed: 1 byte or more");
-    if (element->size_bytes > image_bytes)
+    if (size_bytes > usable_bytes)
         return refuse(ret_error, -EINVAL,
                       "it has %" PRIu64 " bytes, size says %" PRIu64
                       "; allowed: at most what it has (leave size out to use all of it)",
-                      image_bytes, wanted_bytes);
+                      usable_bytes, wanted_bytes);
+    element->size_bytes = size_bytes;
     return 0;
 }
 
@@ -142,14 +145,15 @@ static bool direct_works(int fd)
 
 static void choose_mode(struct element *element)
 {
-    int flags = fcntl(element->fd, F_GETFL);
+    int flags = fcntl(element->fd, F_GETFL) & ~O_DIRECT;
 
+    (void)fcntl(element->fd, F_SETFL, flags); /* it may have been chosen for another size before */
     element->mode = ELEMENT_MODE_BUFFERED;
     if (!element->device && lives_in_memory(element->fd)) {
         element->mode = ELEMENT_MODE_INLINE;
         return;
     }
-    if (element->size_bytes % ELEMENT_BLOCK_BYTES != 0)
+    if ((element->size_bytes | element->tail_offset_bytes) % ELEMENT_BLOCK_BYTES != 0)
         return;
     if (fcntl(element->fd, F_SETFL, flags | O_DIRECT) < 0)
         return;
@@ -157,6 +161,11 @@ static void choose_mode(struct element *element)
         element->mode = ELEMENT_MODE_DIRECT;
     else
         (void)fcntl(element->fd, F_SETFL, flags);
+}
+
+static uint64_t whole_bytes(const struct element_wanted *wanted)
+{
+    return wanted->size_bytes + wanted->tail_bytes;
 }
 
 static int open_with(struct element *ret_element, const struct element_wanted *wanted, int flags,
@@ -173,15 +182,17 @@ static int open_with(struct element *ret_element, const struct element_wanted *w
     error = lock_image(element.fd, wanted->read_only, ret_error);
     if (error == 0)
         error = mark_image(&element, ret_error);
-    if (error == 0 && grow && ftruncate(element.fd, (off_t)wanted->size_bytes) < 0)
+    if (error == 0 && grow && ftruncate(element.fd, (off_t)whole_bytes(wanted)) < 0)
         error = refuse(ret_error, -errno, "cannot make it %" PRIu64 " bytes long: %s",
-                       wanted->size_bytes, strerror(errno));
+                       whole_bytes(wanted), strerror(errno));
     if (error == 0 && fstat(element.fd, &status) < 0)
         error = refuse(ret_error, -errno, "cannot look at it: %s", strerror(errno));
     if (error == 0)
         error = image_size(element.fd, &status, &image_bytes, ret_error);
-    if (error == 0)
+    if (error == 0) {
+        element.image_bytes = image_bytes;
         error = choose_size(&element, image_bytes, wanted->size_bytes, ret_error);
+    }
     if (error != 0) {
         close(element.fd);
         return error;
@@ -224,11 +235,11 @@ int element_check_creatable(const struct element_wanted *wanted, struct element_
         return refuse(ret_error, -errno, "cannot look at the file system of %.150s: %s", folder,
                       strerror(errno));
     uint64_t room = (uint64_t)file_system.f_blocks * file_system.f_frsize;
-    if (room != 0 && wanted->size_bytes > room)
+    if (room != 0 && whole_bytes(wanted) > room)
         return refuse(ret_error, -EFBIG,
                       "size is %" PRIu64 " bytes, its file system has %" PRIu64
                       " in all; allowed: at most that",
-                      wanted->size_bytes, room);
+                      whole_bytes(wanted), room);
     return 0;
 }
 
@@ -240,10 +251,29 @@ int element_create(struct element *ret_element, const struct element_wanted *wan
     if (error != 0)
         return error;
     error = open_with(ret_element, wanted, O_CREAT | O_EXCL, true, ret_error);
+    if (error == 0 && wanted->tail_bytes != 0)
+        error = element_keep_tail(ret_element, wanted->size_bytes, wanted->tail_bytes, ret_error);
     /* EEXIST and EBUSY: it is somebody else's, made between the look and the creation. */
     if (error != 0 && error != -EEXIST && error != -EBUSY)
         (void)unlink(wanted->image);
     return error;
+}
+
+int element_keep_tail(struct element *element, uint64_t wanted_bytes, uint32_t tail_bytes,
+                      struct element_error *ret_error)
+{
+    if (element->image_bytes <= tail_bytes)
+        return refuse(ret_error, -EINVAL,
+                      "it has %" PRIu64 " bytes; allowed: more than the %" PRIu32
+                      " of its superblock",
+                      element->image_bytes, tail_bytes);
+    int error = choose_size(element, element->image_bytes - tail_bytes, wanted_bytes, ret_error);
+    if (error != 0)
+        return error;
+    element->tail_bytes = tail_bytes;
+    element->tail_offset_bytes = element->image_bytes - tail_bytes;
+    choose_mode(element);
+    return 0;
 }
 
 void element_unlock(const struct element *element)
@@ -283,11 +313,14 @@ const char *element_mode_name(enum element_mode mode)
 
 int element_check_size(const struct element *element)
 {
+    uint64_t needed_bytes = element->size_bytes;
     struct stat status;
 
     if (element->device)
         return 0;
-    if (fstat(element->fd, &status) < 0 || (uint64_t)status.st_size < element->size_bytes)
+    if (element->tail_bytes != 0)
+        needed_bytes = element->tail_offset_bytes + element->tail_bytes;
+    if (fstat(element->fd, &status) < 0 || (uint64_t)status.st_size < needed_bytes)
         return -EIO;
     return 0;
 }
@@ -312,10 +345,9 @@ int64_t element_read(struct element *element, struct loop *loop, struct loop_io 
     return -EINPROGRESS;
 }
 
-int64_t element_write(struct element *element, struct loop *loop, struct loop_io io,
-                      struct completion *completion)
+static int64_t write_anywhere(struct element *element, struct loop *loop, struct loop_io io,
+                              struct completion *completion)
 {
-    assert(io.offset_bytes + io.bytes <= element->size_bytes);
     if (at_once(element, io.bytes))
         return loop_write_now(loop, element->fd, &io);
     io.file = element->file;
@@ -323,6 +355,22 @@ int64_t element_write(struct element *element, struct loop *loop, struct loop_io
         io.buffer = LOOP_NO_BUFFER;
     loop_write(loop, &io, completion);
     return -EINPROGRESS;
+}
+
+int64_t element_write(struct element *element, struct loop *loop, struct loop_io io,
+                      struct completion *completion)
+{
+    assert(io.offset_bytes + io.bytes <= element->size_bytes);
+    return write_anywhere(element, loop, io, completion);
+}
+
+int64_t element_write_tail(struct element *element, struct loop *loop, struct loop_io io,
+                           struct completion *completion)
+{
+    assert(io.offset_bytes + io.bytes <= element->tail_bytes);
+    io.durable = true;
+    io.offset_bytes += element->tail_offset_bytes;
+    return write_anywhere(element, loop, io, completion);
 }
 
 int64_t element_sync(struct element *element, struct loop *loop, struct completion *completion)

@@ -39,14 +39,18 @@ struct element {
     enum element_mode mode;
     bool read_only;
     bool device;
-    uint64_t size_bytes; /* what is used of it */
-    uint64_t mark_byte;  /* for its witness (io/witness.h) */
+    uint64_t size_bytes;        /* what commands may reach of it */
+    uint64_t image_bytes;       /* what there was when it was opened */
+    uint64_t tail_offset_bytes; /* where the tail begins */
+    uint32_t tail_bytes;        /* the image's last bytes, kept for the array itself; 0: none */
+    uint64_t mark_byte;         /* for its witness (io/witness.h) */
 };
 
 struct element_wanted {
     const char *image;   /* path */
     uint64_t size_bytes; /* 0: the image's own */
     bool read_only;
+    uint32_t tail_bytes; /* element_create: so much more than size_bytes, as element_keep_tail */
 };
 
 /* Looks at, opens and locks an image that exists. -ENOENT when there is none (the caller may then
@@ -62,6 +66,12 @@ int element_check_creatable(const struct element_wanted *wanted, struct element_
  * left. */
 int element_create(struct element *ret_element, const struct element_wanted *wanted,
                    struct element_error *ret_error);
+
+/* Sets the last bytes of an open image apart, before it is used: what is left in front of them, or
+ * `wanted_bytes` (0: all of that) is the element. -EINVAL when it is too small for both; then
+ * nothing has changed. */
+int element_keep_tail(struct element *element, uint64_t wanted_bytes, uint32_t tail_bytes,
+                      struct element_error *ret_error);
 
 /* Closes the descriptor if it is open. */
 void element_close(struct element *element);
@@ -87,6 +97,9 @@ int64_t element_read(struct element *element, struct loop *loop, struct loop_io 
                      struct completion *completion);
 int64_t element_write(struct element *element, struct loop *loop, struct loop_io io,
                       struct completion *completion);
+/* The same, durable, within the tail: io->offset_bytes counts from where it begins. */
+int64_t element_write_tail(struct element *element, struct loop *loop, struct loop_io io,
+                           struct completion *completion);
 int64_t element_sync(struct element *element, struct loop *loop, struct completion *completion);
 
 /* fdatasync in this call, for an orderly end. 0 or -errno. */

@@ -127,7 +127,8 @@ enum element_flags {
     ELEMENT_READ_ONLY = 1 << 0,
     ELEMENT_DIRECT = 1 << 1,
     ELEMENT_DEVICE = 1 << 2,
-    ELEMENT_INLINE = 1 << 3
+    ELEMENT_INLINE = 1 << 3,
+    ELEMENT_SUPERBLOCK = 1 << 4,
 };
 
 /* The mapping table, first half. Constant but for the _Atomic fields. */
@@ -148,7 +149,7 @@ enum volume_flags {
 };
 
 /* The mapping table, second half: volume -> element and place on it, or, of a virtual volume,
- * -> its members. Constant but for the _Atomic field. */
+ * -> its members. Constant but for the _Atomic fields. */
 struct volume_record {
     _Alignas(CACHELINE_BYTES) uint64_t offset_bytes; /* on the element; virtual: 0 */
     uint64_t size_bytes;
@@ -161,6 +162,12 @@ struct volume_record {
     /* Virtual: mask of members whose data is stale; they are neither read nor written. Writers: any
      * controller, by compare-and-swap, before it answers the write that made a member stale. */
     _Atomic uint32_t members_failed;
+    /* The part of them that the superblocks of all others have durably. Writers: any controller, by
+     * compare-and-swap. Stale: they are marked once more. */
+    _Atomic uint32_t members_marked;
+    uint32_t marked; /* 1: members_marked is to follow members_failed; their elements have
+                        superblocks */
+    uint64_t run;    /* how often the volume was started (controller/superblock/standing.h) */
     char name[NAME_BYTES_MAX + 1];
     char description[DESCRIPTION_BYTES_MAX + 1];
     _Alignas(CACHELINE_BYTES) struct io_counters counters; /* writer: the element's owner */

@@ -41,6 +41,11 @@ enum {
     CHUNK_BYTES_DEFAULT = 64 << 10,
     PARITY_COLUMN_BYTES = 64 << 10, /* of each member, worked on at once: bounds the workspace */
 
+    /* --- superblocks --- */
+    SUPERBLOCK_BYTES = 64 << 10,      /* at the end of an image, outside the element */
+    SUPERBLOCK_COPY_BYTES = 32 << 10, /* of two, written in turn */
+    SUPERBLOCK_MEMBERS_MAX = 254,     /* members of redundant volumes on one element */
+
     /* --- coordination --- */
     REGION_BYTES_MIN = 256 << 10, /* of a virtual volume, reserved together; a power of two */
     REGION_BYTES_MAX = 64 << 20,
@@ -124,6 +129,8 @@ _Static_assert((CHUNK_BYTES_MAX & (CHUNK_BYTES_MAX - 1)) == 0 &&
                    CHUNK_BYTES_MIN <= CHUNK_BYTES_DEFAULT && CHUNK_BYTES_DEFAULT <= CHUNK_BYTES_MAX,
                "the default is allowed");
 _Static_assert(PARITY_COLUMN_BYTES % BLOCK_BYTES == 0, "columns are divided at whole blocks");
+_Static_assert(SUPERBLOCK_BYTES == 2 * SUPERBLOCK_COPY_BYTES, "it holds two copies of itself");
+_Static_assert(SUPERBLOCK_COPY_BYTES % BLOCK_BYTES == 0, "copies share no block");
 _Static_assert(MIRROR_COPIES_MAX <= MEMBERS_MAX, "a mirror may have its most copies");
 _Static_assert(REGION_BYTES_MIN == 1 << REGION_SHIFT_MIN &&
                    REGION_BYTES_DEFAULT == 1 << REGION_SHIFT_DEFAULT &&

@@ -60,6 +60,7 @@ static json_t *element_json(const struct segment *segment, uint32_t index)
     json_set(object, "size", json_integer((json_int_t)record->size_bytes));
     json_set(object, "io", json_string(element_io_name(record->flags)));
     json_set(object, "read_only", json_boolean((record->flags & ELEMENT_READ_ONLY) != 0));
+    json_set(object, "superblock", json_boolean((record->flags & ELEMENT_SUPERBLOCK) != 0));
     add_io(object, &values);
     return object;
 }

@@ -32,12 +32,21 @@ struct config_cache {
     enum config_cache_policy policy;
 };
 
+/* Whether an image has a superblock. */
+enum config_superblock {
+    SUPERBLOCK_UNSAID, /* a new image that carries a member of a redundant volume */
+    SUPERBLOCK_YES,
+    SUPERBLOCK_NO,
+};
+
 struct config_element {
     char *name;
     char *image;         /* absolute, or resolved against the configuration file's folder */
     uint64_t size_bytes; /* 0: not said, the image's own */
     uint32_t controller;
     bool read_only;
+    enum config_superblock superblock;
+    uint32_t redundant_volume; /* one that has a member on it, or CONFIG_NONE */
     unsigned
         line; /* in the configuration file, for later messages (an image that cannot be opened) */
 };

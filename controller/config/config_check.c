@@ -60,6 +60,9 @@ static int check_element(const struct config_reading *reading, struct raw_elemen
     element->size_bytes = size_or(raw->size, 0);
     element->controller = raw->controller;
     element->read_only = raw->read_only;
+    element->redundant_volume = CONFIG_NONE;
+    if (config_line(reading, PART_ELEMENTS, index, ELEMENT_SUPERBLOCK))
+        element->superblock = raw->superblock ? SUPERBLOCK_YES : SUPERBLOCK_NO;
     element->line = reading->parts[PART_ELEMENTS].place[index].line;
     element->image = config_path_resolve(config->folder, raw->image);
     if (!element->image)

@@ -38,6 +38,7 @@ enum element_field {
     ELEMENT_SIZE,
     ELEMENT_CONTROLLER,
     ELEMENT_READ_ONLY,
+    ELEMENT_SUPERBLOCK,
     ELEMENT_FIELDS,
 };
 enum volume_field {
@@ -129,6 +130,7 @@ struct raw_element {
     char *size;
     uint32_t controller;
     bool read_only;
+    bool superblock;
 };
 
 struct raw_volume {

@@ -154,6 +154,28 @@ static int check_elements_differ(const struct config_reading *reading, uint32_t 
     return 0;
 }
 
+/* Without superblocks nobody would know, after the next start, which members are stale. */
+static int check_superblocks(const struct config_reading *reading, uint32_t index,
+                             struct config *config)
+{
+    const struct config_volume *volume = &config->volumes[index];
+
+    for (uint32_t i = 0; i < volume->members_count; i++) {
+        const struct config_volume *member = &config->volumes[volume->members[i]];
+        struct config_element *element = &config->elements[member->element];
+
+        element->redundant_volume = index;
+        if (element->superblock == SUPERBLOCK_NO)
+            return config_refuse(reading, volume_field(index, VOLUME_MEMBERS),
+                                 "%s lies on element %s (line %u), which says superblock: false, "
+                                 "and a %s needs the superblocks of its members; allowed: members "
+                                 "on elements that have one",
+                                 member->name, element->name, element->line,
+                                 layout_name(volume->layout));
+    }
+    return 0;
+}
+
 /* --- the layout --- */
 
 static const unsigned fields_at_fault[] = {
@@ -195,6 +217,8 @@ static int resolve_one(const struct config_reading *reading, const struct raw_vo
         result = check_read_only(reading, index, config);
     if (result == 0 && redundant)
         result = check_elements_differ(reading, index, config);
+    if (result == 0 && redundant)
+        result = check_superblocks(reading, index, config);
     return result;
 }
 

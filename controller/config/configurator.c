@@ -19,6 +19,7 @@
 
 #include "controller/config/images.h"
 #include "controller/config/placement.h"
+#include "controller/config/superblocks.h"
 #include "controller/config/table.h"
 
 enum {
@@ -69,7 +70,7 @@ static int make_segment(struct configurator *configurator, struct config_error *
         return refuse(config, ret_error, error, "cannot make the shared-memory segment: %s",
                       strerror(-error));
     segment_header(&configurator->segment)->coordination_policy = config->coordination.policy;
-    return table_fill(&configurator->segment, config, configurator->elements, ret_error);
+    return table_fill(&configurator->segment, config, &configurator->images, ret_error);
 }
 
 /* --- telling controllers --- */
@@ -366,7 +367,9 @@ int configurator_open(struct configurator *configurator, const struct config *co
     int error = sockets_open(config, &configurator->sockets, ret_error);
     if (error != 0)
         return error;
-    error = images_open(config, &configurator->elements, ret_error);
+    error = images_open(config, &configurator->images, ret_error);
+    if (error == 0)
+        superblocks_say_stale(config, &configurator->images);
     if (error == 0)
         error = make_witnesses(configurator, ret_error);
     if (error == 0)
@@ -382,8 +385,7 @@ void configurator_close(struct configurator *configurator)
 {
     if (configurator->sockets.run_dir != NULL)
         sockets_close(&configurator->sockets);
-    images_close(configurator->elements, configurator->config->elements_count);
-    configurator->elements = NULL;
+    images_close(&configurator->images);
     close_witnesses(configurator);
     if (configurator->notice.fd >= 0)
         close(configurator->notice.fd);
@@ -407,7 +409,8 @@ static void become_controller(struct configurator *configurator, uint32_t id, pi
     struct controller_process process = {
         .start = {.id = id,
                   .segment = configurator->segment,
-                  .elements = configurator->elements,
+                  .elements = configurator->images.elements,
+                  .superblocks = configurator->images.superblocks,
                   .doorbells = configurator->doorbells,
                   .notice_fd = configurator->notice.fd,
                   .lifelines = configurator->lifelines},
@@ -432,13 +435,14 @@ static void become_controller(struct configurator *configurator, uint32_t id, pi
     sockets_keep_only(&configurator->sockets, id);
     for (uint32_t i = 0; i < config->elements_count; i++) {
         if (config->elements[i].controller != id)
-            element_close(&configurator->elements[i]);
+            element_close(&configurator->images.elements[i]);
     }
     placement_apply(config->placement, &configurator->segment, id);
     int status = main(&process);
     configurator->clock.fd = -1;
     configurator->sockets.made_run_dir = false;
-    free(configurator->elements);
+    images_free(
+        &configurator->images); /* their descriptors were the controller's, and are closed */
     free(configurator->witnesses);
     segment_done(&configurator->segment);
     fflush(NULL);
@@ -491,7 +495,7 @@ static void give_up_starting(struct configurator *configurator)
 static void hand_over_elements(struct configurator *configurator)
 {
     for (uint32_t i = 0; i < configurator->config->elements_count; i++) {
-        struct element *element = &configurator->elements[i];
+        struct element *element = &configurator->images.elements[i];
         int error = witness_open(&configurator->witnesses[i], element->fd, element->mark_byte);
         if (error != 0)
             fprintf(stderr, "anyport: element %s: cannot open it once more: %s\n",

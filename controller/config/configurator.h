@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "controller/config/config.h"
+#include "controller/config/images.h"
 #include "controller/config/sockets.h"
 #include "controller/controller.h"
 #include "io/watch.h"
@@ -51,7 +52,7 @@ struct configurator {
     struct watch *watch;
     struct segment segment;
     struct array_sockets sockets;
-    struct element *elements;  /* until the controllers have them */
+    struct images images;      /* their descriptors, until the controllers have them */
     struct witness *witnesses; /* of the controllers' descriptions of them, by element */
     int doorbells[CONTROLLERS_MAX];
     /* Pipes that hang up when a controller's process ends (controller/deaths.h). */

@@ -7,161 +7,205 @@
 #include <unistd.h>
 
 #include "controller/config/config_layout.h"
+#include "controller/config/refusal.h"
+#include "controller/config/superblocks.h"
 
 static struct element_wanted wanted_of(const struct config_element *element)
 {
     return (struct element_wanted){.image = element->image,
                                    .size_bytes = element->size_bytes,
-                                   .read_only = element->read_only};
-}
-
-static int refuse(const struct config *config, uint32_t index, int error,
-                  const struct element_error *why, struct config_error *ret_error)
-{
-    const struct config_element *element = &config->elements[index];
-
-    snprintf(ret_error->text, sizeof ret_error->text, "%s:%u: elements[%u] (%s): image %s: %s",
-             config->path, element->line, index, element->name, element->image, why->text);
-    return error;
+                                   .read_only = element->read_only,
+                                   .tail_bytes =
+                                       superblocks_wanted(element) ? SUPERBLOCK_BYTES : 0};
 }
 
 /* Opens those that exist; notes which do not, after checking that they could be made. */
-static int open_existing(const struct config *config, struct element *elements, bool *missing,
+static int open_existing(const struct config *config, struct images *images,
                          struct config_error *ret_error)
 {
     struct element_error why;
 
     for (uint32_t i = 0; i < config->elements_count; i++) {
         struct element_wanted wanted = wanted_of(&config->elements[i]);
-        missing[i] = access(wanted.image, F_OK) < 0 && errno == ENOENT;
-        int error = missing[i] ? element_check_creatable(&wanted, &why)
-                               : element_open(&elements[i], &wanted, &why);
+        images->missing[i] = access(wanted.image, F_OK) < 0 && errno == ENOENT;
+        int error = images->missing[i] ? element_check_creatable(&wanted, &why)
+                                       : element_open(&images->elements[i], &wanted, &why);
         if (error != 0)
-            return refuse(config, i, error, &why, ret_error);
+            return refuse_element(config, i, error, ret_error, "%s", why.text);
     }
     return 0;
 }
 
 /* A volume on an element whose size the configuration leaves to the image: only now is it known
  * whether the image is large enough. */
-static int check_volumes(const struct config *config, const struct element *elements,
-                         const bool *missing, struct config_error *ret_error)
+static int check_volumes(const struct config *config, const struct images *images,
+                         struct config_error *ret_error)
 {
     for (uint32_t i = 0; i < config->volumes_count; i++) {
         const struct config_volume *volume = &config->volumes[i];
         if (volume->layout != LAYOUT_NONE)
             continue;
-        uint64_t size_bytes = elements[volume->element].size_bytes;
-        if (missing[volume->element] || (volume->offset_bytes < size_bytes &&
-                                         volume->size_bytes <= size_bytes - volume->offset_bytes))
+        uint64_t size_bytes = images->elements[volume->element].size_bytes;
+        if (images->missing[volume->element] ||
+            (volume->offset_bytes < size_bytes &&
+             volume->size_bytes <= size_bytes - volume->offset_bytes))
             continue;
-        snprintf(ret_error->text, sizeof ret_error->text,
-                 "%s:%u: volumes[%u] (%s): reaches beyond the end of element %s, whose image has "
-                 "%" PRIu64 " bytes; allowed: a range inside it",
-                 config->path, volume->line, i, volume->name,
-                 config->elements[volume->element].name, size_bytes);
-        return -EINVAL;
+        return refuse_volume(config, i, -EINVAL, ret_error,
+                             "reaches beyond the end of element %s, whose image has %" PRIu64
+                             " bytes; allowed: a range inside it",
+                             config->elements[volume->element].name, size_bytes);
     }
     return 0;
 }
 
 /* A missing image will have the size that the configuration says; without one it was refused. */
-static uint64_t volume_bytes(const struct config *config, const struct element *elements,
-                             const bool *missing, uint32_t index)
+static uint64_t element_bytes(const struct config *config, const struct images *images,
+                              uint32_t element)
 {
-    const struct config_volume *volume = &config->volumes[index];
-    uint32_t element = volume->element;
+    return images->missing[element] ? config->elements[element].size_bytes
+                                    : images->elements[element].size_bytes;
+}
 
-    return config_volume_bytes(volume, missing[element] ? config->elements[element].size_bytes
-                                                        : elements[element].size_bytes);
+uint64_t images_volume_bytes(const struct config *config, const struct images *images,
+                             uint32_t volume)
+{
+    const struct config_volume *wanted = &config->volumes[volume];
+
+    return config_volume_bytes(wanted, element_bytes(config, images, wanted->element));
+}
+
+int images_layout_of(const struct config *config, const struct images *images, uint32_t volume,
+                     struct layout *ret_layout, uint64_t *starts, struct config_error *ret_error)
+{
+    const struct config_volume *wanted = &config->volumes[volume];
+    uint64_t member_bytes[MEMBERS_MAX];
+
+    for (uint32_t i = 0; i < wanted->members_count; i++)
+        member_bytes[i] = images_volume_bytes(config, images, wanted->members[i]);
+    return config_layout_of(config, volume, member_bytes, ret_layout, starts, ret_error);
 }
 
 /* Whether the sizes of their members are those that the virtual volumes' layouts can be made of. */
-static int check_layouts(const struct config *config, const struct element *elements,
-                         const bool *missing, struct config_error *ret_error)
+static int check_layouts(const struct config *config, const struct images *images,
+                         struct config_error *ret_error)
 {
-    uint64_t member_bytes[MEMBERS_MAX], starts[MEMBERS_MAX + 1];
+    uint64_t starts[MEMBERS_MAX + 1];
     struct layout layout;
     int error = 0;
 
     for (uint32_t i = 0; i < config->volumes_count && error == 0; i++) {
-        const struct config_volume *volume = &config->volumes[i];
-        if (volume->layout == LAYOUT_NONE)
-            continue;
-        for (uint32_t j = 0; j < volume->members_count; j++)
-            member_bytes[j] = volume_bytes(config, elements, missing, volume->members[j]);
-        error = config_layout_of(config, i, member_bytes, &layout, starts, ret_error);
+        if (config->volumes[i].layout != LAYOUT_NONE)
+            error = images_layout_of(config, images, i, &layout, starts, ret_error);
     }
     return error;
 }
 
+static void unlink_created(const struct config *config, const struct images *images, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (images->missing[i])
+            (void)unlink(config->elements[i].image);
+    }
+}
+
 /* On failure takes away what it has made. */
-static int create_missing(const struct config *config, struct element *elements,
-                          const bool *missing, struct config_error *ret_error)
+static int create_missing(const struct config *config, struct images *images,
+                          struct config_error *ret_error)
 {
     struct element_error why;
 
     for (uint32_t i = 0; i < config->elements_count; i++) {
         struct element_wanted wanted = wanted_of(&config->elements[i]);
-        int error = missing[i] ? element_create(&elements[i], &wanted, &why) : 0;
+        int error = images->missing[i] ? element_create(&images->elements[i], &wanted, &why) : 0;
         if (error == 0)
             continue;
-        for (uint32_t made = 0; made < i; made++) {
-            if (missing[made])
-                (void)unlink(config->elements[made].image);
-        }
-        return refuse(config, i, error, &why, ret_error);
+        unlink_created(config, images, i);
+        return refuse_element(config, i, error, ret_error, "%s", why.text);
     }
-    return 0;
-}
-
-static int open_or_check(const struct config *config, bool create, struct element **ret_elements,
-                         struct config_error *ret_error)
-{
-    struct element *elements = calloc(config->elements_count, sizeof *elements);
-    bool *missing = calloc(config->elements_count, sizeof *missing);
-    int error = -ENOMEM;
-
-    if (elements == NULL || missing == NULL) {
-        snprintf(ret_error->text, sizeof ret_error->text, "%s: not enough memory", config->path);
-        goto done;
-    }
-    for (uint32_t i = 0; i < config->elements_count; i++)
-        elements[i].fd = elements[i].file = -1;
-    error = open_existing(config, elements, missing, ret_error);
-    if (error == 0)
-        error = check_volumes(config, elements, missing, ret_error);
-    if (error == 0)
-        error = check_layouts(config, elements, missing, ret_error);
-    if (error == 0 && create)
-        error = create_missing(config, elements, missing, ret_error);
-done:
-    free(missing);
-    if (error != 0 || !create) {
-        images_close(elements, config->elements_count);
-        elements = NULL;
-    }
-    if (error == 0)
-        *ret_elements = elements;
+    int error = superblocks_write(config, images, ret_error);
+    if (error != 0)
+        unlink_created(config, images, config->elements_count);
     return error;
 }
 
-int images_open(const struct config *config, struct element **ret_elements,
+static int make_lists(const struct config *config, struct images *images)
+{
+    uint32_t count = config->elements_count;
+
+    *images =
+        (struct images){.count = count,
+                        .elements = calloc(count, sizeof *images->elements),
+                        .missing = calloc(count, sizeof *images->missing),
+                        .superblocks = calloc(count, sizeof(struct superblock_of_image *)),
+                        .changed = calloc(count, sizeof *images->changed),
+                        .standings = calloc(config->volumes_count, sizeof *images->standings)};
+    for (uint32_t i = 0; images->elements != NULL && i < count; i++)
+        images->elements[i].fd = images->elements[i].file = -1;
+    return images->elements != NULL && images->missing != NULL && images->superblocks != NULL &&
+                   images->changed != NULL && images->standings != NULL
+               ? 0
+               : -ENOMEM;
+}
+
+static int open_or_check(const struct config *config, bool create, struct images *images,
+                         struct config_error *ret_error)
+{
+    int error = make_lists(config, images);
+
+    if (error != 0)
+        snprintf(ret_error->text, sizeof ret_error->text, "%s: not enough memory", config->path);
+    if (error == 0)
+        error = open_existing(config, images, ret_error);
+    if (error == 0)
+        error = superblocks_look(config, images, ret_error);
+    if (error == 0)
+        error = check_volumes(config, images, ret_error);
+    if (error == 0)
+        error = check_layouts(config, images, ret_error);
+    if (error == 0)
+        error = superblocks_judge(config, images, ret_error);
+    if (error == 0 && create)
+        error = create_missing(config, images, ret_error);
+    return error;
+}
+
+int images_open(const struct config *config, struct images *ret_images,
                 struct config_error *ret_error)
 {
-    return open_or_check(config, true, ret_elements, ret_error);
+    struct images images;
+    int error = open_or_check(config, true, &images, ret_error);
+
+    if (error == 0)
+        *ret_images = images;
+    else
+        images_close(&images);
+    return error;
 }
 
 int images_check(const struct config *config, struct config_error *ret_error)
 {
-    struct element *none;
+    struct images images;
+    int error = open_or_check(config, false, &images, ret_error);
 
-    return open_or_check(config, false, &none, ret_error);
+    images_close(&images);
+    return error;
 }
 
-void images_close(struct element *elements, uint32_t count)
+void images_close(struct images *images)
 {
-    for (uint32_t i = 0; elements != NULL && i < count; i++)
-        element_close(&elements[i]);
-    free(elements);
+    for (uint32_t i = 0; images->elements != NULL && i < images->count; i++)
+        element_close(&images->elements[i]);
+    images_free(images);
+}
+
+void images_free(struct images *images)
+{
+    for (uint32_t i = 0; images->superblocks != NULL && i < images->count; i++)
+        free(images->superblocks[i]);
+    free(images->elements);
+    free(images->missing);
+    free(images->superblocks);
+    free(images->changed);
+    free(images->standings);
+    *images = (struct images){0};
 }

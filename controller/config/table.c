@@ -2,27 +2,11 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 
 #include "controller/config/config_layout.h"
+#include "controller/config/refusal.h"
 #include "shm/mapping.h"
-
-__attribute__((format(printf, 4, 5))) static int refuse(const struct config *config, uint32_t index,
-                                                        struct config_error *ret_error,
-                                                        const char *format, ...)
-{
-    const struct config_volume *volume = &config->volumes[index];
-    va_list arguments;
-    int length =
-        snprintf(ret_error->text, sizeof ret_error->text, "%s:%u: volumes[%u] (%s): ", config->path,
-                 volume->line, index, volume->name);
-
-    va_start(arguments, format);
-    vsnprintf(ret_error->text + length, sizeof ret_error->text - (size_t)length, format, arguments);
-    va_end(arguments);
-    return -EINVAL;
-}
 
 static void enter_element(const struct segment *segment, uint32_t index,
                           const struct config_element *wanted, const struct element *file)
@@ -35,7 +19,8 @@ static void enter_element(const struct segment *segment, uint32_t index,
     record->flags = (file->read_only ? ELEMENT_READ_ONLY : 0) |
                     (file->device ? ELEMENT_DEVICE : 0) |
                     (file->mode == ELEMENT_MODE_DIRECT ? ELEMENT_DIRECT : 0) |
-                    (file->mode == ELEMENT_MODE_INLINE ? ELEMENT_INLINE : 0);
+                    (file->mode == ELEMENT_MODE_INLINE ? ELEMENT_INLINE : 0) |
+                    (file->tail_bytes != 0 ? ELEMENT_SUPERBLOCK : 0);
     snprintf(record->name, sizeof record->name, "%s", wanted->name);
 }
 
@@ -54,22 +39,23 @@ static int enter_volume(const struct segment *segment, const struct config *conf
     if (wanted->description != NULL)
         snprintf(record->description, sizeof record->description, "%s", wanted->description);
     if (mapping_add_volume(segment, index, record) != 0)
-        return refuse(config, index, ret_error, "duplicate name; allowed: each name once");
+        return refuse_volume(config, index, -EINVAL, ret_error,
+                             "duplicate name; allowed: each name once");
     return 0;
 }
 
 static int enter_plain(const struct segment *segment, const struct config *config,
-                       const struct element *elements, uint32_t index,
-                       struct config_error *ret_error)
+                       const struct images *images, uint32_t index, struct config_error *ret_error)
 {
     const struct config_volume *wanted = &config->volumes[index];
-    const struct element *file = &elements[wanted->element];
+    const struct element *file = &images->elements[wanted->element];
 
     if (wanted->offset_bytes >= file->size_bytes ||
         wanted->size_bytes > file->size_bytes - wanted->offset_bytes)
-        return refuse(config, index, ret_error,
-                      "ends behind element %s, which has %llu bytes; allowed: a range inside it",
-                      config->elements[wanted->element].name, (unsigned long long)file->size_bytes);
+        return refuse_volume(
+            config, index, -EINVAL, ret_error,
+            "ends behind element %s, which has %llu bytes; allowed: a range inside it",
+            config->elements[wanted->element].name, (unsigned long long)file->size_bytes);
     struct volume_record record = {.offset_bytes = wanted->offset_bytes,
                                    .size_bytes = config_volume_bytes(wanted, file->size_bytes),
                                    .element = wanted->element};
@@ -88,9 +74,24 @@ static void enter_members(const struct segment *segment, const struct config_vol
     }
 }
 
+/* What the superblocks said: which members are stale from the beginning. Nothing is written to a
+ * volume that is read-only, so none of its members becomes stale. */
+static void enter_standing(struct volume_record *record, const struct config_volume *wanted,
+                           const struct standing *standing)
+{
+    if (!layout_kind_redundant(wanted->layout))
+        return;
+    record->marked = !wanted->read_only;
+    record->run = standing->run;
+    /* relaxed: no controller has started yet. */
+    store_relaxed(&record->members_failed, standing->stale);
+    store_relaxed(&record->members_marked, standing->stale);
+}
+
 /* All plain volumes have been entered. */
-static int enter_virtual(const struct segment *segment, const struct config *config, uint32_t index,
-                         uint32_t members_first, struct config_error *ret_error)
+static int enter_virtual(const struct segment *segment, const struct config *config,
+                         const struct images *images, uint32_t index, uint32_t members_first,
+                         struct config_error *ret_error)
 {
     const struct config_volume *wanted = &config->volumes[index];
     uint64_t member_bytes[MEMBERS_MAX], starts[MEMBERS_MAX + 1];
@@ -108,6 +109,7 @@ static int enter_virtual(const struct segment *segment, const struct config *con
                                    .members_count = layout.members,
                                    .copies = layout.copies,
                                    .chunk_bytes = layout.chunk_bytes};
+    enter_standing(&record, wanted, &images->standings[index]);
     if (wanted->description == NULL)
         config_layout_describe(&layout, record.description);
     enter_members(segment, wanted, &layout, member_bytes, members_first);
@@ -124,22 +126,22 @@ uint32_t table_members_count(const struct config *config)
 }
 
 int table_fill(const struct segment *segment, const struct config *config,
-               const struct element *elements, struct config_error *ret_error)
+               const struct images *images, struct config_error *ret_error)
 {
     uint32_t members = 0;
     int error = 0;
 
     assert(segment->geometry.volumes == config->volumes_count);
     for (uint32_t i = 0; i < config->elements_count; i++)
-        enter_element(segment, i, &config->elements[i], &elements[i]);
+        enter_element(segment, i, &config->elements[i], &images->elements[i]);
     for (uint32_t i = 0; i < config->volumes_count && error == 0; i++) {
         if (config->volumes[i].layout == LAYOUT_NONE)
-            error = enter_plain(segment, config, elements, i, ret_error);
+            error = enter_plain(segment, config, images, i, ret_error);
     }
     for (uint32_t i = 0; i < config->volumes_count && error == 0; i++) {
         if (config->volumes[i].layout == LAYOUT_NONE)
             continue;
-        error = enter_virtual(segment, config, i, members, ret_error);
+        error = enter_virtual(segment, config, images, i, members, ret_error);
         members += config->volumes[i].members_count;
     }
     return error;

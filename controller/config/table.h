@@ -6,16 +6,16 @@
 #define CONTROLLER_CONFIG_TABLE_H
 
 #include "controller/config/config.h"
-#include "io/element.h"
+#include "controller/config/images.h"
 #include "shm/segment.h"
 
 /* How many member records the virtual volumes of the configuration need. */
 uint32_t table_members_count(const struct config *config);
 
-/* Enters all elements, volumes and members. `elements` are the open images, as many as the
- * configuration has; the segment was made for as many of each. 0, or -errno and *ret_error says in
- * words what was wrong. */
+/* Enters all elements, volumes and members. `images` are those of the
+ * configuration, open; the segment was made for as many of each. 0, or -errno and *ret_error says
+ * in words what was wrong. */
 int table_fill(const struct segment *segment, const struct config *config,
-               const struct element *elements, struct config_error *ret_error);
+               const struct images *images, struct config_error *ret_error);
 
 #endif

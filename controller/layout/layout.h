@@ -40,7 +40,7 @@ enum layout_kind {
     LAYOUT_NONE, /* a plain volume; no layout is made of it */
     LAYOUT_CONCAT,
     LAYOUT_STRIPE,
-    LAYOUT_MIRROR,
+    LAYOUT_MIRROR, /* from here on: redundant */
     LAYOUT_RAID10,
     LAYOUT_RAID5,
     LAYOUT_RAID6,
@@ -78,6 +78,12 @@ enum layout_fault {
     LAYOUT_FAULT_MEMBER_SIZE, /* a member that holds not one chunk, or nothing */
     LAYOUT_FAULT_SIZE,        /* more than VIRTUAL_BYTES_MAX in all */
 };
+
+/* Whether it can do without some member. */
+static inline bool layout_kind_redundant(enum layout_kind kind)
+{
+    return kind >= LAYOUT_MIRROR && kind < LAYOUT_KINDS;
+}
 
 /* "concat", "stripe" ...; NULL for LAYOUT_NONE and what is no kind. Lives for ever. */
 const char *layout_name(enum layout_kind kind);

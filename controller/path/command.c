@@ -26,7 +26,7 @@ const char *command_op_name(enum command_op op)
     static const char *const names[COMMAND_OPS_END] = {
         [COMMAND_READ] = "read",       [COMMAND_WRITE] = "write", [COMMAND_FLUSH] = "flush",
         [COMMAND_TRIM] = "trim",       [COMMAND_ZERO] = "zero",   [COMMAND_PREFETCH] = "prefetch",
-        [COMMAND_EXTENTS] = "extents",
+        [COMMAND_EXTENTS] = "extents", [COMMAND_MARK] = "mark",
     };
 
     return op >= COMMAND_READ && op < COMMAND_OPS_END ? names[op] : "unknown";

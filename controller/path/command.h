@@ -31,6 +31,7 @@ enum command_op {
     COMMAND_ZERO,
     COMMAND_PREFETCH,
     COMMAND_EXTENTS, /* the payload is an array of struct extent */
+    COMMAND_MARK,    /* of an element: its superblock says which members have failed (mark.h) */
     COMMAND_OPS_END,
 };
 
@@ -73,6 +74,7 @@ struct command_io {
     uint8_t retries;   /* of the piece, after EAGAIN and EINTR */
     bool gated;        /* is on the element's list of writes (gate.h) */
     bool gate_waits;   /* and waits there for its turn */
+    bool marks;        /* is the one that writes the superblock (mark.h) */
     uint8_t *scratch;  /* one block, or NULL */
     struct command *gate_next, *gate_previous, *gate_next_ready;
     struct gate_place gate_places[2];

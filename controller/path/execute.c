@@ -27,6 +27,7 @@ enum execute_step {
     STEP_RELEASE_RANGE, /* punch or zero by the file system */
     STEP_SYNC,          /* fdatasync: a FLUSH, or FUA after anything but a write */
     STEP_PREFETCH,
+    STEP_MARK, /* a copy of the superblock */
 };
 
 /* What a command in this stage waits for. */
@@ -34,6 +35,7 @@ enum execute_wait {
     WAIT_STEP,    /* its operation */
     WAIT_GATE,    /* earlier writes of the same block */
     WAIT_SCRATCH, /* a scratch block */
+    WAIT_MARK,    /* an earlier writing of the superblock */
 };
 
 /* What comes next; or a negative errno: the command is over with that. */
@@ -109,6 +111,19 @@ static void leave_gate(struct controller *controller, struct command *command)
         command_complete(controller, ready, 0);
 }
 
+/* The superblock may be written again: by the first who finds that something is left to write. */
+static void leave_mark(struct controller *controller, struct command *command)
+{
+    struct mark *mark = owned(controller, command)->mark;
+    struct command *waiter;
+
+    if (!command->io.marks)
+        return;
+    command->io.marks = mark->writing = false;
+    while (!mark->writing && (waiter = command_queue_pop(&mark->waiting)) != NULL)
+        command_complete(controller, waiter, 0);
+}
+
 /* What an element says that a host may be told; anything else the element says is an I/O error. */
 static int32_t element_status(int64_t error)
 {
@@ -140,6 +155,7 @@ static enum stage_verdict finish(struct controller *controller, struct command *
     controller->executing--;
     give_scratch(controller, command);
     leave_gate(controller, command);
+    leave_mark(controller, command);
     return STAGE_DONE;
 }
 
@@ -319,6 +335,9 @@ static int64_t start_step(struct controller *controller, struct command *command
     case STEP_PREFETCH:
         return element_prefetch(&element->file, controller->loop, command->element_offset_bytes,
                                 command->length_bytes, completion);
+    case STEP_MARK:
+        return element_write_tail(&element->file, controller->loop, mark_io(element->mark),
+                                  completion);
     }
     return -EIO;
 }
@@ -451,9 +470,23 @@ static int after_sync(struct controller *controller, struct command *command)
  * once only: so its EIO is as good as a flush's. */
 static int write_failed(struct controller *controller, struct command *command)
 {
-    if (command->io.result == -EIO && (command->flags & COMMAND_FUA) != 0)
+    bool durable = (command->flags & COMMAND_FUA) != 0 || command->op == COMMAND_MARK;
+
+    if (command->io.result == -EIO && durable)
         controller_fail_element(controller, command->element, "a durable write to it failed");
     return (int)command->io.result;
+}
+
+/* Where it failed the older copy is still the newest good one, and the next writing goes to the
+ * same place as this. */
+static int after_mark(struct controller *controller, struct command *command)
+{
+    if (command->io.result < 0)
+        return write_failed(controller, command);
+    if (command->io.result != SUPERBLOCK_COPY_BYTES)
+        return -EIO;
+    mark_written(owned(controller, command)->mark);
+    return NEXT_OVER;
 }
 
 static int after_step(struct controller *controller, struct command *command)
@@ -486,6 +519,8 @@ static int after_step(struct controller *controller, struct command *command)
         return after_sync(controller, command);
     case STEP_PREFETCH:
         return NEXT_OVER; /* advice as well */
+    case STEP_MARK:
+        return after_mark(controller, command);
     }
     return -EIO;
 }
@@ -560,6 +595,10 @@ static int first_step(struct controller *controller, struct command *command)
         command->count = extents < 0 ? 0 : (uint32_t)extents;
         controller->extents_this_turn += command->count;
         return extents < 0 ? extents : NEXT_OVER;
+    case COMMAND_MARK:
+        io->step = STEP_MARK;
+        io->marks = mark_begin(element->mark, &controller->segment);
+        return io->marks ? NEXT_STEP : NEXT_OVER;
     case COMMAND_OPS_END:
         break;
     }
@@ -586,6 +625,22 @@ static bool place_is_ours(struct controller *controller, const struct command *c
            command->length_bytes <= file->size_bytes - command->element_offset_bytes;
 }
 
+static enum stage_verdict run_mark(struct controller *controller, struct command *command)
+{
+    struct owned_element *element = owned(controller, command);
+
+    if (element->mark == NULL)
+        return finish(controller, command, -EOPNOTSUPP);
+    if (check_length(controller, command) != 0)
+        return finish(controller, command, -EIO);
+    if (element->mark->writing) {
+        command->io.waits_for = WAIT_MARK;
+        command_queue_push(&element->mark->waiting, command);
+        return STAGE_WAIT;
+    }
+    return go_on(controller, command, first_step(controller, command));
+}
+
 enum stage_verdict execute_run(struct controller *controller, struct command *command)
 {
     if (command->target != controller->id)
@@ -600,7 +655,7 @@ enum stage_verdict execute_run(struct controller *controller, struct command *co
     io->piece_done_bytes = 0;
     io->retries = 0;
     io->scratch = NULL;
-    io->gated = io->gate_waits = false;
+    io->gated = io->gate_waits = io->marks = false;
     count_begin(controller, command);
     /* relaxed: this controller is the state's only writer. */
     if (load_relaxed(&element->record->state) != ELEMENT_ONLINE)
@@ -615,6 +670,8 @@ enum stage_verdict execute_run(struct controller *controller, struct command *co
             return STAGE_WAIT;
         }
     }
+    if (command->op == COMMAND_MARK)
+        return run_mark(controller, command);
     return go_on(controller, command, first_step(controller, command));
 }
 
@@ -625,7 +682,8 @@ enum stage_verdict execute_complete(struct controller *controller, struct comman
     case WAIT_STEP:
         controller->element_io_in_flight--;
         return go_on(controller, command, after_step(controller, command));
-    case WAIT_GATE: {
+    case WAIT_GATE:
+    case WAIT_MARK: {
         /* relaxed: as in execute_run; it may have failed while this one waited. */
         bool online = load_relaxed(&owned(controller, command)->record->state) == ELEMENT_ONLINE;
         return go_on(controller, command, online ? first_step(controller, command) : -EIO);

@@ -308,6 +308,8 @@ static int check_request(const struct controller *controller, const struct peer 
         return -EPROTO;
     if (request->op == COMMAND_EXTENTS && request->length_bytes == 0)
         return -EPROTO;
+    if (request->op == COMMAND_MARK && (request->length_bytes != 0 || request->flags != 0))
+        return -EPROTO;
     return payload_fits(controller, peer, request) ? 0 : -EPROTO;
 }
 

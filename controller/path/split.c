@@ -255,6 +255,8 @@ static enum stage_verdict rounds(struct controller *controller, struct command *
 {
     while (verdict == STAGE_NEXT)
         verdict = begin(controller, command);
+    if (verdict == STAGE_DONE && !is_read(command))
+        verdict = split_mark_begin(controller, command);
     if (verdict == STAGE_DONE)
         verdict = end_part(controller, command);
     return verdict;
@@ -264,7 +266,7 @@ enum stage_verdict split_run(struct controller *controller, struct command *comm
 {
     if (command->virtual == NULL)
         return STAGE_NEXT;
-    command->split->slices.in_use = false;
+    command->split->slices.in_use = command->split->mark.in_use = false;
     return rounds(controller, command, STAGE_NEXT);
 }
 
@@ -273,6 +275,10 @@ enum stage_verdict split_complete(struct controller *controller, struct command 
 {
     enum stage_verdict verdict;
 
+    if (command->split->mark.in_use) {
+        verdict = split_mark_complete(controller, command);
+        return verdict == STAGE_DONE ? end_part(controller, command) : verdict;
+    }
     if (command->split->slices.in_use)
         verdict = split_slices_complete(controller, command);
     else if (command->split->in_round)

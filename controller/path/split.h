@@ -8,7 +8,8 @@
  * SPLIT_PART_BYTES_MAX, each coordinated for itself.
  *
  * Files: split.c the stage, and layouts without parity; split_parity.c writes of layouts with
- * parity, and reads of them that must do without a member; split_extents.c block status.
+ * parity, and reads of them that must do without a member; split_extents.c block status;
+ * split_mark.c the marking of members that failed.
  */
 #ifndef CONTROLLER_PATH_SPLIT_H
 #define CONTROLLER_PATH_SPLIT_H
@@ -47,6 +48,13 @@ struct split_slices {
     struct parity_plan plan;
 };
 
+/* The marking of failed members before a write is answered. */
+struct split_mark {
+    bool in_use;
+    uint32_t failed; /* those that are being marked */
+    uint32_t member; /* the next one to be told */
+};
+
 /* What a command waits for in COORDINATE. */
 enum split_wait {
     SPLIT_WAITS_NOT,
@@ -68,6 +76,7 @@ struct split {
     bool has_next;                          /* `next` is the first of them */
     struct layout_walk walk;
     struct component next;
+    struct split_mark mark;
     struct split_slices slices; /* instead of `walk`, where parity takes part */
     uint32_t flush_member;
     uint32_t extents_count[MEMBERS_MAX];
@@ -83,6 +92,12 @@ bool split_wants_slices(const struct command *command);
 void split_slices_begin(struct command *command);
 enum stage_verdict split_slices_go_on(struct controller *controller, struct command *command);
 enum stage_verdict split_slices_complete(struct controller *controller, struct command *command);
+
+/* Before a write is answered: the superblocks of all other members must say which have failed.
+ * DONE: they do, or the aggregate has the error why they do not. `complete` goes on where `begin`
+ * or it had to wait. */
+enum stage_verdict split_mark_begin(struct controller *controller, struct command *command);
+enum stage_verdict split_mark_complete(struct controller *controller, struct command *command);
 
 /* The part that is coordinated and worked on next: MAP begins with the first. */
 void split_begin(struct command *command);

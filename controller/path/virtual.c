@@ -119,3 +119,13 @@ bool virtual_fail(struct controller *controller, const struct virtual_volume *vi
     say_failed(controller, virtual, members & ~failed);
     return true;
 }
+
+void virtual_set_marked(const struct virtual_volume *virtual, uint32_t members)
+{
+    _Atomic uint32_t *word = &virtual->record->members_marked;
+    uint32_t marked = load_acquire(word);
+
+    /* pairs with virtual_unmarked */
+    while ((marked & members) != members && !cas_acq_rel(word, &marked, marked | members))
+        continue;
+}

@@ -34,6 +34,21 @@ static inline uint32_t virtual_failed(const struct virtual_volume *virtual)
     return load_acquire(&virtual->record->members_failed);
 }
 
+/* Those of them that are not known to be marked in the superblocks of all others. 0 where nothing
+ * is marked: the volume is read-only. */
+static inline uint32_t virtual_unmarked(const struct virtual_volume *virtual)
+{
+    uint32_t failed = virtual_failed(virtual);
+
+    if (failed == 0 || virtual->record->marked == 0)
+        return 0;
+    /* pairs with virtual_set_marked */
+    return failed & ~load_acquire(&virtual->record->members_marked);
+}
+
+/* They are. Wait-free but for others who do the same. */
+void virtual_set_marked(const struct virtual_volume *virtual, uint32_t members);
+
 /* Whether every byte of the volume can still be had without these members. */
 bool virtual_bears(const struct layout *layout, uint32_t failed);
 

@@ -280,6 +280,19 @@ class Array:
         self.process.send_signal(signal_number)
         self.ended()
 
+    def kill(self):
+        """All processes at once, by SIGKILL; what they leave behind is put away."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self.process.stdout.close()
+        wait_until(lambda: not processes_of_session(self.process.pid), 'all are dead')
+        text = self.stderr()
+        self.log.close()
+        self.process = None
+        check(not SANITIZER.search(text), f'a report on stderr:\n{text}')
+        shutil.rmtree(self.run_dir)
+        return text
+
     def ended(self, seconds=PATIENCE):
         """It was told to end, or ends by itself: waits, and checks what it leaves."""
         status = self.process.wait(seconds)

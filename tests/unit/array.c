@@ -166,6 +166,7 @@ static void *run_controller(void *argument)
     struct controller_start start = {.id = host->id,
                                      .segment = array->segment,
                                      .elements = elements,
+                                     .superblocks = array->superblocks,
                                      .doorbells = array->doorbells,
                                      .notice_fd = array->notice_fd};
     int error = controller_new(&host->controller, &start, &what);
@@ -263,10 +264,52 @@ static int new_image(const struct array *array)
     char path[] = "/tmp/anyport-test-XXXXXX";
     int fd = array->wanted.direct ? mkstemp(path) : memfd_create("image", MFD_CLOEXEC);
 
-    assert(fd >= 0 && ftruncate(fd, ARRAY_ELEMENT_BYTES) == 0);
+    assert(fd >= 0 && ftruncate(fd, ARRAY_ELEMENT_BYTES + SUPERBLOCK_BYTES) == 0);
     if (array->wanted.direct)
         assert(unlink(path) == 0);
     return fd;
+}
+
+/* With a record of the member that the virtual volume has on this element: all of it. */
+static void make_superblock(struct array *array, uint32_t id)
+{
+    struct superblock_of_image *superblock = calloc(1, sizeof *superblock);
+    struct element *element = &array->elements[id];
+    struct element_error why;
+
+    assert(superblock != NULL);
+    snprintf(superblock->content.array, sizeof superblock->content.array, "test");
+    snprintf(superblock->content.element, sizeof superblock->content.element, "disk%u", id);
+    superblock->content.members_count = 1;
+    superblock->content.members[0] =
+        (struct superblock_member){.volume = "virtual",
+                                   .layout = array->wanted.layout,
+                                   .members = array->wanted.controllers,
+                                   .place = id,
+                                   .size_bytes = ARRAY_ELEMENT_BYTES,
+                                   .run = 1};
+    assert(element_keep_tail(element, ARRAY_ELEMENT_BYTES, SUPERBLOCK_BYTES, &why) == 0);
+    assert(superblock_create(element, superblock) == 0);
+    array->superblocks[id] = superblock;
+}
+
+uint32_t array_marked_on(const struct array *array, uint32_t id)
+{
+    struct superblock *both = calloc(SUPERBLOCK_COPIES, sizeof *both);
+    uint8_t *copies = malloc(SUPERBLOCK_BYTES);
+
+    assert(both != NULL && copies != NULL);
+    assert(pread(array->images[id], copies, SUPERBLOCK_BYTES, ARRAY_ELEMENT_BYTES) ==
+           SUPERBLOCK_BYTES);
+    for (uint32_t i = 0; i < SUPERBLOCK_COPIES; i++)
+        assert(superblock_decode(copies + i * SUPERBLOCK_COPY_BYTES, &both[i]) == 0);
+    bool second = both[1].sequence > both[0].sequence;
+    /* The one before it is still there. */
+    assert(both[second].sequence == both[!second].sequence + 1);
+    uint32_t failed = both[second].members[0].failed;
+    free(both);
+    free(copies);
+    return failed;
 }
 
 static void make_element(struct array *array, uint32_t id)
@@ -278,8 +321,10 @@ static void make_element(struct array *array, uint32_t id)
 
     array->images[id] = new_image(array);
     snprintf(path, sizeof path, "/proc/self/fd/%d", array->images[id]);
-    struct element_wanted wanted = {.image = path};
+    struct element_wanted wanted = {.image = path, .size_bytes = ARRAY_ELEMENT_BYTES};
     assert(element_open(&array->elements[id], &wanted, &why) == 0);
+    if (array->wanted.superblocks && array->wanted.bare != id + 1)
+        make_superblock(array, id);
     snprintf(record->name, sizeof record->name, "disk%u", id);
     record->size_bytes = ARRAY_ELEMENT_BYTES;
     store_relaxed(&record->owner, id); /* relaxed: no controller has started yet */
@@ -310,7 +355,9 @@ static void make_virtual(struct array *array)
                                    .layout = wanted->layout,
                                    .members_count = wanted->controllers,
                                    .copies = wanted->copies,
-                                   .chunk_bytes = wanted->chunk_bytes};
+                                   .chunk_bytes = wanted->chunk_bytes,
+                                   .marked = wanted->superblocks,
+                                   .run = 1};
     assert(mapping_add_volume(&array->segment, array_virtual(array), &record) == 0);
 }
 
@@ -409,6 +456,7 @@ int array_stop(struct array *array)
     }
     for (uint32_t i = 0; i < array->wanted.controllers; i++) { /* nobody rings any more */
         close(array->images[i]);
+        free(array->superblocks[i]);
         close(array->doorbells[i]);
     }
     close(array->notice_fd);

@@ -57,12 +57,15 @@ struct array_wanted {
     enum sabotage sabotage;
     enum layout_kind layout; /* 0: no virtual volume */
     uint32_t chunk_bytes, copies;
+    bool superblocks; /* the images have them, but for that of element `bare` - 1 */
+    uint32_t bare;
 };
 
 struct array {
     struct array_wanted wanted;
     struct segment segment;
     struct element elements[ARRAY_CONTROLLERS_MAX];
+    struct superblock_of_image *superblocks[ARRAY_CONTROLLERS_MAX];
     int images[ARRAY_CONTROLLERS_MAX]; /* descriptors of their own, to look behind the array */
     int doorbells[ARRAY_CONTROLLERS_MAX];
     int notice_fd;
@@ -75,6 +78,9 @@ struct array *array_start(const struct array_wanted *wanted);
 /* The virtual volume: its number, and its record. */
 uint32_t array_virtual(const struct array *array);
 struct volume_record *array_virtual_record(const struct array *array);
+
+/* What the superblock of an element's image says durably of the members that have failed. */
+uint32_t array_marked_on(const struct array *array, uint32_t element);
 
 /* Hands a job to a host; returns its number. */
 uint32_t host_submit(struct array *array, uint32_t host, struct job job);

@@ -530,7 +530,8 @@ static void refuses_deep_nesting(void)
     expect_text_refused(&mappings, "lab.yaml:2: cache.a: unknown field; allowed: size, mode, "
                                    "policy");
     expect_text_refused(&blocks, "lab.yaml:3: elements: an entry is no mapping; allowed: a list of "
-                                 "1 to 4096 mappings of name, image, size, controller, read-only");
+                                 "1 to 4096 mappings of name, image, size, controller, read-only, "
+                                 "superblock");
 }
 
 static void refuses_directives_before_they_are_compared(void)
@@ -597,7 +598,8 @@ static void refuses_too_many_elements(void)
         fprintf(text.stream, "- {name: d%u, image: d%u}\n", i, i);
     fputs("volumes:\n- {name: v0, element: d0}\n", text.stream);
     expect_text_refused(&text, "lab.yaml:4099: elements: more than 4096; allowed: a list of 1 to "
-                               "4096 mappings of name, image, size, controller, read-only");
+                               "4096 mappings of name, image, size, controller, read-only, "
+                               "superblock");
 }
 
 static void refuses_too_many_volumes(void)

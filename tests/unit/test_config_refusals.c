@@ -30,7 +30,8 @@ struct refusal {
 #define OFFSET_RULE       "a multiple of 4096, such as 0, 4096 or 1GiB, below 4096PiB"
 #define CACHE_SIZE_RULE   "a size such as 64MiB, from 1MiB to 1TiB"
 #define BUFFERS_SIZE_RULE "a size such as 64MiB, from 40MiB to 1GiB"
-#define ELEMENTS_RULE     "a list of 1 to 4096 mappings of name, image, size, controller, read-only"
+#define ELEMENTS_RULE                                                                              \
+    "a list of 1 to 4096 mappings of name, image, size, controller, read-only, superblock"
 #define VOLUMES_RULE                                                                               \
     "a list of 1 to 131072 mappings of name, element, offset, size, description, read-only, "      \
     "export, rotational, layout, chunk, members, copies"
@@ -121,7 +122,7 @@ static const struct refusal bytes[] = {
 
 static const struct refusal unknown_and_missing_fields[] = {
     {ELEMENT(", sise: 1GiB"), "lab.yaml:3: elements[0].sise: unknown field; allowed: name, image, "
-                              "size, controller, read-only"},
+                              "size, controller, read-only, superblock"},
     {TOP("contollers: 2\n"), "lab.yaml:6: contollers: unknown field; allowed: " TOP_RULE},
     {VOLUME(", sise: 1GiB"), "lab.yaml:5: volumes[0].sise: unknown field; allowed: name, element, "
                              "offset, size, description, read-only, export, rotational, layout, "
@@ -430,6 +431,8 @@ static const struct refusal choices_and_switches[] = {
      "lab.yaml:5: volumes[0].export: '0' is neither true nor false; allowed: true, false"},
     {VOLUME(", rotational: True"),
      "lab.yaml:5: volumes[0].rotational: 'True' is neither true nor false; allowed: true, false"},
+    {ELEMENT(", superblock: maybe"),
+     "lab.yaml:3: elements[0].superblock: 'maybe' is neither true nor false; allowed: true, false"},
     {ELEMENT(", read-only: \"no\""),
      "lab.yaml:3: elements[0].read-only: 'no' is neither true nor false; allowed: true, false"},
     {VOLUME(", description: "

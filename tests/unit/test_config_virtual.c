@@ -43,6 +43,12 @@
     "  - {name: v9, element: d6, offset: 512MiB, read-only: true}\n"
 #define VIRTUAL(fields) LAB VOLUMES "  - {name: x, " fields "}\n"
 #define TWO(one, other) LAB VOLUMES "  - {name: x, " one "}\n  - {name: y, " other "}\n"
+#define BARE(fields)                                                                               \
+    "array: lab\n"                                                                                 \
+    "elements:\n"                                                                                  \
+    "  - {name: d0, image: d0.img, size: 1GiB, superblock: false}\n"                               \
+    "  - {name: d1, image: d1.img, size: 1GiB, superblock: true}\n"                                \
+    "volumes: [{name: v0, element: d0}, {name: v1, element: d1}, {name: x, " fields "}]\n"
 enum { X = 10, Y = 11 };
 
 #define LAYOUTS      "concat, stripe, mirror, raid10, raid5, raid6"
@@ -161,6 +167,11 @@ static const struct refusal {
     {VIRTUAL("layout: raid6, members: [v8, v1, v0, v2]"),
      "lab.yaml:22: volumes[10].members: v8 and v0 both lie on element d0, and raid6 would lose "
      "both with it; allowed: one member on each element"},
+    {BARE("layout: mirror, members: [v1, v0]"),
+     "lab.yaml:5: volumes[2].members: v0 lies on element d0 (line 3), which says superblock: "
+     "false, "
+     "and a mirror needs the superblocks of its members; allowed: members on elements that have "
+     "one"},
     {VIRTUAL("layout: stripe, members: [v0, v9]"),
      "lab.yaml:22: volumes[10].members: v9 is read-only and x is not; allowed: members that can be "
      "written, or read-only: true"},

@@ -44,7 +44,8 @@ static void make_file(const char *name, uint64_t bytes)
 
 static int open_with(struct element *element, const char *name, uint64_t bytes, bool read_only)
 {
-    struct element_wanted wanted = {path_of(name), bytes, read_only};
+    struct element_wanted wanted = {
+        .image = path_of(name), .size_bytes = bytes, .read_only = read_only};
     struct element_error why = {""};
     int error = element_open(element, &wanted, &why);
 
@@ -54,7 +55,8 @@ static int open_with(struct element *element, const char *name, uint64_t bytes, 
 
 static int create(struct element *element, const char *name, uint64_t bytes)
 {
-    struct element_wanted wanted = {path_of(name), bytes, false};
+    struct element_wanted wanted = {
+        .image = path_of(name), .size_bytes = bytes, .read_only = false};
     struct element_error why;
 
     return element_create(element, &wanted, &why);
@@ -101,7 +103,7 @@ static void what_is_no_image_is_refused(void)
     CU_ASSERT_EQUAL(open_with(&element, "fifo", 0, false), -EINVAL);
     CU_ASSERT_EQUAL(symlink("nowhere", path_of("dangling")), 0);
     CU_ASSERT_EQUAL(open_with(&element, "dangling", 0, false), -ENOENT);
-    struct element_wanted null = {"/dev/null", 0, false};
+    struct element_wanted null = {.image = "/dev/null", .size_bytes = 0, .read_only = false};
     struct element_error why;
     CU_ASSERT_EQUAL(element_open(&element, &null, &why), -EINVAL);
 }
@@ -240,7 +242,8 @@ static void a_new_image_is_sparse_and_never_replaces_one(void)
 static void what_cannot_be_created_leaves_nothing(void)
 {
     struct element element;
-    struct element_wanted read_only = {path_of("never"), MIB, true};
+    struct element_wanted read_only = {
+        .image = path_of("never"), .size_bytes = MIB, .read_only = true};
     struct element_error why;
 
     CU_ASSERT_EQUAL(create(&element, "never", 0), -ENOENT);
@@ -280,7 +283,7 @@ static void the_mode_follows_the_file_system_and_the_size(void)
     int fd = memfd_create("image", MFD_CLOEXEC);
     CU_ASSERT_EQUAL(ftruncate(fd, MIB), 0);
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    struct element_wanted wanted = {path, 0, false};
+    struct element_wanted wanted = {.image = path, .size_bytes = 0, .read_only = false};
     CU_ASSERT_EQUAL_FATAL(element_open(&element, &wanted, &why), 0);
     CU_ASSERT_EQUAL(element.mode, ELEMENT_MODE_INLINE);
     element_close(&element);

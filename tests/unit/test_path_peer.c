@@ -170,6 +170,8 @@ static void hostile_requests_are_answered_with_an_error(void)
         WITH(.op = COMMAND_EXTENTS, .buffer = mine + 1),
         WITH(.op = COMMAND_EXTENTS, .buffer = mine + pool - 4096),
         WITH(.op = COMMAND_TRIM, .length_bytes = UINT64_MAX),
+        WITH(.op = COMMAND_MARK),
+        WITH(.op = COMMAND_MARK, .length_bytes = 0, .flags = COMMAND_FUA),
         WITH(.op = COMMAND_PREFETCH, .offset_bytes = ARRAY_ELEMENT_BYTES + 1, .length_bytes = 0),
     };
 #pragma GCC diagnostic pop

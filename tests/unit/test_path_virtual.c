@@ -45,7 +45,8 @@ static struct model start(enum layout_kind layout, uint32_t copies, bool direct)
                                         .direct = direct,
                                         .layout = layout,
                                         .copies = copies,
-                                        .chunk_bytes = chunks ? CHUNK_BYTES : 0};
+                                        .chunk_bytes = chunks ? CHUNK_BYTES : 0,
+                                        .superblocks = layout_kind_redundant(layout)};
 
     return (struct model){.array = array_start(&wanted), .seed = (uint32_t)layout};
 }
@@ -171,6 +172,17 @@ static void check_parity(const struct model *model, enum layout_kind kind)
         free(member[i]);
 }
 
+/* All members but the failed ones say so, durably; and those that were answered knew. */
+static void check_marked(const struct model *model, uint32_t failed)
+{
+    /* relaxed: no command is on its way */
+    CU_ASSERT_EQUAL(load_relaxed(&array_virtual_record(model->array)->members_marked), failed);
+    for (uint32_t i = 0; i < MEMBERS; i++) {
+        if ((failed >> i & 1) == 0)
+            CU_ASSERT_EQUAL(array_marked_on(model->array, i), failed);
+    }
+}
+
 /* --- tests --- */
 
 static void plain_layouts(bool direct)
@@ -273,8 +285,76 @@ static void a_failing_element_fails_its_member(void)
         change(&model, OPERATIONS / 4);
         compare(&model);
         CU_ASSERT_EQUAL(failed_members(&model), 1u << 1);
+        check_marked(&model, 1u << 1);
         CU_ASSERT_EQUAL(array_stop(model.array), 0);
     }
+}
+
+/* Every write meets the failed member at about the same time, and each has it marked. */
+static void many_writes_at_once_mark_it(void)
+{
+    enum { WRITES = 300 };
+    static const enum layout_kind kinds[] = {LAYOUT_MIRROR, LAYOUT_RAID5};
+
+    for (uint32_t i = 0; i < 2 * sizeof kinds / sizeof *kinds; i++) {
+        struct model model = start(kinds[i / 2], 0, i % 2 == 0);
+        uint32_t wrong = 0;
+        for (uint32_t write = 0; write < WRITES; write++) {
+            if (write == WRITES / 3)
+                fail_element(&model, 2);
+            for (uint32_t host = 0; host < MEMBERS; host++) {
+                struct job job = job_at(&model, COMMAND_WRITE, host * 200 + below(&model, 190), 7);
+                job.fill = (uint8_t)write;
+                host_submit(model.array, host, job);
+            }
+        }
+        for (uint32_t host = 0; host < MEMBERS; host++) {
+            CU_ASSERT_TRUE_FATAL(host_wait_all(model.array, host));
+            for (uint32_t write = 0; write < WRITES; write++)
+                wrong += model.array->hosts[host]->jobs[write].status != 0;
+        }
+        CU_ASSERT_EQUAL(wrong, 0);
+        CU_ASSERT_EQUAL(failed_members(&model), 1u << 2);
+        check_marked(&model, 1u << 2);
+        CU_ASSERT_EQUAL(array_stop(model.array), 0);
+    }
+}
+
+/* Element 2 has no superblock, so that its mark cannot be made. */
+static struct model start_with_a_bare_element(enum layout_kind layout)
+{
+    const struct array_wanted wanted = {.controllers = MEMBERS,
+                                        .slots = 16,
+                                        .ring_entries = 16,
+                                        .buffers_bytes = BUFFERS_BYTES_MIN,
+                                        .layout = layout,
+                                        .chunk_bytes = CHUNK_BYTES,
+                                        .superblocks = true,
+                                        .bare = 2 + 1};
+
+    return (struct model){.array = array_start(&wanted), .seed = (uint32_t)layout};
+}
+
+static void a_member_that_cannot_be_marked_has_failed_too(void)
+{
+    struct model model = start_with_a_bare_element(LAYOUT_RAID6);
+    change(&model, OPERATIONS / 4);
+    CU_ASSERT_EQUAL(failed_members(&model), 0);
+    fail_element(&model, 1);
+    change(&model, OPERATIONS / 4);
+    CU_ASSERT_EQUAL(failed_members(&model), 1u << 1 | 1u << 2);
+    check_marked(&model, 1u << 1 | 1u << 2);
+    compare(&model);
+    CU_ASSERT_EQUAL(array_stop(model.array), 0);
+
+    model = start_with_a_bare_element(LAYOUT_RAID5); /* which bears only one of them */
+    change(&model, OPERATIONS / 4);
+    fail_element(&model, 1);
+    struct job job = job_at(&model, COMMAND_WRITE, 0, 60);
+    CU_ASSERT_EQUAL(run(&model, job), -EIO);
+    CU_ASSERT_EQUAL(failed_members(&model), 1u << 1);
+    CU_ASSERT_EQUAL(run(&model, job), -EIO);
+    CU_ASSERT_EQUAL(array_stop(model.array), 0);
 }
 
 static void without_redundancy_a_failing_element_is_an_error(void)
@@ -311,6 +391,9 @@ int main(void)
         {"a raid5 does without any one member", a_raid5_does_without_any_one_member},
         {"a raid6 does without any two members", a_raid6_does_without_any_two_members},
         {"a failing element fails its member", a_failing_element_fails_its_member},
+        {"many writes at once mark it", many_writes_at_once_mark_it},
+        {"a member that cannot be marked has failed too",
+         a_member_that_cannot_be_marked_has_failed_too},
         {"without redundancy a failing element is an error",
          without_redundancy_a_failing_element_is_an_error},
         {"a volume bears what its layout bears", a_volume_bears_what_its_layout_bears},

@@ -269,16 +269,16 @@ static void a_run_dir_that_cannot_be_is_refused(void)
 static void missing_images_are_made_and_kept(void)
 {
     struct config *config = usual();
-    struct element *elements;
+    struct images images;
     struct config_error why;
     int before = next_descriptor();
 
     CU_ASSERT_EQUAL(images_check(config, &why), 0);
     CU_ASSERT_FALSE(exists("d0.img"));
-    CU_ASSERT_EQUAL_FATAL(images_open(config, &elements, &why), 0);
-    CU_ASSERT_EQUAL(elements[0].size_bytes, 1 << 20);
+    CU_ASSERT_EQUAL_FATAL(images_open(config, &images, &why), 0);
+    CU_ASSERT_EQUAL(images.elements[0].size_bytes, 1 << 20);
     CU_ASSERT_EQUAL(images_check(config, &why), -EBUSY);
-    images_close(elements, 1);
+    images_close(&images);
     CU_ASSERT_TRUE(exists("d0.img"));
     CU_ASSERT_EQUAL(images_check(config, &why), 0);
     CU_ASSERT_EQUAL(unlink(in_folder("d0.img")), 0);
@@ -309,14 +309,14 @@ static void one_bad_image_and_none_is_made(void)
                  "  - %s\nvolumes:\n  - {name: v0, element: d0}\n",
                  bad[i].second);
         struct config *config = configure(text);
-        struct element *elements = NULL;
+        struct images images = {0};
         struct config_error why = {""};
-        int before = next_descriptor(), error = images_open(config, &elements, &why);
+        int before = next_descriptor(), error = images_open(config, &images, &why);
         if (i + 1 < sizeof bad / sizeof *bad)
             CU_ASSERT_EQUAL(error, bad[i].error);
         CU_ASSERT_TRUE(error < 0);
         CU_ASSERT_PTR_NOT_NULL(strstr(why.text, "elements[1] (d1)"));
-        CU_ASSERT_PTR_NULL(elements);
+        CU_ASSERT_PTR_NULL(images.elements);
         CU_ASSERT_FALSE(exists("d0.img"));
         CU_ASSERT_EQUAL(next_descriptor(), before);
         config_free(config);

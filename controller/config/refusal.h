@@ -1,0 +1,21 @@
+/*
+ * Messages about an element or a volume of a configuration that was found good: what its image, or
+ * what lies on it, does not fit to.
+ */
+#ifndef CONTROLLER_CONFIG_REFUSAL_H
+#define CONTROLLER_CONFIG_REFUSAL_H
+
+#include "controller/config/config.h"
+
+/* "FILE:LINE: elements[I] (NAME): image PATH: ...". Returns `error`. */
+__attribute__((format(printf, 5, 6))) int refuse_element(const struct config *config,
+                                                         uint32_t index, int error,
+                                                         struct config_error *ret_error,
+                                                         const char *format, ...);
+
+/* "FILE:LINE: volumes[I] (NAME): ...". Returns `error`. */
+__attribute__((format(printf, 5, 6))) int refuse_volume(const struct config *config, uint32_t index,
+                                                        int error, struct config_error *ret_error,
+                                                        const char *format, ...);
+
+#endif

@@ -1,0 +1,93 @@
+/*
+ * SPLIT: no write that left members out is answered before the superblocks of all others say so,
+ * durably. Else, after the array was killed and started again, those members would be read as if
+ * they were up to date.
+ *
+ * A round of marking sends a MARK to each member that has not failed. Whoever meets unmarked
+ * members does it, whichever controller found out that they failed: each write looks, before it is
+ * answered, at all that have failed by then, which are at least those that it left out. A member
+ * that cannot be marked has failed itself, and the others are marked once more.
+ */
+#include <assert.h>
+#include <errno.h>
+
+#include "controller/controller.h"
+#include "controller/path/split.h"
+
+static void begin_round(struct command *command)
+{
+    struct split *split = command->split;
+
+    split->mark = (struct split_mark){.in_use = true, .failed = virtual_failed(command->virtual)};
+    split->good = split->bad = 0;
+    aggregate_begin(&command->aggregate, 1); /* the round itself, until all of it is sent */
+}
+
+/* True when all of the round has been sent; false: a component is waited for. */
+static bool send_round(struct controller *controller, struct command *command)
+{
+    struct split_mark *mark = &command->split->mark;
+
+    command->split->in_round = true;
+    for (; mark->member < command->virtual->layout.members; mark->member++) {
+        const struct component_wanted wanted = {.op = COMMAND_MARK,
+                                                .member = mark->member,
+                                                .virtual_offset_bytes = command->offset_bytes};
+        if ((mark->failed >> mark->member & 1) == 0 &&
+            !component_send(controller, command, &wanted))
+            return false;
+    }
+    command->split->in_round = false;
+    return true;
+}
+
+/* All have answered. NEXT: another round. */
+static enum stage_verdict end_round(struct controller *controller, struct command *command)
+{
+    struct split *split = command->split;
+
+    /* Whatever a MARK's error was, the host's is that the write may not be kept. */
+    command->aggregate.status = -EIO;
+    if (split->bad == 0)
+        virtual_set_marked(command->virtual, split->mark.failed);
+    else if (!virtual_fail(controller, command->virtual, split->bad))
+        return STAGE_DONE;
+    command->aggregate.status = 0;
+    return virtual_unmarked(command->virtual) != 0 ? STAGE_NEXT : STAGE_DONE;
+}
+
+static enum stage_verdict go_on(struct controller *controller, struct command *command)
+{
+    if (!send_round(controller, command) || !aggregate_add(&command->aggregate, 0, 0))
+        return STAGE_WAIT;
+    return end_round(controller, command);
+}
+
+static enum stage_verdict rounds(struct controller *controller, struct command *command,
+                                 enum stage_verdict verdict)
+{
+    while (verdict == STAGE_NEXT) {
+        begin_round(command);
+        verdict = go_on(controller, command);
+    }
+    if (verdict == STAGE_DONE)
+        command->split->mark.in_use = false;
+    return verdict;
+}
+
+enum stage_verdict split_mark_begin(struct controller *controller, struct command *command)
+{
+    assert(command->aggregate.remaining == 0);
+    if (command->aggregate.status != 0 || virtual_unmarked(command->virtual) == 0)
+        return STAGE_DONE;
+    return rounds(controller, command, STAGE_NEXT);
+}
+
+/* Either there is a component for a command that waited for one, or the round has ended. */
+enum stage_verdict split_mark_complete(struct controller *controller, struct command *command)
+{
+    enum stage_verdict verdict =
+        command->split->in_round ? go_on(controller, command) : end_round(controller, command);
+
+    return rounds(controller, command, verdict);
+}
