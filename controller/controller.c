@@ -209,6 +209,14 @@ static void sweep_is_due(struct timer *timer)
     redirect_sweep((struct controller *)((char *)timer - offsetof(struct controller, sweep_timer)));
 }
 
+static void stop_is_due(struct timer *timer)
+{
+    struct controller *controller =
+        (struct controller *)((char *)timer - offsetof(struct controller, stop_timer));
+
+    controller->finished = true;
+}
+
 static int make_parts(struct controller *controller, const struct controller_start *start,
                       const char **ret_what)
 {
@@ -270,6 +278,7 @@ int controller_new(struct controller **ret_controller, const struct controller_s
     idle_init(&controller->idle);
     coordinate_init(controller);
     controller->sweep_timer.fire = sweep_is_due;
+    controller->stop_timer.fire = stop_is_due;
     int error = make_parts(controller, start, ret_what);
     if (error != 0) {
         controller_free(controller);
@@ -338,10 +347,14 @@ static void quiesce(struct controller *controller)
         controller->hooks.on_quiesce(controller->hooks.context);
 }
 
+/* What hosts have asked for is done first: a command on a virtual volume that ended between its
+ * components would leave its members different. */
 void controller_stop(struct controller *controller)
 {
     quiesce(controller);
-    controller->finished = true;
+    if (controller->stop_timer.next == NULL)
+        loop_timer_start(controller->loop, &controller->stop_timer,
+                         STOP_SECONDS_MAX * 1000000000ull);
 }
 
 /* What the configuration controller and the other seats have said since the last turn. */
@@ -387,6 +400,10 @@ static void declare_quiet(struct controller *controller)
     if (controller->quiescing && is_quiet(controller) &&
         seat_state(controller->seat) == SEAT_RUNNING)
         declare(controller, SEAT_QUIESCED);
+    /* relaxed: our own counter */
+    if (controller->stop_timer.next != NULL && is_quiet(controller) &&
+        load_relaxed(&controller->counters->host_in_flight) == 0)
+        controller->finished = true;
 }
 
 /* What commands hold; of the part that was set apart for workspaces, those in use. */

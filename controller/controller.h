@@ -46,6 +46,10 @@ struct controller_hooks {
     bool (*is_quiet)(void *context);   /* whether all of its hosts are gone */
 };
 
+enum {
+    STOP_SECONDS_MAX = 5, /* for hosts to go, where nobody waits for the controller to stop */
+};
+
 enum { SCRATCH_BLOCKS = 64 }; /* partial blocks being changed at once, per controller */
 
 struct controller {
@@ -115,6 +119,7 @@ struct controller {
     uint64_t receives; /* that brought something from a host, ever; counted by the host ports */
     struct idle idle;
     bool quiescing;
+    struct timer stop_timer; /* armed: to stop when all hosts are gone, or when it fires */
     bool finished;
 };
 

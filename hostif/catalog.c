@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "controller/layout/layout.h"
 #include "hostif/nbd_wire.h"
 #include "shm/mapping.h"
 
@@ -15,7 +16,12 @@ static uint16_t transmission_flags(const struct volume_record *record)
     if ((record->flags & VOLUME_READ_ONLY) != 0)
         flags |= NBD_FLAG_READ_ONLY;
     else
-        flags |= NBD_FLAG_SEND_TRIM | NBD_FLAG_SEND_WRITE_ZEROES | NBD_FLAG_SEND_FAST_ZERO;
+        flags |= NBD_FLAG_SEND_TRIM | NBD_FLAG_SEND_WRITE_ZEROES;
+    /* Where members must agree, none may refuse what another does (controller/path/split.c). */
+    if ((record->flags & VOLUME_READ_ONLY) == 0 && record->layout != LAYOUT_MIRROR &&
+        record->layout != LAYOUT_RAID10 && record->layout != LAYOUT_RAID5 &&
+        record->layout != LAYOUT_RAID6)
+        flags |= NBD_FLAG_SEND_FAST_ZERO;
     if ((record->flags & VOLUME_ROTATIONAL) != 0)
         flags |= NBD_FLAG_ROTATIONAL;
     return flags;

@@ -110,6 +110,9 @@ struct seat {
     /* Seats that this controller no longer speaks to because their shared memory is damaged, a bit
      * each. Writer: the controller. Stale: such a peer's commands end a sweep later. */
     _Atomic uint64_t refuses;
+    /* Seats of dead controllers that this one executes nothing for any more, a bit each. Writer:
+     * the controller. Stale: what the dead one had reserved is given up a sweep later. */
+    _Atomic uint64_t done_with;
     _Alignas(CACHELINE_BYTES) _Atomic uint32_t sleeping;
     _Alignas(CACHELINE_BYTES) struct controller_counters counters;
     _Alignas(CACHELINE_BYTES) struct coordination_counters coordination;

@@ -91,8 +91,9 @@ enum {
     OPTION_BYTES_MAX = 64 << 10,  /* payload of one handshake option that is looked at */
     OPTION_DISCARD_BYTES_MAX = 32 << 20,     /* a refused option of more ends the handshake */
     HANDSHAKE_OPTIONS_MAX = 4 * VOLUMES_MAX, /* `nbdinfo --list` asks 2 an export */
-    EXTENTS_MAX = 1024,     /* one block status answers with at most so many extents */
-    EXTENTS_TURN_MAX = 256, /* and all of one turn of a controller, but for one each */
+    EXTENTS_CHUNKS_MAX = 4096, /* chunks of a virtual volume that one block status describes */
+    EXTENTS_MAX = 1024,        /* one block status answers with at most so many extents */
+    EXTENTS_TURN_MAX = 256,    /* and all of one turn of a controller, but for one each */
 
     /* --- anyport run --- */
     COMMAND_END_SECONDS = 5, /* from SIGTERM to SIGKILL for what --run started */

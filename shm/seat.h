@@ -78,6 +78,18 @@ static inline bool seat_refuses(const struct seat *seat, uint32_t peer)
     return (load_relaxed(&seat->refuses) >> peer & 1) != 0;
 }
 
+/* The controller that sits here executes nothing for `dead` any more. */
+static inline void seat_set_done_with(struct seat *seat, uint32_t dead)
+{
+    /* relaxed: we are its only writer.  pairs with seat_is_done_with: the I/O has ended. */
+    store_release(&seat->done_with, load_relaxed(&seat->done_with) | (uint64_t)1 << dead);
+}
+
+static inline bool seat_is_done_with(struct seat *seat, uint32_t dead)
+{
+    return (load_acquire(&seat->done_with) >> dead & 1) != 0;
+}
+
 /* Whoever finds that the process of this life (its epoch) is gone: raises the epoch, so that
  * nothing the dead one published counts, then makes the seat DEAD. Several may do it at once, and
  * one of them may be killed in the middle: the others finish it. A seat that was STOPPED in order

@@ -119,6 +119,8 @@ static void notify(void *context, uint32_t seat, uint32_t cookie, uint32_t gener
     struct coordinate *coordinate = &controller->coordinate;
     bool places = cookie == RESERVE_COOKIE_FULL;
 
+    if (!places && cookie >= COMMANDS_MAX) /* another process wrote it into the table */
+        return;
     if (seat != controller->id)
         peer_post(controller, seat,
                   (struct doorbell){.generation = generation,
@@ -199,8 +201,7 @@ bool coordinate_sweep(struct controller *controller)
 
     look_at_held(controller);
     if (controller->coordinate.held_count < held)
-        count_up(&controller->counters->hand_offs_swept,
-                 held - controller->coordinate.held_count);
+        count_up(&controller->counters->hand_offs_swept, held - controller->coordinate.held_count);
     coordinate_places(controller);
     return controller->coordinate.held_count > 0 ||
            controller->coordinate.without_place.head != NULL;

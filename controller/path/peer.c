@@ -251,6 +251,7 @@ static void reply_to_peer(struct controller *controller, struct command *command
             controller, peer->id,
             (struct doorbell){.generation = generation, .index = index, .kind = DOORBELL_ANSWER});
     count_down(&controller->counters->peer_in_flight, 1);
+    peer->executing--;
     command->next = controller->free_peer_commands;
     controller->free_peer_commands = command;
     controller->free_peer_commands_count++;
@@ -326,6 +327,7 @@ static void take_request(struct controller *controller, struct peer *peer, struc
     controller->free_peer_commands = command->next;
     controller->free_peer_commands_count--;
     count_up(&controller->counters->peer_in_flight, 1);
+    peer->executing++;
     command->next = NULL;
     command->origin = &peer_origin;
     command->owner = peer;
@@ -463,6 +465,55 @@ void peer_lose(struct controller *controller, uint32_t id, const char *why)
         fprintf(stderr, "anyport: c%u: c%u is no longer spoken to: %s\n", controller->id, id, why);
     }
     redirect_fail_all(controller, id);
+    /* It may have died while it gave up what an earlier one had reserved: all of that once more. */
+    for (uint32_t i = 0; i < controller->peers.count; i++)
+        controller->peers.all[i].recovered = false;
+    redirect_start_sweeping(controller);
+}
+
+/* Whether nobody works any more on what a dead peer had asked for: then its reservations protect
+ * nothing. Its own elements are nobody's, whatever lands on them. */
+static bool nobody_executes_for(const struct controller *controller, const struct peer *dead)
+{
+    const struct peers *peers = &controller->peers;
+
+    for (uint32_t id = 0; id < peers->count; id++) {
+        enum seat_state state = seat_state(peers->all[id].seat);
+        if ((state == SEAT_RUNNING || state == SEAT_QUIESCED) &&
+            !seat_is_done_with(peers->all[id].seat, dead->id))
+            return false;
+    }
+    return true;
+}
+
+/* One that stopped in order has kept its epoch, one that was declared dead has lost it. */
+static uint32_t last_epoch(const struct peer *peer)
+{
+    return seat_epoch(peer->seat) - (seat_state(peer->seat) == SEAT_STOPPED ? 0u : 1u);
+}
+
+static void try_to_recover(struct controller *controller, struct peer *peer)
+{
+    if (!peer->lost || peer->recovered || !seat_is_gone(seat_state(peer->seat)))
+        return;
+    if (peer->executing == 0)
+        seat_set_done_with(controller->seat, peer->id);
+    if (!nobody_executes_for(controller, peer))
+        return;
+    peer->recovered = true;
+    coordinate_recover(controller, peer->id, last_epoch(peer));
+}
+
+bool peers_recovering(const struct controller *controller)
+{
+    const struct peers *peers = &controller->peers;
+
+    for (uint32_t id = 0; id < peers->count; id++) {
+        const struct peer *peer = &peers->all[id];
+        if (peer->lost && !peer->recovered && seat_is_gone(seat_state(peer->seat)))
+            return true;
+    }
+    return false;
 }
 
 void peers_look_at_seats(struct controller *controller)
@@ -481,9 +532,9 @@ void peers_look_at_seats(struct controller *controller)
         if ((state == SEAT_DRAINED || state == SEAT_STOPPED) && peer->lost && !peer->drained) {
             peer->drained = true;
             end_quarantine(controller, peer);
-            coordinate_recover(controller, id, seat_epoch(peer->seat) - 1u);
             command_wake_waiters(controller);
             split_wake_workspace_waiters(controller);
         }
+        try_to_recover(controller, peer);
     }
 }

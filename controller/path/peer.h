@@ -38,8 +38,10 @@ struct peer {
     uint32_t in_flight; /* our slots that it has */
     int doorbell_fd;
     uint8_t id;
-    bool lost;    /* dead or damaged: nothing is sent to it, nothing of it is believed */
-    bool drained; /* and its I/O has landed */
+    bool lost;          /* dead or damaged: nothing is sent to it, nothing of it is believed */
+    bool drained;       /* and its I/O has landed */
+    bool recovered;     /* what it had reserved has been given up */
+    uint32_t executing; /* its commands that we work on */
     struct quarantined *quarantine;
 };
 
@@ -69,6 +71,9 @@ void peers_flush(struct controller *controller);
 
 /* Looks at all seats: after the membership changed, and while anything is outstanding. */
 void peers_look_at_seats(struct controller *controller);
+
+/* Whether a dead peer's reservations have still to be given up. */
+bool peers_recovering(const struct controller *controller);
 
 /* Stops believing a peer (dead, or its shared memory is damaged) and fails what it had been sent.
  * With a reason, it may be alive: our seat says that we refuse it, and its next sweep reads that.

@@ -149,7 +149,8 @@ static void fail_one(struct controller *controller, struct command *command)
 
     if (!slot_retract(slot, generation, &was_claimed)) {
         redirect_answered(controller, peer, index, generation);
-        if (controller->slot_commands[index] != command)
+        /* It ended well, and command and slot may already be used for something else. */
+        if (controller->slot_commands[index] != command || command->slot_generation != generation)
             return;
         slot_seize(slot, generation); /* neither taken back nor answered: it is damaged */
         was_claimed = true;
@@ -178,6 +179,7 @@ void redirect_sweep(struct controller *controller)
     /* Nobody tells us that a peer refuses us, or, with the configuration controller gone, that one
      * has stopped. */
     peers_look_at_seats(controller);
+    outstanding = peers_recovering(controller);
     for (uint32_t i = 0; i < controller->slots.count; i++) {
         struct command *command = controller->slot_commands[i];
         if (command == NULL)

@@ -12,6 +12,11 @@ static bool is_read(const struct command *command)
     return !command_changes_data(command->op) && command->op != COMMAND_FLUSH;
 }
 
+static bool is_redundant(const struct layout *layout)
+{
+    return layout->copies > 1 || layout->parities > 0;
+}
+
 /* --- parts --- */
 
 static void begin_part(struct command *command, uint64_t offset_bytes)
@@ -221,7 +226,7 @@ static enum stage_verdict end_round(struct controller *controller, struct comman
 {
     const struct layout *layout = &command->virtual->layout;
 
-    if (command->split->bad != 0 && (layout->copies > 1 || layout->parities > 0)) {
+    if (command->split->bad != 0 && is_redundant(layout)) {
         if (!is_read(command))
             settle_write(controller, command);
         else if (may_read_again(command))
@@ -262,11 +267,17 @@ static enum stage_verdict rounds(struct controller *controller, struct command *
     return verdict;
 }
 
+/* FAST_ZERO wants to fail rather than to take long. One member might and another not, and then they
+ * would differ: so where members must agree it is refused as a whole. */
 enum stage_verdict split_run(struct controller *controller, struct command *command)
 {
     if (command->virtual == NULL)
         return STAGE_NEXT;
     command->split->slices.in_use = command->split->mark.in_use = false;
+    if ((command->flags & COMMAND_FAST_ZERO) != 0 && is_redundant(&command->virtual->layout)) {
+        aggregate_add(&command->aggregate, command->offset_bytes, -EOPNOTSUPP);
+        return STAGE_DONE;
+    }
     return rounds(controller, command, STAGE_NEXT);
 }
 

@@ -43,6 +43,7 @@ struct split_slices {
     uint8_t step;                    /* enum slice_step */
     uint32_t transfer;               /* the next one of the step to be sent */
     uint64_t workspace_offset_bytes; /* in the pool of workspaces */
+    uint64_t lost_before;            /* the command's lost_claimants when it was taken */
     struct parity_walk walk;
     struct parity_slice slice;
     struct parity_plan plan;
@@ -71,6 +72,7 @@ struct split {
     uint64_t part_offset_bytes, part_bytes; /* what is being worked on */
     uint32_t absent;                        /* members that this command does without */
     uint32_t good, bad;                     /* how members ended in this round, as masks */
+    int32_t mark_status;                    /* the command's own, while members are marked */
     bool in_round;                          /* some components of the round are not sent yet, or a
                                                workspace is waited for */
     bool has_next;                          /* `next` is the first of them */

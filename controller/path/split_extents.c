@@ -17,16 +17,19 @@ uint64_t extents_buffer_bytes(const struct controller *controller, uint32_t volu
     return SLICE_BYTES * (virtual == NULL ? 1 : 1 + (uint64_t) virtual->layout.members);
 }
 
-/* With parity a member has several components in several rows, but one slice: so one row. */
+/* With parity a member has several components in several rows, but one slice: so one row. Putting
+ * together is work for each chunk, in one go: so no more of them than delay nobody. */
 uint64_t split_extents_part_bytes(const struct command *command)
 {
     const struct layout *layout = &command->virtual->layout;
     uint64_t row_bytes = (uint64_t)layout->chunk_bytes * layout->columns;
 
-    if (layout->parities == 0)
+    uint64_t room = layout->parities > 0 ? row_bytes - command->offset_bytes % row_bytes
+                                         : (uint64_t)layout->chunk_bytes * EXTENTS_CHUNKS_MAX;
+
+    if (layout->chunk_bytes == 0 || command->length_bytes < room)
         return command->length_bytes;
-    uint64_t room = row_bytes - command->offset_bytes % row_bytes;
-    return command->length_bytes < room ? command->length_bytes : room;
+    return room;
 }
 
 uint64_t split_extents_slice(const struct command *command, uint32_t member)

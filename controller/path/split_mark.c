@@ -70,16 +70,20 @@ static enum stage_verdict rounds(struct controller *controller, struct command *
         begin_round(command);
         verdict = go_on(controller, command);
     }
-    if (verdict == STAGE_DONE)
+    if (verdict == STAGE_DONE) {
         command->split->mark.in_use = false;
+        if (command->split->mark_status != 0)
+            command->aggregate.status = command->split->mark_status;
+    }
     return verdict;
 }
 
 enum stage_verdict split_mark_begin(struct controller *controller, struct command *command)
 {
     assert(command->aggregate.remaining == 0);
-    if (command->aggregate.status != 0 || virtual_unmarked(command->virtual) == 0)
+    if (virtual_unmarked(command->virtual) == 0)
         return STAGE_DONE;
+    command->split->mark_status = command->aggregate.status;
     return rounds(controller, command, STAGE_NEXT);
 }
 

@@ -56,6 +56,7 @@ static int take_workspace(struct controller *controller, struct command *command
     if (first && pool_take(controller->workspaces, slices->plan.workspace_bytes,
                            &slices->workspace_offset_bytes) == 0) {
         slices->has_workspace = true;
+        slices->lost_before = command->lost_claimants;
         return 0;
     }
     if (command->split->in_round) /* it was the first in line, and is so again */
@@ -73,9 +74,10 @@ static void give_workspace(struct controller *controller, struct command *comman
     if (!slices->has_workspace)
         return;
     slices->has_workspace = false;
-    if (command->lost_claimants != 0)
+    uint64_t claimants = command->lost_claimants & ~slices->lost_before;
+    if (claimants != 0)
         peer_quarantine_memory(controller, controller->workspaces, slices->workspace_offset_bytes,
-                               command->lost_claimants);
+                               claimants);
     else
         pool_give(controller->workspaces, slices->workspace_offset_bytes);
 }
@@ -117,10 +119,19 @@ static void begin_step(struct command *command, enum slice_step step)
     aggregate_begin(&command->aggregate, 1);
 }
 
-/* Transfers of zeroes from the payload of a command that has none. */
+/* Whether all columns of the slice become zero, and so its parity too. */
+static bool zeroes_all(const struct command *command)
+{
+    uint32_t all = (1u << command->virtual->layout.columns) - 1;
+
+    return writes_zeroes(command) && command->split->slices.slice.columns == all;
+}
+
+/* Transfers of zeroes from the payload of a command that has none, and parity of nothing else: so
+ * that a TRIM frees space everywhere. */
 static bool is_zero(const struct command *command, const struct parity_transfer *transfer)
 {
-    return transfer->place.payload && writes_zeroes(command);
+    return (transfer->place.payload && writes_zeroes(command)) || zeroes_all(command);
 }
 
 static bool send_transfer(struct controller *controller, struct command *command,
@@ -225,15 +236,29 @@ static enum stage_verdict after_read(struct controller *controller, struct comma
     return STAGE_NEXT;
 }
 
-/* What reached all members but those that the layout can do without has happened: parity holds what
+static uint32_t parity_members(const struct command *command)
+{
+    const struct layout *layout = &command->virtual->layout;
+    uint64_t row = command->split->slices.slice.row;
+    uint32_t members = 1u << layout_p_member(layout, row);
+
+    return layout->parities == 2 ? members | 1u << layout_q_member(layout, row) : members;
+}
+
+/* Where more failed than the layout can do without, the host is told so. But parity may have been
+ * written of data that was not, and must not be trusted to make anything of: it is stale.
+ *
+ * What reached all members but those that the layout can do without has happened: parity holds what
  * they do not. */
 static enum stage_verdict after_write(struct controller *controller, struct command *command)
 {
-    if (command->split->bad != 0) {
-        if (!virtual_fail(controller, command->virtual, command->split->bad))
-            return end_part(controller, command);
-        command->aggregate.status = 0;
+    if (command->split->bad == 0)
+        return end_slice(controller, command);
+    if (!virtual_fail(controller, command->virtual, command->split->bad)) {
+        (void)virtual_fail(controller, command->virtual, parity_members(command));
+        return end_part(controller, command);
     }
+    command->aggregate.status = 0;
     return end_slice(controller, command);
 }
 
