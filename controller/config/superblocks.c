@@ -1,7 +1,6 @@
 #include "controller/config/superblocks.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -235,13 +234,11 @@ int superblocks_write(const struct config *config, struct images *images,
         if (images->changed[i])
             error = write_one(config, images, i, images->missing[i], ret_error);
     }
+    if (error == 0)
+        superblocks_enter_runs(config, images);
     for (uint32_t i = 0; i < images->count && error == 0; i++) {
-        if (images->changed[i] && superblocks_enter_run(&images->superblocks[i]->content))
+        if (images->changed[i])
             error = write_one(config, images, i, false, ret_error);
-    }
-    for (uint32_t i = 0; i < config->volumes_count && error == 0; i++) {
-        if (superblocks_counts_runs(config, i, &images->standings[i]))
-            images->standings[i].run++;
     }
     return error;
 }

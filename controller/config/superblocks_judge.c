@@ -4,7 +4,6 @@
  */
 #include "controller/config/superblocks_judge.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -24,27 +23,14 @@ const char *superblocks_reason(const struct standing *standing, uint32_t place)
     return "its superblock does not know the volume";
 }
 
-bool superblocks_counts_runs(const struct config *config, uint32_t volume,
-                             const struct standing *standing)
+/* Whether this start is a new run of the volume: of a redundant one that can be written, and of any
+ * redundant one at first. `standing` is that of before the start. */
+static bool counts_runs(const struct config *config, uint32_t volume,
+                        const struct standing *standing)
 {
     const struct config_volume *wanted = &config->volumes[volume];
 
     return layout_kind_redundant(wanted->layout) && (!wanted->read_only || standing->is_new);
-}
-
-bool superblocks_enter_run(struct superblock *superblock)
-{
-    bool entered = false;
-
-    for (uint32_t i = 0; i < superblock->members_count; i++) {
-        struct superblock_member *member = &superblock->members[i];
-        if (member->next_run == 0)
-            continue;
-        member->run = member->next_run;
-        member->next_run = 0;
-        entered = true;
-    }
-    return entered;
 }
 
 /* --- records and the configuration --- */
@@ -218,6 +204,18 @@ static int judge_old(const struct config *config, const struct images *images, u
 
 /* --- what is to be written --- */
 
+/* That of the member of this volume, or NULL. */
+static struct superblock_member *record_of(const struct config *config, struct images *images,
+                                           uint32_t volume, uint32_t place)
+{
+    struct superblock *superblock =
+        &images->superblocks[element_of(config, volume, place)]->content;
+    const struct superblock_member *found =
+        superblock_find(superblock, config->volumes[volume].name);
+
+    return found == NULL ? NULL : &superblock->members[found - superblock->members];
+}
+
 static int enter_record(const struct config *config, struct images *images, uint32_t volume,
                         uint32_t place, struct config_error *ret_error)
 {
@@ -225,16 +223,14 @@ static int enter_record(const struct config *config, struct images *images, uint
     const struct standing *standing = &images->standings[volume];
     struct superblock *superblock = &images->superblocks[element]->content;
     struct superblock_member record = expected(config, images, volume, place);
-    const struct superblock_member *found = superblock_find(superblock, record.volume);
-    uint32_t at =
-        found != NULL ? (uint32_t)(found - superblock->members) : superblock->members_count;
+    struct superblock_member *found = record_of(config, images, volume, place);
 
     if (config->elements[element].read_only)
         return refuse_element(config, element, -EROFS, ret_error,
                               "it is read-only, and volume %s is to be entered in its superblock; "
                               "allowed: a volume that was started before",
                               record.volume);
-    if (at == SUPERBLOCK_MEMBERS_MAX)
+    if (found == NULL && superblock->members_count == SUPERBLOCK_MEMBERS_MAX)
         return refuse_element(config, element, -EINVAL, ret_error,
                               "its superblock has no room for volume %s; allowed: %d members of "
                               "redundant volumes on one element",
@@ -242,10 +238,25 @@ static int enter_record(const struct config *config, struct images *images, uint
     record.run = standing->run;
     record.next_run = standing->run + 1;
     record.failed = standing->stale;
-    superblock->members[at] = record;
-    superblock->members_count += found == NULL;
+    if (found == NULL)
+        found = &superblock->members[superblock->members_count++];
+    *found = record;
     images->changed[element] = true;
     return 0;
+}
+
+void superblocks_enter_runs(const struct config *config, struct images *images)
+{
+    for (uint32_t i = 0; i < config->volumes_count; i++) {
+        if (!counts_runs(config, i, &images->standings[i]))
+            continue;
+        images->standings[i].run++;
+        for (uint32_t j = 0; j < config->volumes[i].members_count; j++) {
+            struct superblock_member *record = record_of(config, images, i, j);
+            record->run = record->next_run;
+            record->next_run = 0;
+        }
+    }
 }
 
 static int judge_volume(const struct config *config, struct images *images, uint32_t volume,
@@ -261,7 +272,7 @@ static int judge_volume(const struct config *config, struct images *images, uint
     *standing = standing_of(records, wanted->members_count);
     error = standing->is_new ? judge_new(config, images, volume, standing->silent, ret_error)
                              : judge_old(config, images, volume, standing, ret_error);
-    if (!superblocks_counts_runs(config, volume, standing))
+    if (!counts_runs(config, volume, standing))
         return error;
     for (uint32_t i = 0; i < wanted->members_count && error == 0; i++)
         error = enter_record(config, images, volume, i, ret_error);

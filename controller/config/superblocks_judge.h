@@ -6,13 +6,9 @@
 
 #include "controller/config/images.h"
 
-/* Whether this start is a new run of the volume: of a redundant one that can be written, and of any
- * redundant one at first. `standing` is that of before the start. */
-bool superblocks_counts_runs(const struct config *config, uint32_t volume,
-                             const struct standing *standing);
-
-/* The run that is announced becomes that of the record. False: none was. */
-bool superblocks_enter_run(struct superblock *superblock);
+/* What was announced in the records of the volumes that are started becomes their run, and that of
+ * their standings. In memory. */
+void superblocks_enter_runs(const struct config *config, struct images *images);
 
 /* Why a member is stale, in words that live for ever. */
 const char *superblocks_reason(const struct standing *standing, uint32_t place);
