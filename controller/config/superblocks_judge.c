@@ -4,7 +4,6 @@
  */
 #include "controller/config/superblocks_judge.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>

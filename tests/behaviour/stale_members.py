@@ -211,6 +211,55 @@ def killed_while_starting(places):
             reads_what_begun_wrote(array)
 
 
+def crc32c(data):
+    crc = 0xffffffff
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
+    return crc ^ 0xffffffff
+
+
+def announce(image):
+    """Of the first record, as a start would that is killed then."""
+    with open(image, 'r+b') as file:
+        file.seek(-SUPERBLOCK, os.SEEK_END)
+        copies = [bytearray(file.read(COPY)) for _ in range(2)]
+        newest = max((0, 1), key=lambda i: struct.unpack_from('<Q', copies[i], 16)[0])
+        copy = copies[newest]
+        run, following = struct.unpack_from('<QQ', copy, 256 + 104)
+        same(following, 0, 'the next run')
+        struct.pack_into('<Q', copy, 256 + 112, run + 1)
+        struct.pack_into('<I', copy, 12, 0)
+        struct.pack_into('<I', copy, 12, crc32c(copy))
+        file.seek((newest - 2) * COPY, os.SEEK_END)
+        file.write(copy)
+
+
+def away_while_another_was_started(places):
+    """A volume whose start was killed, and which was then taken out of the configuration for a time:
+    starting another volume on the same images does not make its members stale."""
+    with begun(places) as array:
+        both = array.fields['volumes']
+        first = [dict(one, size='4MiB') for one in both[:2]] + both[2:]
+        second = [{'name': f'n{i}', 'element': f'disk{i}', 'offset': '4MiB'} for i in range(2)]
+        second.append({'name': 'other', 'layout': 'mirror', 'members': ['n0', 'n1']})
+        forget(array)
+        configure(array, volumes=first + second)
+        with running(array):
+            host = array.connect('safe')
+            host.pwrite(b'\x33' * MIB, 0)
+            host.shutdown()
+        announce(images(array)[0])
+        configure(array, volumes=second)
+        with running(array):
+            pass
+        configure(array, volumes=first + second)
+        with running(array):
+            same(failed_members(array), [], 'stale members')
+            reads_what_begun_wrote(array)
+
+
 # --- images that are refused ---
 
 def contents(paths):
@@ -408,6 +457,7 @@ def main():
             marked += killed_at_any_instant(places, layout, members)
         note(f'killed at any instant; in {marked} cases a member was stale')
         killed_while_starting(places)
+        away_while_another_was_started(places)
         refusals(places)
         an_older_image_is_stale(places)
         of_a_read_only_volume_nothing_is_written(places)
