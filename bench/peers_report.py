@@ -16,6 +16,15 @@ TARGETS = {
 DISK_TARGET = 0.9  # of fio's own engine on the same kind of file
 CPU_TARGET = 0.7   # the most, of the lowest peer's CPU an I/O; aimed at by the owner
 
+# Of virtual volumes: whose ratio to whom, of what, and the least IOPS or the most CPU aimed at.
+VIRTUAL = {
+    'virtual-randread-32': (('stripe', 'iops', 'plain', 0.9),
+                            ('stripe', 'iops', 'policy none', 0.9)),
+    'virtual-randwrite-32': (('mirror', 'server_us', 'plain', 2.2),
+                             ('stripe', 'iops', 'policy none', 0.9)),
+    'virtual-write-8': (('raid5', 'iops', 'stripe', 0.6),),
+    'virtual-read-4': (('stripe', 'iops', BESIDE, DISK_TARGET),),
+}
 
 DISTURBED = 0.10  # of one processor, taken by others while a figure was taken
 
@@ -66,6 +75,17 @@ def compare(by_server, medians, name, job):
     }
 
 
+def compare_virtual(job, by_target):
+    """The ratios of a job on virtual volumes, in the order of the table; none of other jobs."""
+    comparisons = []
+    for ours, key, beside, target in VIRTUAL.get(job, ()):
+        good = float.__ge__ if key == 'iops' else float.__le__
+        ratio = ratio_of(by_target[ours], by_target[beside], key)
+        comparisons.append({'of': ours, 'key': key, 'beside': beside} |
+                           marked(ratio, target, good))
+    return comparisons
+
+
 def evaluate(figures):
     """{job: {server: [figure]}} -> {job: {'medians': ..., 'ratios': ...}}."""
     result = {}
@@ -75,6 +95,7 @@ def evaluate(figures):
         result[job] = {'medians': medians,
                        'ratios': {name: compare(by_server, medians, name, job)
                                   for name in OURS if name in by_server},
+                       'comparisons': compare_virtual(job, by_server),
                        'spread': {name: [min(figure['iops'] for figure in taken),
                                          max(figure['iops'] for figure in taken)]
                                   for name, taken in by_server.items()},
@@ -85,12 +106,26 @@ def evaluate(figures):
 
 # --- tables ---
 
+def targets_of(result):
+    """The names of all columns, in the order in which they first come."""
+    return list(dict.fromkeys(name for of_job in result.values() for name in of_job['medians']))
+
+
 def show_medians(result, title, key, form):
-    names = [name for name in next(iter(result.values()))['medians']
+    names = [name for name in targets_of(result)
              if (key, name) != ('server_us', BESIDE)]  # there is no server
     print(f'\n{title:24}' + ''.join(f'{name:>14}' for name in names))
     for job, of_job in result.items():
-        print(f'{job:24}' + ''.join(f'{of_job["medians"][name][key]:14{form}}' for name in names))
+        medians = [of_job['medians'].get(name) for name in names]
+        print(f'{job:24}' + ''.join(f'{median[key]:14{form}}' if median else f'{"":14}'
+                                    for median in medians).rstrip())
+
+
+def show_all_medians(result):
+    show_medians(result, 'IOPS, median', 'iops', '.0f')
+    show_medians(result, 'server CPU, us an I/O', 'server_us', '.2f')
+    show_medians(result, 'fio CPU, us an I/O', 'client_us', '.2f')
+    show_medians(result, '99 % answered in, us', 'p99_us', '.0f')
 
 
 def ratio_text(ratio):
@@ -118,19 +153,40 @@ def show_ratios(result):
                       f'{ratio_text(ratios.get("server_us"))}'.rstrip())
 
 
+def show_comparisons(result):
+    for key, title in (('iops', f'{"IOPS":>7}  {"beside":15} at least'),
+                       ('server_us', f'{"CPU":>7}  {"beside":15} at most')):
+        rows = [(job, comparison) for job, of_job in result.items()
+                for comparison in of_job['comparisons'] if comparison['key'] == key]
+        if rows:
+            print(f'\n{"ratios":36}{title}')
+        for job, comparison in rows:
+            print(f'{comparison["of"]:12}{job:24}{ratio_text(comparison)}'.rstrip())
+
+
+def show_peers(result):
+    show_all_medians(result)
+    show_ratios(result)
+
+
+def show_virtual(result):
+    show_all_medians(result)
+    show_comparisons(result)
+
+
 def show(setting, result):
     print(f'{setting["rounds"]} rounds of {setting["seconds"]} s, image of '
-          f'{setting["size_bytes"] >> 20} MiB, {setting["processors"]} processors, Linux '
-          f'{setting["kernel"]}')
+          f'{setting["size_bytes"] >> 20} MiB, virtual volumes of '
+          f'{setting["volume_bytes"] / (1 << 20):.0f} MiB, {setting["processors"]} processors, '
+          f'Linux {setting["kernel"]}')
     for name, version in setting['versions'].items():
         print(f'{name}: {version}')
     for reason in setting['skipped']:
         print(f'left out: {reason}')
-    show_medians(result, 'IOPS, median', 'iops', '.0f')
-    show_medians(result, 'server CPU, us an I/O', 'server_us', '.2f')
-    show_medians(result, 'fio CPU, us an I/O', 'client_us', '.2f')
-    show_medians(result, '99 % answered in, us', 'p99_us', '.0f')
-    show_ratios(result)
+    for of_kind, virtual in ((show_peers, False), (show_virtual, True)):
+        part = {job: of_job for job, of_job in result.items() if (job in VIRTUAL) == virtual}
+        if part:
+            of_kind(part)
     others = [share for of_job in result.values() for taken in of_job['others'].values()
               for share in taken]
     print(f'\n{sum(share > DISTURBED for share in others)} of {len(others)} figures were taken '

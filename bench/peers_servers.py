@@ -158,8 +158,8 @@ class Server:
     def socket_path(self, port):
         return self.directory / dict(self.ports)[port]
 
-    def uri(self, port):
-        return f'nbd+unix:///{self.export}?socket={self.socket_path(port)}'
+    def uri(self, port, export=None):
+        return f'nbd+unix:///{export or self.export}?socket={self.socket_path(port)}'
 
     def start(self):
         with open(self.log_path, 'wb') as log:
@@ -200,27 +200,69 @@ class Server:
         return (output.strip().splitlines() or ['?'])[0]
 
 
-class Anyport(Server):
+class AnyportArray(Server):
+    """An array of anyport. A subclass has its name, its ports under `run_dir`, and configuration().
+    """
+
+    run_dir = None
+
+    def configuration(self):
+        raise NotImplementedError
+
+    def command(self):
+        config = self.directory / f'{self.name}.yaml'
+        config.write_text(f'array: {self.name}\nrun-dir: {self.run_dir}\n' + self.configuration(),
+                          encoding='utf-8')
+        return [self.program, 'run', config]
+
+    def require_direct(self):
+        """Fails unless the array does the I/O of all its elements past the page cache."""
+        output = subprocess.run(
+            [self.program, 'status', '--json'], check=True, stdout=subprocess.PIPE, text=True,
+            env=os.environ | {'ANYPORT_ADMIN': str(self.directory / self.run_dir / 'admin.sock')})
+        for element in json.loads(output.stdout)['elements']:
+            if element['io'] != 'direct':
+                raise Failed(f'{self.directory}: I/O of element {element["name"]} is '
+                             f'{element["io"]}, not direct: use a folder of a file system with '
+                             'O_DIRECT')
+
+
+class Anyport(AnyportArray):
     """Two controllers; controller 1 owns the image. A host at c1 is at the owner's port; one at c0
     is redirected."""
 
     name = 'anyport'
+    run_dir = 'a.run'
     ports = (('owner', 'a.run/c1.sock'), ('redirected', 'a.run/c0.sock'))
 
-    def command(self):
-        config = self.directory / 'anyport.yaml'
-        config.write_text(
-            'array: peers\nrun-dir: a.run\ncontrollers: 2\n'
-            f'elements:\n  - {{name: disk, image: {self.image}, controller: 1}}\n'
-            f'volumes:\n  - {{name: {self.export}, element: disk}}\n', encoding='utf-8')
-        return [self.program, 'run', config]
+    def configuration(self):
+        return (f'controllers: 2\n'
+                f'elements:\n  - {{name: disk, image: {self.image}, controller: 1}}\n'
+                f'volumes:\n  - {{name: {self.export}, element: disk}}\n')
 
-    def element_io(self):
-        """How the array does the I/O of its element, in its own words."""
-        output = subprocess.run(
-            [self.program, 'status', '--json'], check=True, stdout=subprocess.PIPE, text=True,
-            env=os.environ | {'ANYPORT_ADMIN': str(self.directory / 'a.run/admin.sock')}).stdout
-        return json.loads(output)['elements'][0]['io']
+
+class AnyportFour(AnyportArray):
+    """Four controllers with an element each, which is made with the array; volumes as asked for."""
+
+    export = 'stripe'
+
+    def __init__(self, directory, program, policy, volume_lines, element_bytes):
+        self.name = f'four-{policy}'
+        self.run_dir = f'{self.name}.run'
+        self.ports = tuple((f'c{i}', f'{self.run_dir}/c{i}.sock')
+                           for i in range(len(element_bytes)))
+        self.images = [directory / f'{self.name}-disk{i}' for i in range(len(element_bytes))]
+        self.policy = policy
+        self.volume_lines = volume_lines
+        self.element_bytes = element_bytes
+        super().__init__(directory, None, program)
+
+    def configuration(self):
+        lines = [f'controllers: {len(self.images)}', f'coordination: {{policy: {self.policy}}}',
+                 'elements:']
+        lines += [f'  - {{name: disk{i}, image: {image}, size: {size}, controller: {i}}}'
+                  for i, (image, size) in enumerate(zip(self.images, self.element_bytes))]
+        return '\n'.join([*lines, 'volumes:', *self.volume_lines, ''])
 
 
 class Nbdkit(Server):

@@ -23,6 +23,17 @@ uint32_t region_set_of(const struct region_table *table, uint32_t volume, uint64
     return (start + (uint32_t)region) & (table->regions / REGION_WAYS - 1);
 }
 
+uint32_t region_table_used(const struct region_table *table)
+{
+    uint32_t used = 0;
+
+    for (uint32_t index = 0; index < table->regions; index++) {
+        struct region region = region_at(table, index);
+        used += region_key_state(load_seq_cst(&region.set->keys[region.way])) != KEY_EMPTY;
+    }
+    return used;
+}
+
 static struct region region_in(const struct region_table *table, uint32_t set, uint32_t way,
                                uint64_t key)
 {

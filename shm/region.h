@@ -167,6 +167,10 @@ static inline struct region region_at(const struct region_table *table, uint32_t
                            .index = index};
 }
 
+/* How many structures belong to a region now, or are about to. They are given back only when
+ * another region needs one. For those who look on; the table may be mapped for reading only. */
+uint32_t region_table_used(const struct region_table *table);
+
 /* The structure of a region, allocated when there is none; of all structures in the set, one that
  * holds no reservation is given back for that when none is empty. 0, or -ENOBUFS: all are in use,
  * of which region_ask_set hears; or -EAGAIN: others changed the set too often meanwhile, of which

@@ -133,3 +133,18 @@ json_t *admin_call(const char *socket_path, const char *method, int *ret_fd)
         close(passed);
     return result;
 }
+
+int admin_attach(const char *argument, struct segment *ret_segment)
+{
+    char path[PATH_BYTES_MAX + 1];
+    int fd = -1;
+    json_t *result = admin_call(admin_path(argument, path, sizeof path), "segment", &fd);
+
+    if (result == NULL)
+        return -EIO; /* it has been said why */
+    json_decref(result);
+    int error = fd >= 0 ? segment_attach_read_only(ret_segment, fd) : -EPROTO;
+    if (error != 0)
+        fprintf(stderr, "anyport: cannot read the array's shared memory: %s\n", strerror(-error));
+    return error;
+}

@@ -14,6 +14,7 @@ static const struct verb {
     {"check", verb_check, "check a configuration and its images; change nothing"},
     {"status", verb_status, "what a running array is and has done"},
     {"top", verb_top, "the same, live"},
+    {"locks", verb_locks, "the ranges that commands on virtual volumes have reserved now"},
     {"volume", verb_volume, "list: the volumes of a running array"},
     {"controller", verb_controller, "list: its controllers"},
 };

@@ -17,6 +17,7 @@ int verb_run(int argc, char **argv);
 int verb_check(int argc, char **argv);
 int verb_status(int argc, char **argv);
 int verb_top(int argc, char **argv);
+int verb_locks(int argc, char **argv);
 int verb_volume(int argc, char **argv);
 int verb_controller(int argc, char **argv);
 

@@ -157,6 +157,36 @@ static void print_volumes(const json_t *result)
     print_virtual(result);
 }
 
+static bool has_virtual(const json_t *result)
+{
+    const json_t *one;
+    size_t i;
+
+    json_array_foreach(json_object_get(result, "volumes"), i, one)
+    {
+        if (json_object_get(one, "layout") != NULL)
+            return true;
+    }
+    return false;
+}
+
+/* Where nothing is virtual, nothing is ever reserved. */
+static void print_coordination(const json_t *result)
+{
+    const json_t *coordination = json_object_get(result, "coordination");
+    const json_t *total = json_object_get(coordination, "total");
+    char region[SIZE_TEXT_BYTES];
+
+    if (!has_virtual(result))
+        return;
+    printf("\ncoordination %s, regions of %s: %" PRId64 " reserved, %" PRId64 " held; "
+           "since the start %" PRId64 " granted, %" PRId64 " held, %" PRId64 " handed off\n",
+           text(coordination, "policy"),
+           size_text((uint64_t)number(coordination, "region"), region),
+           number(coordination, "reservations"), number(coordination, "held_commands"),
+           number(total, "granted"), number(total, "held"), number(total, "handed_off"));
+}
+
 static void print_status(const json_t *result)
 {
     printf("array %s\n\n", text(result, "array"));
@@ -165,6 +195,7 @@ static void print_status(const json_t *result)
     print_elements(result);
     putchar('\n');
     print_volumes(result);
+    print_coordination(result);
 }
 
 static int ask(const struct request *request, const char *method, void (*print)(const json_t *))

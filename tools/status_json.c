@@ -5,20 +5,18 @@
 #include "controller/volume_state.h"
 #include "shm/mapping.h"
 #include "shm/seat.h"
+#include "tools/coordination_json.h"
+#include "tools/counter_values.h"
+#include "tools/json_set.h"
 
 /* relaxed: counters are made to be read at any time; each is one word, and late is fine. */
 #define READ(counter) ((json_int_t)load_relaxed(&(counter)))
 
 static const char *const fabric_names[FABRICS] = {"primary", "redundant"};
 
-static void set(json_t *object, const char *key, json_t *value)
+static void add_io(json_t *object, const struct io_values *values)
 {
-    (void)json_object_set_new(object, key, value); /* without memory the field is missing */
-}
-
-static void add_io(json_t *object, const struct io_counters *counters)
-{
-#define X(name) set(object, #name, json_integer(READ(counters->name)));
+#define X(name) json_set(object, #name, json_integer((json_int_t)values->name));
     COUNTERS_IO(X)
 #undef X
 }
@@ -28,16 +26,17 @@ static json_t *controller_json(const struct segment *segment, uint32_t id)
     const struct seat *seat = segment_seat(segment, id);
     json_t *object = json_object();
 
-    set(object, "id", json_integer(id));
-    set(object, "pid", json_integer(READ(seat->pid)));
-    set(object, "state", json_string(seat_state_name(seat_state(seat))));
-    set(object, "epoch", json_integer(READ(seat->epoch)));
+    json_set(object, "id", json_integer(id));
+    json_set(object, "pid", json_integer(READ(seat->pid)));
+    json_set(object, "state", json_string(seat_state_name(seat_state(seat))));
+    json_set(object, "epoch", json_integer(READ(seat->epoch)));
     /* relaxed: written once, before the controller was declared running */
     uint32_t pinned = load_relaxed(&seat->cpu_pinned);
-    set(object, "processor", pinned == 0 ? json_null() : json_integer(pinned - 1));
-#define X(name) set(object, #name, json_integer(READ(seat->counters.name)));
+    json_set(object, "processor", pinned == 0 ? json_null() : json_integer(pinned - 1));
+#define X(name) json_set(object, #name, json_integer(READ(seat->counters.name)));
     COUNTERS_CONTROLLER(X)
 #undef X
+    json_set(object, "coordination", coordination_json_controller(segment, id));
     return object;
 }
 
@@ -52,15 +51,17 @@ static json_t *element_json(const struct segment *segment, uint32_t index)
 {
     const struct element_record *record = segment_element(segment, index);
     json_t *object = json_object();
+    struct io_values values;
 
-    set(object, "name", json_string(record->name));
-    set(object, "controller", json_integer(READ(record->owner)));
-    set(object, "state", json_string(volume_state_name(element_state_now(segment, index))));
-    set(object, "size", json_integer((json_int_t)record->size_bytes));
-    set(object, "io", json_string(element_io_name(record->flags)));
-    set(object, "read_only", json_boolean((record->flags & ELEMENT_READ_ONLY) != 0));
-    set(object, "superblock", json_boolean((record->flags & ELEMENT_SUPERBLOCK) != 0));
-    add_io(object, &record->counters);
+    io_values_read(&values, &record->counters);
+    json_set(object, "name", json_string(record->name));
+    json_set(object, "controller", json_integer(READ(record->owner)));
+    json_set(object, "state", json_string(volume_state_name(element_state_now(segment, index))));
+    json_set(object, "size", json_integer((json_int_t)record->size_bytes));
+    json_set(object, "io", json_string(element_io_name(record->flags)));
+    json_set(object, "read_only", json_boolean((record->flags & ELEMENT_READ_ONLY) != 0));
+    json_set(object, "superblock", json_boolean((record->flags & ELEMENT_SUPERBLOCK) != 0));
+    add_io(object, &values);
     return object;
 }
 
@@ -72,8 +73,8 @@ static json_t *member_json(const struct segment *segment, const struct mapping_m
     json_t *object = json_object();
 
     if (volume < segment->geometry.volumes)
-        set(object, "name", json_string(segment_volume(segment, volume)->name));
-    set(object, "state", json_string(volume_state_name(state)));
+        json_set(object, "name", json_string(segment_volume(segment, volume)->name));
+    json_set(object, "state", json_string(volume_state_name(state)));
     return object;
 }
 
@@ -85,37 +86,39 @@ static void add_members(json_t *object, const struct segment *segment, uint32_t 
 
     if (mapping_members(segment, index, &members) == 0) {
         const char *layout = layout_name((enum layout_kind)members.layout);
-        set(object, "layout", json_string(layout != NULL ? layout : "unknown"));
+        json_set(object, "layout", json_string(layout != NULL ? layout : "unknown"));
         if (members.chunk_bytes != 0)
-            set(object, "chunk", json_integer(members.chunk_bytes));
+            json_set(object, "chunk", json_integer(members.chunk_bytes));
         if (members.copies > 1)
-            set(object, "copies", json_integer(members.copies));
+            json_set(object, "copies", json_integer(members.copies));
         for (uint32_t i = 0; i < members.count; i++)
             (void)json_array_append_new(array, member_json(segment, &members, i));
     }
-    set(object, "members", array);
+    json_set(object, "members", array);
 }
 
 static json_t *volume_json(const struct segment *segment, uint32_t index)
 {
     const struct volume_record *record = segment_volume(segment, index);
     json_t *object = json_object();
+    struct io_values values;
 
-    set(object, "name", json_string(record->name));
-    set(object, "description", json_string(record->description));
-    set(object, "size", json_integer((json_int_t)record->size_bytes));
-    set(object, "offset", json_integer((json_int_t)record->offset_bytes));
+    volume_values_read(&values, segment, index);
+    json_set(object, "name", json_string(record->name));
+    json_set(object, "description", json_string(record->description));
+    json_set(object, "size", json_integer((json_int_t)record->size_bytes));
+    json_set(object, "offset", json_integer((json_int_t)record->offset_bytes));
     if (record->element < segment->geometry.elements) {
         const struct element_record *element = segment_element(segment, record->element);
-        set(object, "element", json_string(element->name));
-        set(object, "controller", json_integer(READ(element->owner)));
+        json_set(object, "element", json_string(element->name));
+        json_set(object, "controller", json_integer(READ(element->owner)));
     }
     if (mapping_is_virtual(segment, index))
         add_members(object, segment, index);
-    set(object, "state", json_string(volume_state_name(volume_state_now(segment, index))));
-    set(object, "exported", json_boolean((record->flags & VOLUME_EXPORTED) != 0));
-    set(object, "read_only", json_boolean((record->flags & VOLUME_READ_ONLY) != 0));
-    add_io(object, &record->counters);
+    json_set(object, "state", json_string(volume_state_name(volume_state_now(segment, index))));
+    json_set(object, "exported", json_boolean((record->flags & VOLUME_EXPORTED) != 0));
+    json_set(object, "read_only", json_boolean((record->flags & VOLUME_READ_ONLY) != 0));
+    add_io(object, &values);
     return object;
 }
 
@@ -125,10 +128,10 @@ static json_t *link_json(const struct segment *segment, uint32_t source, uint32_
     const struct link *link = segment_link(segment, source, target, fabric);
     json_t *object = json_object();
 
-    set(object, "from", json_integer(source));
-    set(object, "to", json_integer(target));
-    set(object, "fabric", json_string(fabric_names[fabric]));
-#define X(name) set(object, #name, json_integer(READ(link->counters.name)));
+    json_set(object, "from", json_integer(source));
+    json_set(object, "to", json_integer(target));
+    json_set(object, "fabric", json_string(fabric_names[fabric]));
+#define X(name) json_set(object, #name, json_integer(READ(link->counters.name)));
     COUNTERS_LINK(X)
 #undef X
     return object;
@@ -162,7 +165,7 @@ static json_t *begin(void)
 {
     json_t *object = json_object();
 
-    set(object, "version", json_integer(STATUS_VERSION));
+    json_set(object, "version", json_integer(STATUS_VERSION));
     return object;
 }
 
@@ -170,7 +173,8 @@ json_t *status_json_controllers(const struct segment *segment)
 {
     json_t *object = begin();
 
-    set(object, "controllers", list_json(segment, segment->geometry.controllers, controller_json));
+    json_set(object, "controllers",
+             list_json(segment, segment->geometry.controllers, controller_json));
     return object;
 }
 
@@ -178,7 +182,7 @@ json_t *status_json_volumes(const struct segment *segment)
 {
     json_t *object = begin();
 
-    set(object, "volumes", list_json(segment, segment->geometry.volumes, volume_json));
+    json_set(object, "volumes", list_json(segment, segment->geometry.volumes, volume_json));
     return object;
 }
 
@@ -186,9 +190,10 @@ json_t *status_json(const struct segment *segment)
 {
     json_t *object = status_json_controllers(segment);
 
-    set(object, "array", json_string(segment_header(segment)->array));
-    set(object, "elements", list_json(segment, segment->geometry.elements, element_json));
-    set(object, "volumes", list_json(segment, segment->geometry.volumes, volume_json));
-    set(object, "links", links_json(segment));
+    json_set(object, "array", json_string(segment_header(segment)->array));
+    json_set(object, "elements", list_json(segment, segment->geometry.elements, element_json));
+    json_set(object, "volumes", list_json(segment, segment->geometry.volumes, volume_json));
+    json_set(object, "links", links_json(segment));
+    json_set(object, "coordination", coordination_json(segment));
     return object;
 }

@@ -11,7 +11,8 @@
 
 enum { STATUS_VERSION = 1 };
 
-/* {"version", "array", "controllers": [...], "elements": [...], "volumes": [...], "links": [...]}.
+/* {"version", "array", "controllers": [...], "elements": [...], "volumes": [...], "links": [...],
+ * "coordination": {...}}.
  * A new reference, or NULL without memory. */
 json_t *status_json(const struct segment *segment);
 

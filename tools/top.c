@@ -74,9 +74,9 @@ static const struct argp parser = {
     "[ARRAY]",
     "Show what a running array is doing: rates, depth, latency, busy share.\v"
     "ARRAY is its run-dir or its admin socket; without it, $ANYPORT_ADMIN.\n"
-    "Keys: 1 to 5 choose controllers, links, elements, volumes or members; the arrows, Page Up, "
-    "Page Down, "
-    "Home and End scroll; q leaves.",
+    "Keys: 1 to 6 choose controllers, links, elements, volumes, members or locks (how controllers "
+    "coordinate on virtual volumes); the arrows, Page Up, Page Down, Home and End scroll; q "
+    "leaves.",
     NULL,
     NULL,
     NULL};
@@ -90,7 +90,7 @@ static void print_all(const struct top_view *view)
     top_title(view, line);
     puts(line);
     for (enum top_pane pane = 0; pane < TOP_PANES; pane++) {
-        if (pane == TOP_MEMBERS && top_rows(view, pane) == 0)
+        if (pane >= TOP_MEMBERS && top_rows(view, pane) == 0)
             continue; /* no virtual volumes */
         putchar('\n');
         top_heading(pane, line);
@@ -167,14 +167,17 @@ static void draw_panes(const struct top_view *view, const struct view_port *port
 
     move(1, 0);
     for (enum top_pane pane = 0; pane < TOP_PANES; pane++) {
-        snprintf(text, sizeof text, " %u %s (%u) ", (unsigned)pane + 1, top_pane_name(pane),
-                 top_rows(view, pane));
-        if (pane == port->pane)
+        bool chosen = pane == port->pane;
+        snprintf(text, sizeof text, " %u %s ", (unsigned)pane + 1, top_pane_name(pane));
+        if (chosen) {
+            snprintf(text, sizeof text, " %u %s (%u) ", (unsigned)pane + 1, top_pane_name(pane),
+                     top_rows(view, pane));
             attron(A_REVERSE);
+        }
         put(text);
         attroff(A_REVERSE);
     }
-    put("  q leaves");
+    put(" q leaves");
 }
 
 static void draw(const struct top_view *view, struct view_port *port)
@@ -210,6 +213,7 @@ static bool handle_key(const struct top_view *view, struct view_port *port, int 
     case '3':
     case '4':
     case '5':
+    case '6':
         port->pane = (enum top_pane)(key - '1');
         return true;
     case KEY_UP:
@@ -292,35 +296,21 @@ static int run_screen(struct top_view *view, const struct options *options)
 
 /* --- the verb --- */
 
-static int attach(const struct options *options, struct top_view *ret_view)
-{
-    char path[4096];
-    struct segment segment;
-    int fd = -1;
-    json_t *result = admin_call(admin_path(options->array, path, sizeof path), "segment", &fd);
-
-    if (result == NULL)
-        return -EIO; /* it has been said why */
-    json_decref(result);
-    int error = fd >= 0 ? segment_attach_read_only(&segment, fd) : -EPROTO;
-    if (error == 0) {
-        error = top_view_new(ret_view, &segment);
-        if (error != 0)
-            segment_done(&segment);
-    }
-    if (error != 0)
-        fprintf(stderr, "anyport: cannot read the array's counters: %s\n", strerror(-error));
-    return error;
-}
-
 int verb_top(int argc, char **argv)
 {
     struct options options = {.interval_s = 1};
+    struct segment segment;
     struct top_view view;
 
     argp_parse(&parser, argc, argv, 0, NULL, &options);
-    if (attach(&options, &view) != 0)
+    if (admin_attach(options.array, &segment) != 0)
         return EXIT_FAILED;
+    int error = top_view_new(&view, &segment);
+    if (error != 0) {
+        segment_done(&segment);
+        fprintf(stderr, "anyport: cannot keep the array's counters: %s\n", strerror(-error));
+        return EXIT_FAILED;
+    }
     int status = options.batch ? run_batch(&view, &options) : run_screen(&view, &options);
     top_view_done(&view);
     return status;

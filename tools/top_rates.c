@@ -95,3 +95,30 @@ struct link_rates rates_of_link(const struct looks *looks, const struct link_val
         .full = after->full,
     };
 }
+
+/* How many were held and are no longer: the histogram counts a command when that ends, as held_ns
+ * does; the counter `held` does when it begins. */
+static uint64_t ends_of_holds(const struct coordination_values *values)
+{
+    uint64_t ends = 0;
+
+    for (uint32_t i = 0; i < HELD_HISTOGRAM_BUCKETS; i++)
+        ends += values->held_histogram[i];
+    return ends;
+}
+
+struct coordination_rates rates_of_coordination(const struct looks *looks,
+                                                const struct coordination_values *before,
+                                                const struct coordination_values *after)
+{
+    uint64_t held_ns = grown(before->held_ns, after->held_ns);
+    uint64_t ends = grown(ends_of_holds(before), ends_of_holds(after));
+
+    return (struct coordination_rates){
+        .granted = each_second(looks, grown(before->granted, after->granted)),
+        .held = each_second(looks, grown(before->held, after->held)),
+        .handed_off = each_second(looks, grown(before->handed_off, after->handed_off)),
+        .full = each_second(looks, grown(before->full, after->full)),
+        .held_us = mean(held_ns, ends) / 1e3,
+    };
+}

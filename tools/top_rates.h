@@ -7,28 +7,7 @@
 #ifndef TOOLS_TOP_RATES_H
 #define TOOLS_TOP_RATES_H
 
-#include <stdint.h>
-
-#include "shm/counters.h"
-
-/* Plain copies of the counters, under the same names. */
-struct controller_values {
-#define X(name) uint64_t name;
-    COUNTERS_CONTROLLER(X)
-#undef X
-};
-
-struct io_values {
-#define X(name) uint64_t name;
-    COUNTERS_IO(X)
-#undef X
-};
-
-struct link_values {
-#define X(name) uint64_t name;
-    COUNTERS_LINK(X)
-#undef X
-};
+#include "tools/counter_values.h"
 
 /* Two looks at the same counters: CLOCK_MONOTONIC of each. */
 struct looks {
@@ -58,6 +37,11 @@ struct link_rates {
     uint64_t full;            /* times it was full since the array was started */
 };
 
+struct coordination_rates {
+    double granted, held, handed_off, full; /* a second */
+    double held_us; /* mean of the commands that are no longer held; 0 when there were none */
+};
+
 struct controller_rates rates_of_controller(const struct looks *looks,
                                             const struct controller_values *before,
                                             const struct controller_values *after);
@@ -65,5 +49,8 @@ struct io_rates rates_of_io(const struct looks *looks, const struct io_values *b
                             const struct io_values *after);
 struct link_rates rates_of_link(const struct looks *looks, const struct link_values *before,
                                 const struct link_values *after);
+struct coordination_rates rates_of_coordination(const struct looks *looks,
+                                                const struct coordination_values *before,
+                                                const struct coordination_values *after);
 
 #endif

@@ -11,11 +11,12 @@ int top_sample_new(struct top_sample *ret_sample, const struct segment *segment)
 
     /* One more of each, because an array may have none of them, and calloc(0) may be NULL. */
     sample.controllers = calloc(geometry->controllers + 1u, sizeof *sample.controllers);
+    sample.coordination = calloc(geometry->controllers + 1u, sizeof *sample.coordination);
     sample.links = calloc(top_links_count(segment) + 1u, sizeof *sample.links);
     sample.elements = calloc(geometry->elements + 1u, sizeof *sample.elements);
     sample.volumes = calloc(geometry->volumes + 1u, sizeof *sample.volumes);
-    if (sample.controllers == NULL || sample.links == NULL || sample.elements == NULL ||
-        sample.volumes == NULL) {
+    if (sample.controllers == NULL || sample.coordination == NULL || sample.links == NULL ||
+        sample.elements == NULL || sample.volumes == NULL) {
         top_sample_done(&sample);
         return -ENOMEM;
     }
@@ -26,28 +27,11 @@ int top_sample_new(struct top_sample *ret_sample, const struct segment *segment)
 void top_sample_done(struct top_sample *sample)
 {
     free(sample->controllers);
+    free(sample->coordination);
     free(sample->links);
     free(sample->elements);
     free(sample->volumes);
     *sample = (struct top_sample){0};
-}
-
-/* relaxed: counters are made to be read at any time; each is one word, and late is fine. */
-#define COPY(name) into->name = load_relaxed(&from->name);
-
-static void copy_controller(struct controller_values *into, const struct controller_counters *from)
-{
-    COUNTERS_CONTROLLER(COPY)
-}
-
-static void copy_io(struct io_values *into, const struct io_counters *from)
-{
-    COUNTERS_IO(COPY)
-}
-
-static void copy_link(struct link_values *into, const struct link_counters *from)
-{
-    COUNTERS_LINK(COPY)
 }
 
 static void copy_links(struct top_sample *sample, const struct segment *segment)
@@ -58,7 +42,7 @@ static void copy_links(struct top_sample *sample, const struct segment *segment)
         uint32_t pair = i / FABRICS;
         const struct link *link =
             segment_link(segment, pair / controllers, pair % controllers, i % FABRICS);
-        copy_link(&sample->links[i], &link->counters);
+        link_values_read(&sample->links[i], &link->counters);
     }
 }
 
@@ -69,11 +53,14 @@ void top_sample_take(struct top_sample *sample, const struct segment *segment)
 
     clock_gettime(CLOCK_MONOTONIC, &now);
     sample->ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-    for (uint32_t i = 0; i < geometry->controllers; i++)
-        copy_controller(&sample->controllers[i], &segment_seat(segment, i)->counters);
+    for (uint32_t i = 0; i < geometry->controllers; i++) {
+        const struct seat *seat = segment_seat(segment, i);
+        controller_values_read(&sample->controllers[i], &seat->counters);
+        coordination_values_read(&sample->coordination[i], &seat->coordination);
+    }
     copy_links(sample, segment);
     for (uint32_t i = 0; i < geometry->elements; i++)
-        copy_io(&sample->elements[i], &segment_element(segment, i)->counters);
+        io_values_read(&sample->elements[i], &segment_element(segment, i)->counters);
     for (uint32_t i = 0; i < geometry->volumes; i++)
-        copy_io(&sample->volumes[i], &segment_volume(segment, i)->counters);
+        volume_values_read(&sample->volumes[i], segment, i);
 }

@@ -11,7 +11,8 @@
 struct top_sample {
     uint64_t ns; /* CLOCK_MONOTONIC */
     struct controller_values *controllers;
-    struct link_values *links; /* by source, target, fabric */
+    struct coordination_values *coordination; /* by controller */
+    struct link_values *links;                /* by source, target, fabric */
     struct io_values *elements;
     struct io_values *volumes;
 };

@@ -12,8 +12,8 @@
 
 enum { NUMBER_BYTES = 16, NAME_COLUMNS = 20 };
 
-static const char *const pane_names[TOP_PANES] = {"controllers", "links", "elements", "volumes",
-                                                  "members"};
+static const char *const pane_names[TOP_PANES] = {"controllers", "links",   "elements",
+                                                  "volumes",     "members", "locks"};
 static const char *const fabric_names[FABRICS] = {"primary", "redundant"};
 
 /* --- the view --- */
@@ -120,6 +120,8 @@ uint32_t top_rows(const struct top_view *view, enum top_pane pane)
         return view->segment.geometry.volumes;
     case TOP_MEMBERS:
         return view->members_count;
+    case TOP_LOCKS: /* without virtual volumes nothing is ever reserved */
+        return view->members_count > 0 ? view->segment.geometry.controllers : 0;
     case TOP_PANES:
         break;
     }
@@ -211,6 +213,10 @@ void top_heading(enum top_pane pane, char line[TOP_LINE_BYTES])
     case TOP_MEMBERS:
         snprintf(line, TOP_LINE_BYTES, members_line, "VOLUME", "LAYOUT", "CHUNK", "STATE", "MEMBER",
                  "STATE");
+        break;
+    case TOP_LOCKS:
+        snprintf(line, TOP_LINE_BYTES, "%-4s %-9s %8s %8s %8s %8s %8s", "CTRL", "STATE", "GRANT/s",
+                 "HELD/s", "HANDED/s", "FULL/s", "HELD us");
         break;
     case TOP_PANES:
         line[0] = '\0';
@@ -308,6 +314,22 @@ static void member_row(const struct top_view *view, uint32_t row, char line[TOP_
              volume_state_name(member_state_now(segment, &members, at->place)));
 }
 
+static void locks_row(const struct top_view *view, uint32_t id, char line[TOP_LINE_BYTES])
+{
+    struct looks looks = looks_of(view);
+    struct coordination_rates rates = rates_of_coordination(&looks, &view->before.coordination[id],
+                                                            &view->after.coordination[id]);
+    char granted[NUMBER_BYTES], held[NUMBER_BYTES], handed_off[NUMBER_BYTES], full[NUMBER_BYTES];
+    char held_us[NUMBER_BYTES], name[NUMBER_BYTES];
+
+    snprintf(name, sizeof name, "c%u", id);
+    snprintf(line, TOP_LINE_BYTES, "%-4s %-9s %8s %8s %8s %8s %8s", name,
+             seat_state_name(seat_state(segment_seat(&view->segment, id))),
+             number(rates.granted, granted), number(rates.held, held),
+             number(rates.handed_off, handed_off), number(rates.full, full),
+             measure(rates.held_us, held_us));
+}
+
 void top_row(const struct top_view *view, enum top_pane pane, uint32_t row,
              char line[TOP_LINE_BYTES])
 {
@@ -338,6 +360,9 @@ void top_row(const struct top_view *view, enum top_pane pane, uint32_t row,
         break;
     case TOP_MEMBERS:
         member_row(view, row, line);
+        break;
+    case TOP_LOCKS:
+        locks_row(view, row, line);
         break;
     case TOP_PANES:
         break;

@@ -1,5 +1,5 @@
 /*
- * The lines of anyport top, the same for a terminal and for a script: five panes, each a heading
+ * The lines of anyport top, the same for a terminal and for a script: six panes, each a heading
  * and rows that fit into 80 columns.
  */
 #ifndef TOOLS_TOP_TEXT_H
@@ -17,6 +17,7 @@ enum top_pane {
     TOP_ELEMENTS,
     TOP_VOLUMES,
     TOP_MEMBERS, /* of virtual volumes */
+    TOP_LOCKS,   /* how controllers coordinate on them */
     TOP_PANES
 };
 

@@ -45,9 +45,9 @@ static const cyaml_strval_t layouts[] = {
 _Static_assert(COUNT(layouts) == LAYOUT_KINDS - 1, "each layout but none");
 
 static const cyaml_strval_t coordination_policies[] = {
-    {"strict", COORDINATION_STRICT},
-    {"writes", COORDINATION_WRITES},
-    {"none", COORDINATION_NONE},
+#define X(value, name) {name, value},
+    COORDINATION_POLICIES(X)
+#undef X
 };
 
 const char *config_cache_mode_name(enum config_cache_mode mode)

@@ -25,6 +25,11 @@ const char *layout_name(enum layout_kind kind)
     return (unsigned)kind < LAYOUT_KINDS ? kinds[kind].name : NULL;
 }
 
+uint32_t layout_parities(enum layout_kind kind)
+{
+    return (unsigned)kind < LAYOUT_KINDS ? kinds[kind].parities : 0;
+}
+
 int layout_kind_of(const char *name, enum layout_kind *ret_kind)
 {
     for (enum layout_kind kind = LAYOUT_NONE + 1; kind < LAYOUT_KINDS; kind++) {

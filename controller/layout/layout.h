@@ -87,6 +87,8 @@ static inline bool layout_kind_redundant(enum layout_kind kind)
 
 /* "concat", "stripe" ...; NULL for LAYOUT_NONE and what is no kind. Lives for ever. */
 const char *layout_name(enum layout_kind kind);
+/* Chunks of parity in a row of this kind: 0, 1, 2; 0 for what is no kind. */
+uint32_t layout_parities(enum layout_kind kind);
 /* The kind of this name, or -ENOENT. */
 int layout_kind_of(const char *name, enum layout_kind *ret_kind);
 

@@ -99,12 +99,30 @@ def states(array, wanted, failed, what):
          failed, f'members in volume list {what}')
     top = text_of(array, 'top', '--once', '--interval=0.1')
     begin = top.index(['VOLUME', 'LAYOUT', 'CHUNK', 'STATE', 'MEMBER', 'STATE'])
+    del top[top.index([], begin):]  # the pane ends with an empty line
     same(len(top[begin + 1:]), sum(len(one['members']) for one in VIRTUAL), 'rows of top')
     same({line[-2] for line in top[begin + 1:] if line[-1] != 'online'}, failed,
          f'members in top {what}')
     firsts = {line[0]: line for line in top[begin + 1:] if line[0] in wanted}
     same({name: ' '.join(line[2:-2]).split()[-1] for name, line in firsts.items()}, wanted,
          f'states in top {what}')
+
+
+def counted(array):
+    """A virtual volume shows what its members did: a write to both halves of a mirror, and a read of
+    one of them."""
+    host = array.connect('safe', 'c2')
+    host.pwrite(bytes(4096), 8192)
+    host.pread(512, 8192)
+    host.shutdown()
+    found = volumes(array)
+    names = ('writes', 'write_bytes', 'reads', 'read_bytes', 'in_flight', 'errors')
+    same([found['safe'][name] for name in names], [2, 8192, 1, 512, 0, 0], 'counted for a mirror')
+    for name in names:
+        same(found['safe'][name], found['safe0'][name] + found['safe1'][name], f'sum of {name}')
+    listed = text_of(array, 'volume', 'list')
+    same([line[-3:] for line in listed if line[:2] == ['safe', '-']], [['1', '2', '0']],
+         'reads, writes and errors of a mirror in volume list')
 
 
 def fail_element(array, index):
@@ -137,6 +155,7 @@ def main():
                    **fields(places)) as array:
             exports(array)
             status(array)
+            counted(array)
             states(array, {one['name']: 'online' for one in VIRTUAL}, set(), 'at first')
             fail_element(array, 1)
             states(array, {'fast': 'failed', 'row': 'failed', 'safe': 'degraded',

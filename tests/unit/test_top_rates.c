@@ -133,6 +133,30 @@ static void a_links_rates(void)
     CU_ASSERT(near(rates_of_link(&one_second, &after, &after).batch, 0));
 }
 
+/* Those that are held still have not been held for a time that is known. */
+static void how_controllers_coordinate(void)
+{
+    struct coordination_values before = {.granted = 10,
+                                         .held = 3,
+                                         .held_ns = 5000,
+                                         .full = 7,
+                                         .held_histogram = {[10] = 2}},
+                               after = {.granted = 30,
+                                        .held = 9,
+                                        .held_ns = 45000,
+                                        .handed_off = 4,
+                                        .full = 8,
+                                        .held_histogram = {[10] = 4, [13] = 2}};
+    struct coordination_rates rates = rates_of_coordination(&half_a_second, &before, &after);
+
+    CU_ASSERT(near(rates.granted, 40));
+    CU_ASSERT(near(rates.held, 12));
+    CU_ASSERT(near(rates.handed_off, 8));
+    CU_ASSERT(near(rates.full, 2));
+    CU_ASSERT(near(rates.held_us, 10));
+    CU_ASSERT(near(rates_of_coordination(&one_second, &after, &after).held_us, 0));
+}
+
 int main(void)
 {
     static const struct unit_test tests[] = {
@@ -147,6 +171,7 @@ int main(void)
         {"a sleep across a look is divided", a_sleep_across_a_look_is_divided},
         {"busy stays within its bounds", busy_stays_within_its_bounds},
         {"a link's rates", a_links_rates},
+        {"how controllers coordinate", how_controllers_coordinate},
     };
 
     return UNIT_RUN("top rates", tests);

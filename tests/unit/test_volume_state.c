@@ -247,13 +247,48 @@ static void status_shows_virtual_volumes(void)
     segment_done(&segment);
 }
 
+static void count_io(uint32_t volume, uint64_t reads, uint64_t write_bytes)
+{
+    struct io_counters *counters = &segment_volume(&segment, volume)->counters;
+
+    count_up(&counters->reads, reads);
+    count_up(&counters->write_bytes, write_bytes);
+}
+
+static void expect_io(const json_t *volumes, uint32_t volume, json_int_t reads,
+                      json_int_t write_bytes)
+{
+    const json_t *one = json_array_get(volumes, volume);
+
+    CU_ASSERT_EQUAL(json_integer_value(json_object_get(one, "reads")), reads);
+    CU_ASSERT_EQUAL(json_integer_value(json_object_get(one, "write_bytes")), write_bytes);
+}
+
+static void virtual_volumes_count_what_their_members_do(void)
+{
+    begin();
+    count_io(0, 5, 100);
+    count_io(1, 7, 4096);
+    count_io(3, 1, 1);
+    segment_member(&segment, 2)->volume = VOLUMES; /* damaged: nothing is added for it */
+    json_t *status = status_json(&segment);
+    const json_t *volumes = json_object_get(status, "volumes");
+
+    expect_io(volumes, 1, 7, 4096);
+    expect_io(volumes, STRIPE, 12, 4196);
+    expect_io(volumes, SAFE, 1, 1);
+    json_decref(status);
+    segment_done(&segment);
+}
+
 /* --- top --- */
 
-static void expect_line(const struct top_view *view, uint32_t row, const char *expected_line)
+static void expect_line(const struct top_view *view, enum top_pane pane, uint32_t row,
+                        const char *expected_line)
 {
     char line[TOP_LINE_BYTES];
 
-    top_row(view, TOP_MEMBERS, row, line);
+    top_row(view, pane, row, line);
     if (strcmp(line, expected_line) != 0)
         printf("\n    line:     %s\n    expected: %s\n", line, expected_line);
     CU_ASSERT_STRING_EQUAL(line, expected_line);
@@ -267,15 +302,49 @@ static void top_shows_members(void)
     fail_member(SAFE, 1);
     assert(top_view_new(&view, &segment) == 0); /* the segment is the view's from now on */
     CU_ASSERT_EQUAL(top_rows(&view, TOP_MEMBERS), 4);
-    expect_line(&view, 0,
+    expect_line(&view, TOP_MEMBERS, 0,
                 "fast                 stripe  64.0 KiB online   vol0                 online");
-    expect_line(&view, 1,
+    expect_line(&view, TOP_MEMBERS, 1,
                 "                                               vol1                 online");
-    expect_line(&view, 2,
+    expect_line(&view, TOP_MEMBERS, 2,
                 "safe                 mirror         - degraded vol2                 online");
-    expect_line(&view, 3,
+    expect_line(&view, TOP_MEMBERS, 3,
                 "                                               vol3                 failed");
-    expect_line(&view, 4, "");
+    expect_line(&view, TOP_MEMBERS, 4, "");
+    top_view_done(&view);
+}
+
+static void top_shows_how_controllers_coordinate(void)
+{
+    struct top_view view;
+    char line[TOP_LINE_BYTES];
+
+    begin();
+    assert(top_view_new(&view, &segment) == 0);
+    CU_ASSERT_EQUAL(top_rows(&view, TOP_LOCKS), CONTROLLERS);
+    top_view_look(&view);
+    /* No clock is known here: what is a mean says more than what is a rate. */
+    struct coordination_counters *counters = &segment_seat(&segment, 2)->coordination;
+    count_up(&counters->held_ns, 5000);
+    count_up(&counters->held_histogram[11], 2);
+    top_view_look(&view);
+    expect_line(&view, TOP_LOCKS, 2, "c2   running          0        0        0        0      2.5");
+    top_heading(TOP_LOCKS, line);
+    CU_ASSERT_STRING_EQUAL(line, "CTRL STATE      GRANT/s   HELD/s HANDED/s   FULL/s  HELD us");
+    top_view_done(&view);
+}
+
+static void top_shows_what_members_do(void)
+{
+    struct top_view view;
+
+    begin();
+    assert(top_view_new(&view, &segment) == 0);
+    count_up(&segment_volume(&segment, 0)->counters.in_flight, 2);
+    count_up(&segment_volume(&segment, 1)->counters.in_flight, 3);
+    top_view_look(&view);
+    expect_line(&view, TOP_VOLUMES, STRIPE,
+                "fast                 -    online           0      0    0.0    0.0     5      0");
     top_view_done(&view);
 }
 
@@ -288,7 +357,11 @@ int main(void)
          states_follow_members_elements_and_controllers},
         {"a damaged table is told as failed", a_damaged_table_is_told_as_failed},
         {"status shows virtual volumes", status_shows_virtual_volumes},
+        {"virtual volumes count what their members do",
+         virtual_volumes_count_what_their_members_do},
         {"top shows members", top_shows_members},
+        {"top shows what members do", top_shows_what_members_do},
+        {"top shows how controllers coordinate", top_shows_how_controllers_coordinate},
     };
 
     return UNIT_RUN("volume_state", tests);
