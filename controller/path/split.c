@@ -267,6 +267,33 @@ static enum stage_verdict rounds(struct controller *controller, struct command *
     return verdict;
 }
 
+/* A command that lies in one piece on one member, of which there is no other copy, needs no
+ * component: it goes on itself, like one on the member. */
+static bool goes_straight(const struct controller *controller, struct command *command)
+{
+    const struct virtual_volume *virtual = command->virtual;
+    struct mapping_place place;
+    struct layout_walk walk;
+    struct component piece;
+
+    if (is_redundant(&virtual->layout) || command->op == COMMAND_FLUSH ||
+        command->op == COMMAND_EXTENTS || command->length_bytes == 0)
+        return false;
+    layout_walk_begin(&walk, &virtual->layout, LAYOUT_READ, command->offset_bytes,
+                      command->length_bytes, NULL);
+    if (!layout_walk_next(&walk, &piece) || piece.length_bytes != command->length_bytes ||
+        piece.first_bytes < piece.length_bytes ||
+        command->split->part_bytes != command->length_bytes ||
+        mapping_resolve(&controller->segment, virtual->members[piece.member].volume,
+                        piece.member_offset_bytes, piece.length_bytes, &place) != 0)
+        return false;
+    command->volume = virtual->members[piece.member].volume;
+    command->element = place.element;
+    command->element_offset_bytes = place.element_offset_bytes;
+    command->target = (uint8_t)place.owner;
+    return true;
+}
+
 /* FAST_ZERO wants to fail rather than to take long. One member might and another not, and then they
  * would differ: so where members must agree it is refused as a whole. */
 enum stage_verdict split_run(struct controller *controller, struct command *command)
@@ -278,6 +305,8 @@ enum stage_verdict split_run(struct controller *controller, struct command *comm
         aggregate_add(&command->aggregate, command->offset_bytes, -EOPNOTSUPP);
         return STAGE_DONE;
     }
+    if (goes_straight(controller, command))
+        return STAGE_NEXT;
     return rounds(controller, command, STAGE_NEXT);
 }
 

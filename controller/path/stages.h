@@ -8,7 +8,8 @@
  *      X(name, run, complete)      complete: called when what the stage waits for has ended
  *
  * A host command on a virtual volume ends its way down at SPLIT: its components are commands of
- * their own, which enter at MAP, each with one member of the volume.
+ * their own, which enter at MAP, each with one member of the volume. One that lies in one piece on
+ * one member, of which there is no other copy, goes on below like one on a plain volume.
  *
  * A stage returns
  *      STAGE_NEXT   go on with the stage below
