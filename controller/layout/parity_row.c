@@ -96,12 +96,18 @@ bool parity_walk_next(struct parity_walk *walk, struct parity_slice *ret_slice)
     return false;
 }
 
-void parity_row_range(const struct layout *layout, uint64_t offset_bytes, uint64_t length_bytes,
-                      uint64_t *ret_offset_bytes, uint64_t *ret_length_bytes)
+void parity_member_range(const struct layout *layout, uint64_t offset_bytes, uint64_t length_bytes,
+                         uint64_t *ret_offset_bytes, uint64_t *ret_length_bytes)
 {
-    uint64_t width = row_bytes(layout), end = offset_bytes + length_bytes;
+    uint64_t chunk_bytes = layout->chunk_bytes, width = row_bytes(layout);
+    uint64_t last = offset_bytes + length_bytes - 1;
 
-    *ret_offset_bytes = offset_bytes - offset_bytes % width;
-    end += (width - end % width) % width;
-    *ret_length_bytes = length_bytes == 0 ? 0 : end - *ret_offset_bytes;
+    assert(length_bytes > 0);
+    if (offset_bytes / chunk_bytes == last / chunk_bytes) {
+        *ret_offset_bytes = offset_bytes / width * chunk_bytes + offset_bytes % chunk_bytes;
+        *ret_length_bytes = length_bytes;
+        return;
+    }
+    *ret_offset_bytes = offset_bytes / width * chunk_bytes;
+    *ret_length_bytes = (last / width - offset_bytes / width + 1) * chunk_bytes;
 }

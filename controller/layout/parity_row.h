@@ -44,10 +44,11 @@ void parity_walk_begin(struct parity_walk *ret_walk, const struct layout *layout
 /* The next slice, or false: there are no more. */
 bool parity_walk_next(struct parity_walk *walk, struct parity_slice *ret_slice);
 
-/* The rows that a range touches, as a range: what a write, or a read that may have to reconstruct,
- * reserves, because parity ties all columns of a row together. */
-void parity_row_range(const struct layout *layout, uint64_t offset_bytes, uint64_t length_bytes,
-                      uint64_t *ret_offset_bytes, uint64_t *ret_length_bytes);
+/* The places on the members that a range (not empty) touches, as one range: what a command
+ * reserves, because parity ties together what lies at the same place of all members. Within one
+ * chunk it is as long as the range; what reaches over several chunks takes in whole ones. */
+void parity_member_range(const struct layout *layout, uint64_t offset_bytes, uint64_t length_bytes,
+                         uint64_t *ret_offset_bytes, uint64_t *ret_length_bytes);
 
 /* Where the slice's part of a data column begins in the virtual volume. */
 static inline uint64_t parity_slice_virtual(const struct layout *layout,

@@ -24,22 +24,6 @@ static bool wants_reservation(const struct controller *controller, const struct 
     return true;
 }
 
-/* With parity: the place of the range on the members. Within one chunk that is as long as the
- * range; what reaches over several chunks takes in whole ones. */
-static void reserve_members(const struct layout *layout, struct reservation *reservation)
-{
-    uint64_t chunk_bytes = layout->chunk_bytes, row_bytes = chunk_bytes * layout->columns;
-    uint64_t first = reservation->offset_bytes;
-    uint64_t last = first + reservation->length_bytes - 1;
-
-    if (first / chunk_bytes == last / chunk_bytes) {
-        reservation->offset_bytes = first / row_bytes * chunk_bytes + first % chunk_bytes;
-        return;
-    }
-    reservation->offset_bytes = first / row_bytes * chunk_bytes;
-    reservation->length_bytes = (last / row_bytes - first / row_bytes + 1) * chunk_bytes;
-}
-
 static void fill(const struct controller *controller, struct command *command)
 {
     struct reservation *reservation = &command->split->reservation;
@@ -52,7 +36,9 @@ static void fill(const struct controller *controller, struct command *command)
         .exclusive = command_changes_data(command->op),
     };
     if (command->virtual->layout.parities > 0)
-        reserve_members(&command->virtual->layout, reservation);
+        parity_member_range(&command->virtual->layout, command->split->part_offset_bytes,
+                            command->split->part_bytes, &reservation->offset_bytes,
+                            &reservation->length_bytes);
 }
 
 /* --- the stages --- */

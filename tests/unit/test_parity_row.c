@@ -144,18 +144,26 @@ static void parity_rotates_as_drawn(void)
     }
 }
 
-static void a_row_range_is_whole_rows(void)
+/* Every byte's place on its member is inside, nothing more than whole chunks is taken in, and of
+ * what lies in one chunk nothing more at all. */
+static void a_member_range_holds_every_place(void)
 {
     struct layout layout = make_small(LAYOUT_RAID5, 4);
     const uint64_t width = 3 * CHUNK;
 
     for (uint64_t begin = 0; begin < layout.size_bytes; begin++) {
         for (uint64_t length = 1; length <= layout.size_bytes - begin; length++) {
-            uint64_t from, bytes;
-            parity_row_range(&layout, begin, length, &from, &bytes);
-            CU_ASSERT(from % width == 0 && bytes % width == 0);
-            CU_ASSERT(from <= begin && begin - from < width);
-            CU_ASSERT(from + bytes >= begin + length && from + bytes - begin - length < width);
+            uint64_t last = begin + length - 1, least = UINT64_MAX, most = 0, from, bytes;
+            for (uint64_t byte = begin; byte <= last; byte++) {
+                uint64_t place = byte / width * CHUNK + byte % CHUNK;
+                least = place < least ? place : least;
+                most = place > most ? place : most;
+            }
+            parity_member_range(&layout, begin, length, &from, &bytes);
+            CU_ASSERT(from <= least && from + bytes > most);
+            if (begin / CHUNK == last / CHUNK)
+                CU_ASSERT(from == least && bytes == length);
+            CU_ASSERT(least - from < CHUNK && from + bytes - most <= CHUNK);
         }
     }
 }
@@ -166,7 +174,7 @@ int main(void)
         {"every byte of a range is in one slice", every_byte_of_a_range_is_in_one_slice},
         {"large chunks are cut at whole blocks", large_chunks_are_cut_at_whole_blocks},
         {"parity rotates as drawn", parity_rotates_as_drawn},
-        {"a row range is whole rows", a_row_range_is_whole_rows},
+        {"a member range holds every place", a_member_range_holds_every_place},
     };
 
     return UNIT_RUN("parity row", tests);
