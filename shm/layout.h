@@ -181,9 +181,8 @@ enum { ELEMENT_NONE = UINT32_MAX };
 /* One member of a virtual volume, in the order of its layout. Constant. */
 struct member_record {
     uint32_t volume;
-    uint32_t reserved;    /* 0 */
-    uint64_t start_bytes; /* concat: where on the virtual volume it begins */
-    uint64_t size_bytes;  /* of the volume */
+    uint32_t reserved;   /* 0 */
+    uint64_t size_bytes; /* of the volume; of a concat's, what is used of it */
 };
 
 /*

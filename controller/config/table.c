@@ -63,13 +63,12 @@ static int enter_plain(const struct segment *segment, const struct config *confi
 }
 
 static void enter_members(const struct segment *segment, const struct config_volume *wanted,
-                          const struct layout *layout, const uint64_t *member_bytes, uint32_t first)
+                          const uint64_t *member_bytes, uint32_t first)
 {
     for (uint32_t i = 0; i < wanted->members_count; i++) {
         struct member_record *record = segment_member(segment, first + i);
 
         record->volume = wanted->members[i];
-        record->start_bytes = layout->starts != NULL ? layout->starts[i] : 0;
         record->size_bytes = member_bytes[i];
     }
 }
@@ -112,7 +111,7 @@ static int enter_virtual(const struct segment *segment, const struct config *con
     enter_standing(&record, wanted, &images->standings[index]);
     if (wanted->description == NULL)
         config_layout_describe(&layout, record.description);
-    enter_members(segment, wanted, &layout, member_bytes, members_first);
+    enter_members(segment, wanted, member_bytes, members_first);
     return enter_volume(segment, config, index, &record, ret_error);
 }
 
