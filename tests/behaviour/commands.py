@@ -6,20 +6,10 @@ import os
 import struct
 
 from testarray import (CMD_BLOCK_STATUS, CMD_WRITE, CMD_ZERO, MIB, REQUEST_MAGIC, Array, Host,
-                       check, folders, libnbd, note, run, same)
+                       check, fails_with, folders, libnbd, note, run, same)
 
 PORTS = ('c0', 'c1', 'c2', 'front')
 EXTENTS_TURN = 256
-
-
-def fails_with(number, what, call, *arguments):
-    nbd = libnbd()
-    try:
-        call(*arguments)
-    except nbd.Error as error:
-        same(error.errnum, number, what)
-        return
-    raise AssertionError(f'{what}: it succeeded')
 
 
 def pieces_of(host, length, offset, flags=0):

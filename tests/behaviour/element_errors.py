@@ -6,18 +6,8 @@ import errno
 import os
 import random
 
-from testarray import (DISK, MEMORY, MIB, Array, Skip, check, command, folders, libnbd, note, run,
-                       same, wait_until)
-
-
-def fails_with(number, what, call, *arguments):
-    nbd = libnbd()
-    try:
-        call(*arguments)
-    except nbd.Error as error:
-        same(error.errnum, number, what)
-        return
-    raise AssertionError(f'{what}: it succeeded')
+from testarray import (DISK, MEMORY, MIB, Array, Skip, check, command, fails_with, folders, libnbd,
+                       note, run, same, wait_until)
 
 
 # --- a full file system ---

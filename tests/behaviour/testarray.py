@@ -85,6 +85,17 @@ def same(found, wanted, what):
         raise AssertionError(f'{what}: {found!r}, not {wanted!r}')
 
 
+def fails_with(number, what, call, *arguments):
+    """A call of libnbd that must fail with this errno."""
+    nbd = libnbd()
+    try:
+        call(*arguments)
+    except nbd.Error as error:
+        same(error.errnum, number, what)
+        return
+    raise AssertionError(f'{what}: it succeeded')
+
+
 def wait_until(condition, what, seconds=PATIENCE):
     """Looks again and again, and fails when the time is over. Returns what condition() returned."""
     deadline = time.monotonic() + seconds
