@@ -357,6 +357,26 @@ static void a_member_that_cannot_be_marked_has_failed_too(void)
     CU_ASSERT_EQUAL(array_stop(model.array), 0);
 }
 
+/* It might fail on one member and not on another; then a healthy one would count as stale. */
+static void fast_zero_is_refused_where_members_must_agree(void)
+{
+    static const struct {
+        enum layout_kind kind;
+        uint32_t copies;
+    } all[] = {{LAYOUT_MIRROR, 0}, {LAYOUT_RAID10, 2}, {LAYOUT_RAID5, 0}, {LAYOUT_RAID6, 0}};
+
+    for (uint32_t i = 0; i < sizeof all / sizeof *all; i++) {
+        struct model model = start(all[i].kind, all[i].copies, false);
+        change(&model, OPERATIONS / 10);
+        struct job job = job_at(&model, COMMAND_ZERO, 3, 100);
+        job.flags = COMMAND_FAST_ZERO | COMMAND_NO_HOLE;
+        CU_ASSERT_EQUAL(run(&model, job), -EOPNOTSUPP);
+        CU_ASSERT_EQUAL(failed_members(&model), 0);
+        compare(&model);
+        CU_ASSERT_EQUAL(array_stop(model.array), 0);
+    }
+}
+
 static void without_redundancy_a_failing_element_is_an_error(void)
 {
     struct model model = start(LAYOUT_STRIPE, 0, false);
@@ -394,6 +414,8 @@ int main(void)
         {"many writes at once mark it", many_writes_at_once_mark_it},
         {"a member that cannot be marked has failed too",
          a_member_that_cannot_be_marked_has_failed_too},
+        {"fast zero is refused where members must agree",
+         fast_zero_is_refused_where_members_must_agree},
         {"without redundancy a failing element is an error",
          without_redundancy_a_failing_element_is_an_error},
         {"a volume bears what its layout bears", a_volume_bears_what_its_layout_bears},
