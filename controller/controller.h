@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "controller/control.h"
 #include "controller/idle.h"
 #include "controller/path/command.h"
 #include "controller/path/coordinate.h"
@@ -109,6 +110,8 @@ struct controller {
     struct watched_life *lives; /* of the other controllers; NULL: not watched (deaths.h) */
     struct timer sweep_timer;
 
+    struct control control; /* what the configuration controller asks */
+
     /* the loop */
     struct completion doorbell;
     int doorbell_fd;
@@ -132,6 +135,7 @@ struct controller_start {
     const int *doorbells;     /* eventfds by seat */
     int notice_fd;            /* an eventfd: rung when the seat's state changed */
     const int *lifelines;     /* the others', by seat (deaths.h); NULL: none */
+    const int *control;       /* our end of the control channel; NULL: none */
     /* By element index; NULL: it has none. They outlive the controller. All NULL: none has one. */
     struct superblock_of_image **superblocks;
 };
