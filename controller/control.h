@@ -28,7 +28,10 @@ struct control_request;
 
 /* X(NAME, number, function, whether a descriptor comes with it): what the arguments are. */
 #define CONTROL_KINDS(X)                                                                           \
-    X(FAIL_ELEMENT, 1, control_fail_element, false) /* element, which it owns */
+    X(FAIL_ELEMENT, 1, control_fail_element, false) /* element, which it owns */                   \
+    X(ADD_VOLUME, 16, control_add_volume, false)    /* volume: control_volume.h, as those below */ \
+    X(RELEASE_VOLUME, 17, control_release_volume, false)                                           \
+    X(DROP_VOLUME, 18, control_drop_volume, false)
 
 enum control_kind {
 #define X(name, number, run, passes) CONTROL_##name = number,
