@@ -132,6 +132,7 @@ enum element_flags {
     ELEMENT_DEVICE = 1 << 2,
     ELEMENT_INLINE = 1 << 3,
     ELEMENT_SUPERBLOCK = 1 << 4,
+    ELEMENT_CHECKSUMS = 1 << 5,
 };
 
 /* The mapping table, first half. Constant but for the _Atomic fields. */

@@ -12,11 +12,13 @@
 
 static struct element_wanted wanted_of(const struct config_element *element)
 {
+    const struct tail tail = superblocks_new_tail(element);
+
     return (struct element_wanted){.image = element->image,
                                    .size_bytes = element->size_bytes,
                                    .read_only = element->read_only,
                                    .tail_bytes =
-                                       superblocks_wanted(element) ? SUPERBLOCK_BYTES : 0};
+                                       superblocks_wanted(element) ? tail_bytes(&tail) : 0};
 }
 
 /* Opens those that exist; notes which do not, after checking that they could be made. */

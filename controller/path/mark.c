@@ -92,6 +92,7 @@ struct loop_io mark_io(const struct mark *mark)
                             .memory = mark->copy,
                             .bytes = SUPERBLOCK_COPY_BYTES,
                             .offset_bytes =
+                                tail_bytes(&mark->superblock->content.tail) - SUPERBLOCK_BYTES +
                                 (1 - mark->superblock->copy) * (uint64_t)SUPERBLOCK_COPY_BYTES};
 }
 
