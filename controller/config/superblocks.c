@@ -53,11 +53,11 @@ static int check_checksums(const struct config *config, const struct images *ima
         return refuse_element(config, element, -EINVAL, ret_error,
                               "it was created with checksums, and the configuration does not say "
                               "checksums: true; allowed: checksums: true");
-    if (!tail_covers(tail, images->elements[element].size_bytes))
+    if (!tail_covers(tail, images->elements[element].tail_offset_bytes))
         return refuse_element(config, element, -EINVAL, ret_error,
                               "it has %" PRIu64 " bytes, and its superblock is that of a smaller "
                               "one; allowed: the image as it was created",
-                              images->elements[element].size_bytes);
+                              images->elements[element].tail_offset_bytes);
     return 0;
 }
 

@@ -20,11 +20,18 @@ static void enter_element(const struct segment *segment, uint32_t index,
                     (file->device ? ELEMENT_DEVICE : 0) |
                     (file->mode == ELEMENT_MODE_DIRECT ? ELEMENT_DIRECT : 0) |
                     (file->mode == ELEMENT_MODE_INLINE ? ELEMENT_INLINE : 0) |
-                    (file->tail_bytes != 0 ? ELEMENT_SUPERBLOCK : 0);
+                    (file->tail_bytes != 0 ? ELEMENT_SUPERBLOCK : 0) |
+                    (wanted->checksums ? ELEMENT_CHECKSUMS : 0);
     snprintf(record->name, sizeof record->name, "%s", wanted->name);
 }
 
 /* --- volumes --- */
+
+static bool is_redundant_member(const struct config *config, const struct config_volume *volume)
+{
+    return volume->member_of != CONFIG_NONE &&
+           layout_kind_redundant(config->volumes[volume->member_of].layout);
+}
 
 /* What plain and virtual volumes have in common; the rest of the record is what it was. */
 static int enter_volume(const struct segment *segment, const struct config *config, uint32_t index,
@@ -34,7 +41,8 @@ static int enter_volume(const struct segment *segment, const struct config *conf
 
     record->flags = (wanted->read_only ? VOLUME_READ_ONLY : 0) |
                     (wanted->export ? VOLUME_EXPORTED : 0) |
-                    (wanted->rotational ? VOLUME_ROTATIONAL : 0);
+                    (wanted->rotational ? VOLUME_ROTATIONAL : 0) |
+                    (is_redundant_member(config, wanted) ? VOLUME_REDUNDANT_MEMBER : 0);
     snprintf(record->name, sizeof record->name, "%s", wanted->name);
     if (wanted->description != NULL)
         snprintf(record->description, sizeof record->description, "%s", wanted->description);
