@@ -61,6 +61,7 @@ static json_t *element_json(const struct segment *segment, uint32_t index)
     json_set(object, "io", json_string(element_io_name(record->flags)));
     json_set(object, "read_only", json_boolean((record->flags & ELEMENT_READ_ONLY) != 0));
     json_set(object, "superblock", json_boolean((record->flags & ELEMENT_SUPERBLOCK) != 0));
+    json_set(object, "checksums", json_boolean((record->flags & ELEMENT_CHECKSUMS) != 0));
     add_io(object, &values);
     return object;
 }
