@@ -124,20 +124,10 @@ static void load_sector(struct intents *intents, uint32_t number)
         bitmap[number * SECTOR_WORDS + i] = get_bytes(sector + 8 * i, 8);
 }
 
-/* Bits behind the last region mean nothing. */
-static void cut(const struct intents *intents, uint64_t *bitmap)
-{
-    for (uint64_t word = intents->regions / 64; word < intents->words; word++)
-        bitmap[word] &=
-            word == intents->regions / 64 ? (UINT64_C(1) << intents->regions % 64) - 1 : 0;
-}
-
 void intents_load(struct intents *intents)
 {
     for (uint32_t i = 0; i < intents->sectors; i++)
         load_sector(intents, i);
-    cut(intents, intents->set);
-    cut(intents, intents->kept);
 }
 
 static void fill_sector(struct intents *intents, uint32_t number)
