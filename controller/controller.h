@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "controller/control.h"
 #include "controller/idle.h"
 #include "controller/integrity/integrity.h"
 #include "controller/path/command.h"
@@ -112,6 +113,8 @@ struct controller {
     struct watched_life *lives; /* of the other controllers; NULL: not watched (deaths.h) */
     struct timer sweep_timer;
 
+    struct control control; /* what the configuration controller asks */
+
     /* the loop */
     struct completion doorbell;
     int doorbell_fd;
@@ -135,6 +138,7 @@ struct controller_start {
     const int *doorbells;     /* eventfds by seat */
     int notice_fd;            /* an eventfd: rung when the seat's state changed */
     const int *lifelines;     /* the others', by seat (deaths.h); NULL: none */
+    const int *control;       /* our end of the control channel; NULL: none */
     /* By element index; NULL: it has none. They outlive the controller. All NULL: none has one. */
     struct superblock_of_image **superblocks;
 };

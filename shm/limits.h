@@ -104,6 +104,10 @@ enum {
     EXTENTS_MAX = 1024,        /* one block status answers with at most so many extents */
     EXTENTS_TURN_MAX = 256,    /* and all of one turn of a controller, but for one each */
 
+    /* --- the control channel --- */
+    CONTROL_REQUESTS_MAX = 32, /* of one controller, outstanding at once */
+    CONTROL_SECONDS = 20,      /* that an answer may take */
+
     /* --- anyport run --- */
     COMMAND_END_SECONDS = 5, /* from SIGTERM to SIGKILL for what --run started */
 

@@ -179,6 +179,14 @@ json_t *status_json_controllers(const struct segment *segment)
     return object;
 }
 
+json_t *status_json_elements(const struct segment *segment)
+{
+    json_t *object = begin();
+
+    json_set(object, "elements", list_json(segment, segment->geometry.elements, element_json));
+    return object;
+}
+
 json_t *status_json_volumes(const struct segment *segment)
 {
     json_t *object = begin();

@@ -12,6 +12,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "io/channel.h"
+
 enum { LIMIT_MS = 20000, LOOK_MS = 5 };
 
 static void ring(int fd)
@@ -163,12 +165,14 @@ static void *run_controller(void *argument)
         if (i == host->id)
             elements[i] = array->elements[i];
     }
+    int control = host->control_end;
     struct controller_start start = {.id = host->id,
                                      .segment = array->segment,
                                      .elements = elements,
                                      .superblocks = array->superblocks,
                                      .doorbells = array->doorbells,
-                                     .notice_fd = array->notice_fd};
+                                     .notice_fd = array->notice_fd,
+                                     .control = &control};
     int error = controller_new(&host->controller, &start, &what);
     if (error != 0)
         fprintf(stderr, "%s: %s\n", what, strerror(-error));
@@ -177,6 +181,7 @@ static void *run_controller(void *argument)
         .context = host, .on_turn = on_turn, .on_quiesce = on_quiesce, .is_quiet = is_quiet};
     host->run_status = controller_run(host->controller);
     controller_free(host->controller);
+    close(control);
     return NULL;
 }
 
@@ -228,6 +233,22 @@ bool array_wait_until(struct array *array, bool (*reached)(struct array *array))
             assert(read(array->notice_fd, &rung, sizeof rung) == sizeof rung);
     }
     return false;
+}
+
+int array_ask(struct array *array, uint32_t id, struct control_message message, int pass_fd)
+{
+    struct pollfd wait = {.fd = array->control[id], .events = POLLIN};
+    struct control_answer answer;
+    int fd;
+
+    message.number = ++array->asked;
+    assert(channel_send(wait.fd, &message, sizeof message, pass_fd) == 0);
+    if (pass_fd >= 0)
+        close(pass_fd);
+    assert(poll(&wait, 1, LIMIT_MS) == 1);
+    assert(channel_receive(wait.fd, &answer, sizeof answer, &fd) == 0);
+    assert(answer.number == message.number && answer.zero == 0 && fd == -1);
+    return answer.status;
 }
 
 static void publish_membership(struct array *array)
@@ -383,6 +404,10 @@ static void start_host(struct array *array, uint32_t id)
     host->waiter.fire = may_go_on;
     host->answered_fd = eventfd(0, EFD_CLOEXEC);
     assert(host->answered_fd >= 0);
+    int ends[2];
+    assert(channel_pair(ends) == 0);
+    array->control[id] = ends[0];
+    host->control_end = ends[1];
     array->hosts[id] = host;
     assert(pthread_create(&host->thread, NULL, run_controller, host) == 0);
 }
@@ -458,6 +483,8 @@ int array_stop(struct array *array)
         close(array->images[i]);
         free(array->superblocks[i]);
         close(array->doorbells[i]);
+        if (array->control[i] > 0)
+            close(array->control[i]);
     }
     close(array->notice_fd);
     segment_done(&array->segment);
