@@ -140,7 +140,7 @@ static bool send_transfer(struct controller *controller, struct command *command
     const struct split_slices *slices = &command->split->slices;
     bool read = slices->step == SLICE_READ;
     bool zero = !read && is_zero(command, transfer);
-    uint64_t memory = transfer->place.payload ? command->payload_offset_bytes
+    uint64_t memory = transfer->place.payload ? split_payload_offset_bytes(command)
                                               : workspace_in_segment(controller, slices);
     const struct component_wanted wanted = {
         .op = read   ? COMMAND_READ
@@ -182,7 +182,11 @@ static void compute(struct controller *controller, struct command *command)
                              ? controller->segment.base + workspace_in_segment(controller, slices)
                              : NULL;
 
-    parity_plan_compute(&slices->plan, writes_zeroes(command) ? NULL : command->payload, workspace);
+    uint8_t *payload = writes_zeroes(command)
+                           ? NULL
+                           : controller->segment.base + split_payload_offset_bytes(command);
+
+    parity_plan_compute(&slices->plan, payload, workspace);
 }
 
 /* --- after a step: NEXT goes on with what `step` says now, DONE ends the part --- */
