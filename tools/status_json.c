@@ -94,6 +94,9 @@ static void add_members(json_t *object, const struct segment *segment, uint32_t 
             json_set(object, "copies", json_integer(members.copies));
         for (uint32_t i = 0; i < members.count; i++)
             (void)json_array_append_new(array, member_json(segment, &members, i));
+        if (layout_kind_redundant((enum layout_kind)members.layout))
+            json_set(object, "resync",
+                     json_integer(READ(segment_volume(segment, index)->resync_regions)));
     }
     json_set(object, "members", array);
 }

@@ -84,7 +84,7 @@ static void enter_members(const struct segment *segment, const struct config_vol
 /* What the superblocks said: which members are stale from the beginning. Nothing is written to a
  * volume that is read-only, so none of its members becomes stale. */
 static void enter_standing(struct volume_record *record, const struct config_volume *wanted,
-                           const struct standing *standing)
+                           const struct standing *standing, uint64_t doubtful)
 {
     if (!layout_kind_redundant(wanted->layout))
         return;
@@ -93,6 +93,7 @@ static void enter_standing(struct volume_record *record, const struct config_vol
     /* relaxed: no controller has started yet. */
     store_relaxed(&record->members_failed, standing->stale);
     store_relaxed(&record->members_marked, standing->stale);
+    store_relaxed(&record->resync_regions, doubtful); /* relaxed: as above */
 }
 
 /* All plain volumes have been entered. */
@@ -116,7 +117,7 @@ static int enter_virtual(const struct segment *segment, const struct config *con
                                    .members_count = layout.members,
                                    .copies = layout.copies,
                                    .chunk_bytes = layout.chunk_bytes};
-    enter_standing(&record, wanted, &images->standings[index]);
+    enter_standing(&record, wanted, &images->standings[index], images->doubtful[index]);
     if (wanted->description == NULL)
         config_layout_describe(&layout, record.description);
     enter_members(segment, wanted, member_bytes, members_first);
