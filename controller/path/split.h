@@ -44,6 +44,7 @@ struct split_slices {
     uint8_t step;                    /* enum slice_step */
     uint32_t transfer;               /* the next one of the step to be sent */
     uint64_t workspace_offset_bytes; /* in the pool of workspaces */
+    uint32_t unreadable;             /* members that a write of this slice could not read */
     uint64_t lost_before;            /* the command's lost_claimants when it was taken */
     struct parity_walk walk;
     struct parity_slice slice;

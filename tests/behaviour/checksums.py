@@ -190,23 +190,27 @@ def of_a_redundant_volume(places, layout, stopped):
         forget_after(array)
 
 
-def parts_of_damaged_blocks(places):
-    """Of a mirror: the write is done, the member stays, and what it holds there is not believed."""
-    with Array(places, expected=DAMAGE, **redundant(places, 'mirror')) as array:
-        model = bytearray(random.randbytes(64 << 10))
+def parts_of_damaged_blocks(places, layout):
+    """The write is done, no member is left out for it, and what one holds there is not believed: not
+    the rest of the block, and not for computing parity."""
+    with Array(places, expected=DAMAGE, **redundant(places, layout)) as array:
+        model = bytearray(random.randbytes(MIB))
         host = array.connect('vol', 'c0')
         host.pwrite(bytes(model), 0)
-        flip(image(array, 0), 3)
-        flip(image(array, 1), 5)
-        for block in (3, 5):
-            host.pwrite(b'part', block * BLOCK + 50)
-            model[block * BLOCK + 50:block * BLOCK + 54] = b'part'
+        for block in range(0, 60, 4):
+            flip(image(array, random.randrange(len(array.fields['elements']))), block)
+        for block in random.sample(range(len(model) // BLOCK), 150):
+            at, length = random.choice([(50, 4), (0, BLOCK), (4000, 5000)])
+            at += block * BLOCK
+            data = random.randbytes(min(length, len(model) - at))
+            host.pwrite(data, at)
+            model[at:at + len(data)] = data
         for port in ('c0', 'c1'):
             other = array.connect('vol', port)
             for _ in range(2):
-                check(other.pread(len(model), 0) == model, f'read through {port}')
+                check(other.pread(len(model), 0) == model, f'{layout}: read through {port}')
             other.shutdown()
-        same(volume(array)['state'], 'online', 'its state')
+        same(volume(array)['state'], 'online', f'the state of the {layout}')
         host.shutdown()
         forget_after(array)
 
@@ -409,7 +413,7 @@ def main():
             for stopped in (False, True):
                 note(f'{layout}, {"stopped" if stopped else "running"}')
                 of_a_redundant_volume(places, layout, stopped)
-        parts_of_damaged_blocks(places)
+            parts_of_damaged_blocks(places, layout)
         note('crashes')
         after_a_crash(places, plain(places, DISK))
         after_a_crash(places, redundant(places, 'mirror'))
