@@ -14,10 +14,20 @@ static bool is_exclusive(const struct command *command)
     return command_changes_data(command->op) || command->op == COMMAND_RESTORE;
 }
 
+/* A read that computes what a member held from the others of its row, of which a write changes one
+ * after the other: also a write of other bytes of the row. */
+static bool reads_by_parity(const struct command *command)
+{
+    return command->op == COMMAND_READ && command->virtual->layout.parities > 0 &&
+           (command->split->absent | virtual_failed(command->virtual)) != 0;
+}
+
 static bool wants_reservation(const struct controller *controller, const struct command *command)
 {
     if (command->virtual == NULL || command->length_bytes == 0)
         return false;
+    if (reads_by_parity(command))
+        return true;
     switch (controller->coordinate.policy) {
     case COORDINATION_STRICT:
         return is_exclusive(command) || command->op == COMMAND_READ;

@@ -255,8 +255,7 @@ static enum stage_verdict go_on(struct controller *controller, struct command *c
     return end_round(controller, command);
 }
 
-/* Members have failed though no write has met them; what follows is their marking. Those that the
- * volume cannot do without are not marked: it is lost, and may come back with them. */
+/* Members have failed though no write has met them; what follows is their marking. */
 static enum stage_verdict settle(struct controller *controller, struct command *command)
 {
     for (uint32_t member = 0; member < command->virtual->layout.members; member++) {
@@ -278,6 +277,9 @@ static enum stage_verdict begin(struct controller *controller, struct command *c
     }
     if (!split_wants_slices(command))
         return go_on(controller, command);
+    /* It was not known in COORDINATE that it would have to do without a member. */
+    if (!command->split->reserved && command->length_bytes > 0)
+        return STAGE_AGAIN;
     split_slices_begin(command);
     return split_slices_go_on(controller, command);
 }
