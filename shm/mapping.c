@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "shm/member_states.h"
+
 /* FNV-1a: names are short, and the table is built by a trusted configuration. */
 static uint32_t hash_name(const char *name, size_t name_bytes)
 {
@@ -175,13 +177,14 @@ uint32_t mapping_volume_flags(const struct volume_record *record)
     return load_relaxed(&record->flags);
 }
 
-void mapping_set_exported(const struct segment *segment, uint32_t volume, bool exported)
+void mapping_set_volume_flags(const struct segment *segment, uint32_t volume, uint32_t mask,
+                              uint32_t flags)
 {
     struct volume_record *record = segment_volume(segment, volume);
-    uint32_t others = mapping_volume_flags(record) & ~(uint32_t)VOLUME_EXPORTED;
+    uint32_t others = mapping_volume_flags(record) & ~mask;
 
     /* relaxed: as above. Who must know that it is seen asks all controllers. */
-    store_relaxed(&record->flags, others | (exported ? VOLUME_EXPORTED : 0));
+    store_relaxed(&record->flags, others | (flags & mask));
 }
 
 bool mapping_is_virtual(const struct segment *segment, uint32_t volume)
@@ -204,8 +207,7 @@ int mapping_members(const struct segment *segment, uint32_t volume,
         .chunk_bytes = record->chunk_bytes,
         .copies = record->copies,
         .count = count,
-        /* pairs with virtual_fail's swap */
-        .failed = load_acquire(&segment_volume(segment, volume)->members_failed),
+        .failed = member_states_now(segment_volume(segment, volume)).failed,
         .records = segment_member(segment, first)};
     return 0;
 }

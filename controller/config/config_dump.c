@@ -116,8 +116,8 @@ static int dump_element(FILE *out, const struct config_element *element, const c
     int result = put_path(out, ", image", folder, element->image);
     if (element->size_bytes)
         put_size(out, ", size", element->size_bytes);
-    fprintf(out, ", controller: %" PRIu32 ", read-only: %s", element->controller,
-            switch_name(element->read_only));
+    fprintf(out, ", controller: %" PRIu32 ", read-only: %s, checksums: %s", element->controller,
+            switch_name(element->read_only), switch_name(element->checksums));
     if (element->superblock != SUPERBLOCK_UNSAID)
         fprintf(out, ", superblock: %s", switch_name(element->superblock == SUPERBLOCK_YES));
     fputs("}\n", out);

@@ -59,7 +59,7 @@ static bool same_element(const struct config_element *a, const struct config_ele
     return same_text(a->name, b->name) && same_path(a->image, b->image) &&
            a->size_bytes == b->size_bytes && a->controller == b->controller &&
            a->read_only == b->read_only && a->superblock == b->superblock &&
-           a->redundant_volume == b->redundant_volume;
+           a->checksums == b->checksums && a->redundant_volume == b->redundant_volume;
 }
 
 static bool same_volume(const struct config_volume *a, const struct config_volume *b)
@@ -265,6 +265,7 @@ static void random_elements(FILE *out)
                 below(2) == 0 ? "/" : "sub/", i, below(8));
         maybe(out, " size: %uMiB,", EACH * VOLUME_MIB + below(1000));
         maybe(out, " superblock: true,");
+        maybe(out, " checksums: %s,", PICK(switches));
         fputs("}\n", out);
     }
 }
