@@ -152,6 +152,17 @@ static int make_marks(struct controller *controller, struct superblock_of_image 
     return error;
 }
 
+int controller_open_integrity(struct owned_element *element)
+{
+    const struct tail *tail = &element->mark->superblock->content.tail;
+
+    if (element->integrity != NULL || tail->intents_bytes == 0)
+        return 0;
+    int error = integrity_open(&element->integrity, &element->file, tail);
+    element->gate.exclusive = error == 0 && element->integrity->checksums != NULL;
+    return error;
+}
+
 /* Plain volumes without checksums have nothing to compare with after an end without order. */
 static int open_integrity(struct controller *controller)
 {
@@ -159,14 +170,10 @@ static int open_integrity(struct controller *controller)
 
     for (uint32_t i = 0; i < controller->elements_count && error == 0; i++) {
         struct owned_element *element = &controller->elements[i];
-        if (element->mark == NULL)
-            continue;
-        const struct tail *tail = &element->mark->superblock->content.tail;
-        if (tail->intents_bytes == 0 ||
-            (tail->checksums_bytes == 0 && !mark_has_members(element->mark)))
-            continue;
-        error = integrity_open(&element->integrity, &element->file, tail);
-        element->gate.exclusive = error == 0 && element->integrity->checksums != NULL;
+        if (element->mark != NULL &&
+            (element->mark->superblock->content.tail.checksums_bytes != 0 ||
+             mark_has_members(element->mark)))
+            error = controller_open_integrity(element);
     }
     return error;
 }

@@ -177,6 +177,10 @@ void controller_stop(struct controller *controller);
 /* NULL is allowed. */
 void controller_free(struct controller *controller);
 
+/* Begins to keep the element's intents, and checksums where it has them, from what its tail says.
+ * Once; its image has a superblock. 0 or -errno. */
+int controller_open_integrity(struct owned_element *element);
+
 /* Marks an element as failed: its commands end with EIO from now on, and the members on it are
  * marked as failed durably, soon (recovery/settle.h). Says why on stderr, once. */
 void controller_fail_element(struct controller *controller, uint32_t element, const char *why);

@@ -110,12 +110,13 @@ static void dump_ports(FILE *out, const struct config *config)
             bracketed ? "]" : "", config->tcp_port);
 }
 
-static int dump_element(FILE *out, const struct config_element *element, const char *folder)
+static int dump_element(FILE *out, const struct config_element *element, uint64_t size_bytes,
+                        const char *folder)
 {
     put_text(out, "  - {name", element->name);
     int result = put_path(out, ", image", folder, element->image);
-    if (element->size_bytes)
-        put_size(out, ", size", element->size_bytes);
+    if (size_bytes)
+        put_size(out, ", size", size_bytes);
     fprintf(out, ", controller: %" PRIu32 ", read-only: %s, checksums: %s", element->controller,
             switch_name(element->read_only), switch_name(element->checksums));
     if (element->superblock != SUPERBLOCK_UNSAID)
@@ -162,23 +163,43 @@ static void dump_volume(FILE *out, const struct config *config, const struct con
     fputs("}\n", out);
 }
 
-static int dump_all(FILE *out, const struct config *config, const char *folder)
+static int dump_elements(FILE *out, const struct config *config,
+                         const struct config_dump_wanted *wanted)
 {
-    put_text(out, "array", config->array);
-    fputc('\n', out);
-    int result = put_path(out, "run-dir", folder, config->run_dir);
-    dump_settings(out, config);
-    dump_ports(out, config);
+    int result = 0;
+
     fputs("elements:\n", out);
-    for (uint32_t i = 0; i < config->elements_count && result == 0; i++)
-        result = dump_element(out, &config->elements[i], folder);
-    fputs("volumes:\n", out);
-    for (uint32_t i = 0; i < config->volumes_count && result == 0; i++)
-        dump_volume(out, config, &config->volumes[i]);
+    for (uint32_t i = 0; i < config->elements_count && result == 0; i++) {
+        uint64_t said_bytes = config->elements[i].size_bytes;
+
+        if (!said_bytes && wanted->element_bytes)
+            said_bytes = wanted->element_bytes[i];
+        result = dump_element(out, &config->elements[i], said_bytes, wanted->folder);
+    }
     return result;
 }
 
-int config_dump(const struct config *config, const char *folder, char **ret_text)
+static int dump_all(FILE *out, const struct config *config, const struct config_dump_wanted *wanted)
+{
+    put_text(out, "array", config->array);
+    fputc('\n', out);
+    int result = put_path(out, "run-dir", wanted->folder, config->run_dir);
+    dump_settings(out, config);
+    dump_ports(out, config);
+    if (result == 0)
+        result = dump_elements(out, config, wanted);
+    fputs("volumes:\n", out);
+    for (uint32_t i = 0; i < config->volumes_count && result == 0; i++) {
+        if (i != wanted->omit)
+            dump_volume(out, config, &config->volumes[i]);
+    }
+    if (wanted->append)
+        fprintf(out, "  - %s\n", wanted->append);
+    return result;
+}
+
+int config_dump(const struct config *config, const struct config_dump_wanted *wanted,
+                char **ret_text)
 {
     char *text = NULL;
     size_t bytes = 0;
@@ -186,7 +207,7 @@ int config_dump(const struct config *config, const char *folder, char **ret_text
 
     if (!out)
         return -ENOMEM;
-    int result = dump_all(out, config, folder);
+    int result = dump_all(out, config, wanted);
     if (ferror(out) && result == 0)
         result = -ENOMEM;
     if (fclose(out) != 0 && result == 0)

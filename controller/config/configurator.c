@@ -410,6 +410,7 @@ void configurator_close(struct configurator *configurator)
         close_if_open(&configurator->control_ends[i]);
         control_line_close(&configurator->lines[i]);
     }
+    volume_changes_done(configurator);
     segment_done(&configurator->segment);
 }
 

@@ -14,6 +14,7 @@
 #include "controller/config/control_line.h"
 #include "controller/config/images.h"
 #include "controller/config/sockets.h"
+#include "controller/config/volume_change.h"
 #include "controller/controller.h"
 #include "io/watch.h"
 #include "io/witness.h"
@@ -49,7 +50,8 @@ enum configurator_phase {
 };
 
 struct configurator {
-    const struct config *config;
+    const struct config *config; /* as it is now: volume_change.h */
+    struct volume_changes volume_changes;
     struct watch *watch;
     struct segment segment;
     struct array_sockets sockets;

@@ -33,7 +33,9 @@ static char *dump(const struct config *config)
 {
     char *text = NULL;
 
-    CU_ASSERT_EQUAL_FATAL(config_dump(config, HERE, &text), 0);
+    const struct config_dump_wanted wanted = {.folder = HERE, .omit = CONFIG_NONE};
+
+    CU_ASSERT_EQUAL_FATAL(config_dump(config, &wanted, &text), 0);
     return text;
 }
 
