@@ -117,6 +117,7 @@ bool virtual_fail(struct controller *controller, const struct virtual_volume *vi
         /* pairs with virtual_failed */
     } while (!cas_acq_rel(&virtual->record->members_failed, &failed, failed | members));
     say_failed(controller, virtual, members & ~failed);
+    tracing_volume(controller, TRACE_MEMBERS_FAILED, virtual->volume, members);
     return true;
 }
 
