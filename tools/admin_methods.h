@@ -14,4 +14,8 @@ extern const struct admin_method admin_methods[];
 void admin_element_fail(const struct admin_service *service, const json_t *params,
                         struct admin_reply *reply);
 
+/* trace.level {level} -> {} */
+void admin_trace_level(const struct admin_service *service, const json_t *params,
+                       struct admin_reply *reply);
+
 #endif
