@@ -18,6 +18,7 @@
 
 #include "controller/control.h"
 #include "controller/idle.h"
+#include "controller/integrity/integrity.h"
 #include "controller/path/command.h"
 #include "controller/path/coordinate.h"
 #include "controller/path/gate.h"
@@ -35,8 +36,10 @@
 struct owned_element {
     struct element file;
     struct element_record *record;
-    struct gate gate;           /* order of partial writes; direct elements only */
-    struct mark *mark;          /* its superblock; NULL: it has none, or is not ours */
+    struct gate gate;                    /* order of writes; elements used by whole blocks only */
+    struct mark *mark;                   /* its superblock; NULL: it has none, or is not ours */
+    struct integrity *integrity;         /* write intents and checksums; NULL: neither is needed */
+    struct command_queue intent_waiters; /* for the bitmap of intents that is being written */
     uint64_t size_checked_turn; /* the image's length is looked at once a turn that writes */
 };
 

@@ -60,6 +60,8 @@ struct array_wanted {
     uint32_t chunk_bytes, copies;
     bool superblocks; /* the images have them, but for that of element `bare` - 1 */
     uint32_t bare;
+    bool checksums; /* and checksums */
+    bool buffered;  /* elements go through the page cache */
 };
 
 struct array {
