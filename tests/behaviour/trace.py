@@ -2,12 +2,14 @@
 """`anyport trace`: a command of known cookie is found with its way through both controllers, also
 after kill -9 of the one that executed it; levels, filters, --follow to the array's end, and the USDT
 probes that the program has."""
+import ctypes
 import json
 import os
 import re
 import select
 import shutil
 import signal
+import struct
 import subprocess
 
 from testarray import (ANYPORT, CMD_READ, CMD_WRITE, EIO, MEMORY, MIB, PATIENCE, Array, Host, check,
@@ -162,17 +164,73 @@ def follows(array):
         follower.wait()
 
 
+def sections_of_notes():
+    """[(name, address, arguments)] of the probes, as readelf prints them."""
+    notes = command('readelf', '--notes', '--wide', ANYPORT)
+    pattern = r'Provider: anyport\s+Name: (\w+)\s+Location: (0x[0-9a-f]+),.*?Arguments: ([^\n]*)'
+    return [(name, int(address, 16), arguments.split())
+            for name, address, arguments in re.findall(pattern, notes, re.DOTALL)]
+
+
 def probes_are_there():
     if shutil.which('readelf') is None:
         note('no readelf: the probes were not looked at')
         return
-    notes = command('readelf', '--notes', '--wide', ANYPORT)
-    found = re.findall(r'Provider: anyport\s+Name: (\w+)\s.*?Arguments: ([^\n]*)', notes, re.DOTALL)
+    found = sections_of_notes()
     for name, count in PROBES.items():
-        arguments = [given.split() for one, given in found if one == name]
+        arguments = [given for one, _, given in found if one == name]
         check(len(arguments) > 0, f'there is no probe {name}')
         same({len(given) for given in arguments}, {count}, f'arguments of {name}')
-    same({name for name, _ in found}, set(PROBES), 'probes')
+    same({name for name, _, _ in found}, set(PROBES), 'probes')
+
+
+def offset_in_file(address):
+    for line in command('readelf', '--program-headers', '--wide', ANYPORT).splitlines():
+        words = line.split()
+        if words[:1] == ['LOAD']:
+            offset, start, _, size = (int(word, 16) for word in words[1:5])
+            if start <= address < start + size:
+                return address - start + offset
+    raise AssertionError(f'{address:#x} is in no segment')
+
+
+def attach(kind, pid, address):
+    """A counter of how often process `pid` passes the probe; -1 with errno when that is not to be
+    had. perf_event_attr: type, size, -, -, -, -, flags, -, uprobe_path, probe_offset."""
+    path = ctypes.create_string_buffer(os.fsencode(os.path.realpath(ANYPORT)))
+    attributes = struct.pack('<IIQQQQQIIQQ', kind, 128, 0, 0, 0, 0, 0, 0, 0,
+                             ctypes.addressof(path), offset_in_file(address)).ljust(128, b'\0')
+    number = {'x86_64': 298, 'aarch64': 241}.get(os.uname().machine)
+    if number is None:
+        return -1
+    return ctypes.CDLL(None, use_errno=True).syscall(number, attributes, pid, -1, -1, 8)
+
+
+def probes_fire(array):
+    """Each place of `replied` and `redirected` is counted while one read passes."""
+    try:
+        with open('/sys/bus/event_source/devices/uprobe/type', encoding='ascii') as file:
+            kind = int(file.read())
+    except OSError:
+        note('no uprobes here: whether the probes fire was not looked at')
+        return
+    pid = array.controller(0)['pid']
+    fds = {}
+    for name, address, _ in sections_of_notes() if shutil.which('readelf') else []:
+        fd = attach(kind, pid, address)
+        if fd < 0:
+            note(f'no uprobe to be had: {os.strerror(ctypes.get_errno())}')
+            return
+        fds.setdefault(name, []).append(fd)
+    send(array, 0xf12e)
+    counts = {name: sum(struct.unpack('<Q', os.read(fd, 8))[0] for fd in fds[name]) for name in fds}
+    for fd in sum(fds.values(), []):
+        os.close(fd)
+    if fds:
+        same({name: counts[name] for name in ('begun', 'redirected', 'replied', 'held', 'handed')},
+             {'begun': 1, 'redirected': 1, 'replied': 1, 'held': 0, 'handed': 0}, 'hits')
+        check(counts['stage'] >= 9, counts)
+        note(f'hits: {counts}')
 
 
 def no_trace(places):
@@ -203,6 +261,7 @@ def main():
             redirected(array, 0xfeedfacecafebeef)
             text_has_it(array, 0xfeedfacecafebeef)
             filters(array, 0xfeedfacecafebeef)
+            probes_fire(array)
             stages(array, 0x5147)
             nothing(array, 0x0ff, 'off')
             nothing(array, 0xe7e, 'events')
