@@ -1,10 +1,18 @@
 #include "controller/path/trail.h"
 
+/* A part of a command, here where that was received. */
+static bool is_component(const struct command *command)
+{
+    return command->split == NULL && command->origin->travels;
+}
+
 static enum trace_kind kind_of_beginning(const struct command *command)
 {
     if (command->origin->host)
         return TRACE_ARRIVED;
-    return command->origin->travels ? TRACE_SENT : TRACE_TAKEN;
+    if (is_component(command))
+        return TRACE_SENT;
+    return command->origin->travels ? TRACE_JOB : TRACE_TAKEN;
 }
 
 void trail_begun(struct controller *controller, const struct command *command)
@@ -16,7 +24,7 @@ void trail_begun(struct controller *controller, const struct command *command)
     if (!trail_wanted(controller, kind == TRACE_SENT ? TRACE_STAGES : TRACE_COMMANDS))
         return;
     struct trace_event event = tracing_of(command, kind);
-    event.detail = kind == TRACE_SENT ? command->member : command->cookie;
+    event.detail = kind == TRACE_SENT ? command->member : kind == TRACE_JOB ? 0 : command->cookie;
     if (kind == TRACE_TAKEN)
         event.peer = command->receiver;
     tracing_write(controller, &event);
@@ -25,11 +33,10 @@ void trail_begun(struct controller *controller, const struct command *command)
 void trail_replied(struct controller *controller, const struct command *command)
 {
     uint64_t took_ns = loop_now_ns(controller->loop) - command->received_ns;
-    bool component = !command->origin->host && command->origin->travels;
 
     DTRACE_PROBE5(anyport, replied, controller->id, command->receiver, command->number,
                   command->status, took_ns);
-    if (!trail_wanted(controller, component ? TRACE_STAGES : TRACE_COMMANDS))
+    if (!trail_wanted(controller, is_component(command) ? TRACE_STAGES : TRACE_COMMANDS))
         return;
     struct trace_event event = tracing_of(command, TRACE_REPLIED);
     event.status = command->status;

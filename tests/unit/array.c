@@ -448,6 +448,7 @@ struct array *array_start(const struct array_wanted *wanted)
     assert(array != NULL);
     array->wanted = *wanted;
     assert(segment_create(&array->segment, &shape, "test") == 0);
+    segment_header(&array->segment)->coordination_policy = wanted->policy;
     /* relaxed: no controller has started yet */
     store_relaxed(&segment_header(&array->segment)->trace_level, TRACE_STAGES);
     array->notice_fd = eventfd(0, EFD_CLOEXEC);
