@@ -181,6 +181,37 @@ static void workspaces_that_the_dead_may_write_come_back_when_it_has_drained(voi
     CU_ASSERT_EQUAL(array_stop(array), 0);
 }
 
+/* --- no room --- */
+
+/* Parity of data that neither of two members has must not be trusted to make anything of. */
+static void a_row_that_two_members_refuse_leaves_its_parity_stale(void)
+{
+    enum { CHUNK = 8192, ROW = 2, P_MEMBER = 0 };
+    const struct array_wanted wanted = raid5_with_a_puppet(16, CHUNK);
+    struct array *array = array_start(&wanted);
+    struct puppet puppet = attach(array);
+    struct slot_request request;
+
+    /* relaxed: its owner looks at it before each command */
+    store_relaxed(&segment_element(&array->segment, 1)->state, ELEMENT_FAILED);
+    host_submit(array, 0,
+                (struct job){.op = COMMAND_WRITE,
+                             .fill = 7,
+                             .volume = array_virtual(array),
+                             .offset_bytes = ROW * 2 * CHUNK,
+                             .bytes = 2 * CHUNK});
+    struct doorbell doorbell = claim(&puppet, &request);
+    CU_ASSERT_EQUAL(request.op, COMMAND_WRITE);
+    CU_ASSERT_TRUE(complete(&puppet, doorbell, -ENOSPC));
+    doorbell.kind = DOORBELL_ANSWER;
+    send_doorbell(&puppet, doorbell);
+    CU_ASSERT_TRUE_FATAL(host_wait_all(array, 0));
+    CU_ASSERT_TRUE(status_of(array, 0, 0) == -ENOSPC || status_of(array, 0, 0) == -EIO);
+    /* relaxed: no command is on its way */
+    CU_ASSERT_EQUAL(load_relaxed(&array_virtual_record(array)->members_failed), 1u << P_MEMBER);
+    CU_ASSERT_EQUAL(array_stop(array), 0);
+}
+
 int main(void)
 {
     static const struct unit_test tests[] = {
@@ -192,6 +223,8 @@ int main(void)
          what_the_dead_reserved_is_kept_until_all_are_done_with_it},
         {"workspaces that the dead may write come back when it has drained",
          workspaces_that_the_dead_may_write_come_back_when_it_has_drained},
+        {"a row that two members refuse leaves its parity stale",
+         a_row_that_two_members_refuse_leaves_its_parity_stale},
     };
     return UNIT_RUN("path_deaths", tests);
 }
