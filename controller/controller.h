@@ -16,7 +16,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "controller/control.h"
 #include "controller/idle.h"
+#include "controller/integrity/integrity.h"
 #include "controller/path/command.h"
 #include "controller/path/coordinate.h"
 #include "controller/path/gate.h"
@@ -33,8 +35,10 @@
 struct owned_element {
     struct element file;
     struct element_record *record;
-    struct gate gate;           /* order of partial writes; direct elements only */
-    struct mark *mark;          /* its superblock; NULL: it has none, or is not ours */
+    struct gate gate;                    /* order of writes; elements used by whole blocks only */
+    struct mark *mark;                   /* its superblock; NULL: it has none, or is not ours */
+    struct integrity *integrity;         /* write intents and checksums; NULL: neither is needed */
+    struct command_queue intent_waiters; /* for the bitmap of intents that is being written */
     uint64_t size_checked_turn; /* the image's length is looked at once a turn that writes */
 };
 
@@ -109,6 +113,8 @@ struct controller {
     struct watched_life *lives; /* of the other controllers; NULL: not watched (deaths.h) */
     struct timer sweep_timer;
 
+    struct control control; /* what the configuration controller asks */
+
     /* the loop */
     struct completion doorbell;
     int doorbell_fd;
@@ -132,6 +138,7 @@ struct controller_start {
     const int *doorbells;     /* eventfds by seat */
     int notice_fd;            /* an eventfd: rung when the seat's state changed */
     const int *lifelines;     /* the others', by seat (deaths.h); NULL: none */
+    const int *control;       /* our end of the control channel; NULL: none */
     /* By element index; NULL: it has none. They outlive the controller. All NULL: none has one. */
     struct superblock_of_image **superblocks;
 };

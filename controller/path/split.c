@@ -36,6 +36,7 @@ void split_begin(struct command *command)
 {
     assert(command->split != NULL && command->virtual != NULL);
     command->split->absent = 0;
+    command->split->divided = false;
     begin_part(command, command->offset_bytes);
 }
 
@@ -116,7 +117,7 @@ static bool send_next(struct controller *controller, struct command *command)
         wanted.payload_offset_bytes = split_extents_slice(command, component->member);
     } else if (command_has_payload(command->op)) {
         wanted.payload_offset_bytes =
-            command->payload_offset_bytes + component->payload_offset_bytes;
+            split_payload_offset_bytes(command) + component->payload_offset_bytes;
         wanted.shape = shape_of(component);
     }
     return component_send(controller, command, &wanted);
@@ -258,7 +259,7 @@ static enum stage_verdict begin(struct controller *controller, struct command *c
 static enum stage_verdict rounds(struct controller *controller, struct command *command,
                                  enum stage_verdict verdict)
 {
-    while (verdict == STAGE_NEXT)
+    while (verdict == STAGE_NEXT || (verdict == STAGE_DONE && split_divide(command)))
         verdict = begin(controller, command);
     if (verdict == STAGE_DONE && !is_read(command))
         verdict = split_mark_begin(controller, command);
