@@ -99,6 +99,22 @@ static void ignore(void *context, uint32_t seat, uint32_t cookie, uint32_t gener
     (void)context, (void)seat, (void)cookie, (void)generation;
 }
 
+/* The beginning of the virtual volume, and a command that has to wait for it. */
+static void reserve_as_puppet(struct array *array, struct coordination *ret_table)
+{
+    struct reservation reservation = {
+        .volume = array_virtual(array), .length_bytes = 4096, .exclusive = true};
+
+    coordination_init(ret_table, &array->segment, PUPPET, EPOCH, ignore, NULL,
+                      &segment_seat(&array->segment, PUPPET)->coordination);
+    CU_ASSERT_EQUAL(reserve_start(ret_table, &reservation, 0), RESERVE_GRANTED);
+}
+
+static struct job read_of_it(struct array *array)
+{
+    return (struct job){.op = COMMAND_READ, .volume = array_virtual(array), .bytes = 512};
+}
+
 static bool the_others_are_done_with_it(struct array *array)
 {
     return seat_is_done_with(segment_seat(&array->segment, 0), PUPPET) &&
@@ -118,20 +134,38 @@ static void what_the_dead_reserved_is_kept_until_all_are_done_with_it(void)
                                         .chunk_bytes = 8192};
     struct array *array = array_start(&wanted);
     struct coordination dead;
-    struct reservation held = {
-        .volume = array_virtual(array), .length_bytes = 4096, .exclusive = true};
 
-    coordination_init(&dead, &array->segment, PUPPET, EPOCH, ignore, NULL,
-                      &segment_seat(&array->segment, PUPPET)->coordination);
-    CU_ASSERT_EQUAL(reserve_start(&dead, &held, 0), RESERVE_GRANTED);
-    host_submit(array, 0,
-                (struct job){.op = COMMAND_READ, .volume = array_virtual(array), .bytes = 512});
+    reserve_as_puppet(array, &dead);
+    host_submit(array, 0, read_of_it(array));
     array_set_seat(array, PUPPET, SEAT_DEAD);
     CU_ASSERT_TRUE_FATAL(array_wait_until(array, the_others_are_done_with_it));
     let_turn(array, 0, 0);
     let_turn(array, 1, 0);
     CU_ASSERT_FALSE(replied(array, 0, 0));
     seat_set_done_with(segment_seat(&array->segment, SLOW), PUPPET);
+    CU_ASSERT_TRUE_FATAL(host_wait_all(array, 0));
+    CU_ASSERT_EQUAL(status_of(array, 0, 0), 0);
+    CU_ASSERT_EQUAL(array_stop(array), 0);
+}
+
+/* One that was told to stop when no configuration controller was left: nobody raised its epoch. */
+static void what_a_stopped_one_had_reserved_is_given_up(void)
+{
+    const struct array_wanted wanted = {.controllers = 3,
+                                        .puppets = 1,
+                                        .slots = 8,
+                                        .ring_entries = 16,
+                                        .buffers_bytes = BUFFERS_BYTES_MIN,
+                                        .layout = LAYOUT_STRIPE,
+                                        .chunk_bytes = 8192};
+    struct array *array = array_start(&wanted);
+    struct coordination stopped;
+
+    reserve_as_puppet(array, &stopped);
+    host_submit(array, 0, read_of_it(array));
+    let_turn(array, 0, 0);
+    CU_ASSERT_FALSE(replied(array, 0, 0));
+    array_set_seat(array, PUPPET, SEAT_STOPPED);
     CU_ASSERT_TRUE_FATAL(host_wait_all(array, 0));
     CU_ASSERT_EQUAL(status_of(array, 0, 0), 0);
     CU_ASSERT_EQUAL(array_stop(array), 0);
@@ -221,6 +255,8 @@ int main(void)
          an_answer_of_the_dead_starts_what_comes_after},
         {"what the dead reserved is kept until all are done with it",
          what_the_dead_reserved_is_kept_until_all_are_done_with_it},
+        {"what a stopped one had reserved is given up",
+         what_a_stopped_one_had_reserved_is_given_up},
         {"workspaces that the dead may write come back when it has drained",
          workspaces_that_the_dead_may_write_come_back_when_it_has_drained},
         {"a row that two members refuse leaves its parity stale",
