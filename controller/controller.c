@@ -302,6 +302,10 @@ int controller_new(struct controller **ret_controller, const struct controller_s
     controller->waiters.next = controller->waiters.previous = &controller->waiters;
     idle_init(&controller->idle);
     coordinate_init(controller);
+    errands_init(&controller->errands);
+    settle_init(controller);
+    fences_init(controller);
+    jobs_init(controller);
     controller->sweep_timer.fire = sweep_is_due;
     controller->stop_timer.fire = stop_is_due;
     int error = make_parts(controller, start, ret_what);
@@ -363,6 +367,7 @@ void controller_fail_element(struct controller *controller, uint32_t index, cons
     store_relaxed(&record->state, ELEMENT_FAILED); /* relaxed: as above */
     fprintf(stderr, "anyport: c%u: element %s failed: %s; its commands end with EIO\n",
             controller->id, record->name, why);
+    settle_failed_elements(controller, NULL);
 }
 
 static void quiesce(struct controller *controller)
@@ -372,6 +377,7 @@ static void quiesce(struct controller *controller)
     controller->quiescing = true;
     if (controller->hooks.on_quiesce != NULL)
         controller->hooks.on_quiesce(controller->hooks.context);
+    jobs_quiesce(controller);
 }
 
 /* What hosts have asked for is done first: a command on a virtual volume that ended between its
@@ -413,13 +419,15 @@ static bool membership_changed(const struct controller *controller)
 bool controller_has_work(const struct controller *controller)
 {
     return loop_has_events(controller->loop) || peers_have_entries(controller) ||
+           controller->errands.over != NULL || settle_has_work(controller) ||
            membership_changed(controller) || coordinate_has_work(controller);
 }
 
 static bool is_quiet(const struct controller *controller)
 {
-    return controller->hooks.is_quiet == NULL ||
-           controller->hooks.is_quiet(controller->hooks.context);
+    return jobs_are_quiet(controller) && !settle_has_work(controller) &&
+           (controller->hooks.is_quiet == NULL ||
+            controller->hooks.is_quiet(controller->hooks.context));
 }
 
 static void declare_quiet(struct controller *controller)
@@ -451,6 +459,8 @@ static void turn(struct controller *controller)
     uint32_t received = peers_receive(controller);
     controller->arrivals += received;
     coordinate_turn(controller);
+    errands_turn(controller);
+    settle_turn(controller);
     if (controller->hooks.on_turn != NULL)
         controller->hooks.on_turn(controller->hooks.context);
     peers_flush(controller);

@@ -24,6 +24,10 @@
 #include "controller/path/gate.h"
 #include "controller/path/mark.h"
 #include "controller/path/peer.h"
+#include "controller/recovery/errand.h"
+#include "controller/recovery/fence.h"
+#include "controller/recovery/job.h"
+#include "controller/recovery/settle.h"
 #include "io/element.h"
 #include "io/loop.h"
 #include "shm/mapping.h"
@@ -91,7 +95,8 @@ struct controller {
     struct command *free_components;
     struct command_queue component_waiters;
     bool waking_component_waiters;
-    struct split *splits; /* one for each host command */
+    struct split *splits;  /* one for each host command */
+    uint64_t splits_begun; /* commands on virtual volumes, ever */
 
     struct coordinate coordinate;
 
@@ -114,6 +119,10 @@ struct controller {
     struct timer sweep_timer;
 
     struct control control; /* what the configuration controller asks */
+    struct errands errands;
+    struct settle settle;
+    struct fences fences;
+    struct jobs jobs;
 
     /* the loop */
     struct completion doorbell;
@@ -158,7 +167,8 @@ void controller_stop(struct controller *controller);
 /* NULL is allowed. */
 void controller_free(struct controller *controller);
 
-/* Marks an element as failed: its commands end with EIO from now on. Says why on stderr, once. */
+/* Marks an element as failed: its commands end with EIO from now on, and the members on it are
+ * marked as failed durably, soon (recovery/settle.h). Says why on stderr, once. */
 void controller_fail_element(struct controller *controller, uint32_t element, const char *why);
 
 /* Whether any session waits in line for a command or a buffer. */

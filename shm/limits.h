@@ -104,6 +104,10 @@ enum {
     EXTENTS_MAX = 1024,        /* one block status answers with at most so many extents */
     EXTENTS_TURN_MAX = 256,    /* and all of one turn of a controller, but for one each */
 
+    /* --- jobs --- */
+    JOBS_MAX = 64,               /* that one controller runs at once */
+    JOB_PIECE_BYTES = 512 << 10, /* of a member, worked on by one command */
+
     /* --- the control channel --- */
     CONTROL_REQUESTS_MAX = 32, /* of one controller, outstanding at once */
     CONTROL_SECONDS = 20,      /* that an answer may take */
@@ -119,6 +123,7 @@ enum {
 
 #define ELEMENT_BYTES_MAX ((uint64_t)1 << 62)
 #define CACHE_BYTES_MAX   ((uint64_t)1 << 40)
+#define JOB_RATE_YIELDING UINT64_MAX /* as fast as it goes, and slowly while hosts work */
 
 /* The largest element that can have checksums: 1 TiB. */
 #define CHECKSUMMED_BYTES_MAX ((uint64_t)CHECKSUMS_BYTES_MAX / CHECKSUM_BYTES * BLOCK_BYTES)

@@ -7,6 +7,7 @@
 #include "controller/config/config_layout.h"
 #include "controller/config/refusal.h"
 #include "shm/mapping.h"
+#include "shm/member_states.h"
 
 static void enter_element(const struct segment *segment, uint32_t index,
                           const struct config_element *wanted, const struct element *file)
@@ -89,11 +90,9 @@ static void enter_standing(struct volume_record *record, const struct config_vol
     if (!layout_kind_redundant(wanted->layout))
         return;
     record->marked = !wanted->read_only;
-    record->run = standing->run;
-    /* relaxed: no controller has started yet. */
-    store_relaxed(&record->members_failed, standing->stale);
-    store_relaxed(&record->members_marked, standing->stale);
-    store_relaxed(&record->resync_regions, doubtful); /* relaxed: as above */
+    member_states_start(record,
+                        &(struct member_standing){.run = standing->run, .failed = standing->stale});
+    store_relaxed(&record->resync_regions, doubtful); /* relaxed: no controller has started yet */
 }
 
 /* All plain volumes have been entered. */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "controller/controller.h"
+#include "shm/member_states.h"
 
 /* Whether no controller can have left something half done: all have ended, or wait for the end
  * without any host. One that died, or that was not waited for, may have. */
@@ -42,11 +43,10 @@ static bool keep_member(struct controller *controller, struct owned_element *ele
                                INTENTS_MEMBERS_AGREE) == 0;
         complete = false;
     } else {
-        const struct volume_record *of = segment_volume(&controller->segment, volume);
+        struct volume_record *of = segment_volume(&controller->segment, volume);
         /* relaxed: written before the start, and by whoever makes them equal */
         agrees = quiet && load_relaxed(&of->resync_regions) == 0;
-        /* pairs with virtual_fail */
-        complete = load_acquire(&of->members_failed) == 0;
+        complete = member_states_now(of).failed == 0;
     }
     if (!agrees || !complete)
         keep_range(intents, keep, member->offset_bytes, member->size_bytes);

@@ -30,8 +30,10 @@ enum command_op {
     COMMAND_TRIM,
     COMMAND_ZERO,
     COMMAND_PREFETCH,
-    COMMAND_EXTENTS, /* the payload is an array of struct extent */
-    COMMAND_MARK,    /* of an element: its superblock says which members have failed (mark.h) */
+    COMMAND_EXTENTS,     /* the payload is an array of struct extent */
+    COMMAND_MARK,        /* of an element: its superblock says which members have failed (mark.h) */
+    COMMAND_RESTORE = 9, /* of a virtual volume: some members' bytes are made from the others' */
+    COMMAND_SETTLE = 13, /* of a virtual volume: what its members' superblocks say is up to date */
     COMMAND_OPS_END,
 };
 
@@ -101,6 +103,7 @@ struct command {
     uint64_t offset_bytes; /* on the volume */
     uint64_t element_offset_bytes;
     uint64_t length_bytes;
+    uint32_t members; /* RESTORE: mask of those that are made; SETTLE: of those that have failed */
 
     /* Payload, in the segment; a first byte at a multiple of BLOCK_BYTES plus the offset's
      * remainder, so that direct I/O of its whole blocks needs no copy. */
@@ -177,6 +180,12 @@ const char *stage_name(enum stage stage);
 static inline bool command_has_payload(uint32_t op)
 {
     return op == COMMAND_READ || op == COMMAND_WRITE || op == COMMAND_EXTENTS;
+}
+
+/* Of a whole virtual volume: never a component command. */
+static inline bool command_is_maintenance(uint32_t op)
+{
+    return op == COMMAND_RESTORE || op == COMMAND_SETTLE;
 }
 
 static inline bool command_changes_data(uint32_t op)

@@ -323,6 +323,8 @@ int execute_first(struct controller *controller, struct command *command)
         io->step = STEP_MARK;
         io->marks = mark_begin(element->mark, &controller->segment);
         return io->marks ? NEXT_STEP : NEXT_OVER;
+    case COMMAND_RESTORE:
+    case COMMAND_SETTLE:
     case COMMAND_OPS_END:
         break;
     }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "shm/mapping.h"
+#include "shm/member_states.h"
 
 /* The volume that a record is of: one whose failed members are to be marked, and that has this
  * member on this element. The configuration controller has checked what else the record says. */
@@ -62,15 +63,29 @@ bool mark_has_members(const struct mark *mark)
     return false;
 }
 
-/* A mask only grows. What a damaged table says of members that are not there is left out. */
-static uint32_t failed_now(const struct segment *segment, uint32_t volume,
-                           const struct superblock_member *record)
+/* Within a run members only become absent. What a damaged table says of members that are not there
+ * is left out. */
+static struct superblock_member as_it_is_now(const struct segment *segment, uint32_t volume,
+                                             const struct superblock_member *record)
 {
+    const struct member_standing now = member_states_standing(segment_volume(segment, volume));
     uint32_t there = UINT32_MAX >> (MEMBERS_MAX - record->members);
+    bool same_run = record->run == now.run;
+    struct superblock_member next = *record;
 
-    /* pairs with virtual_fail's swap: whoever asked for this marking has marked there first */
-    return record->failed |
-           (load_acquire(&segment_volume(segment, volume)->members_failed) & there);
+    next.run = now.run;
+    next.next_run = now.next_run;
+    next.failed = (now.failed & there) | (same_run ? record->failed : 0);
+    next.rebuilding = now.rebuilding & next.failed;
+    next.rebuilt_bytes = next.rebuilding != 0 ? now.rebuilt_bytes : 0;
+    return next;
+}
+
+static bool same(const struct superblock_member *one, const struct superblock_member *other)
+{
+    return one->run == other->run && one->next_run == other->next_run &&
+           one->failed == other->failed && one->rebuilding == other->rebuilding &&
+           one->rebuilt_bytes == other->rebuilt_bytes;
 }
 
 bool mark_begin(struct mark *mark, const struct segment *segment)
@@ -83,9 +98,9 @@ bool mark_begin(struct mark *mark, const struct segment *segment)
         struct superblock_member *record = &mark->next.members[i];
         if (mark->volumes[i] == ELEMENT_NONE)
             continue;
-        uint32_t failed = failed_now(segment, mark->volumes[i], record);
-        changed = changed || failed != record->failed;
-        record->failed = failed;
+        const struct superblock_member next = as_it_is_now(segment, mark->volumes[i], record);
+        changed = changed || !same(&next, record);
+        *record = next;
     }
     if (!changed)
         return false;

@@ -45,6 +45,8 @@ enum { /* within a record */
        IN_SIZE = 96,
        IN_RUN = 104,
        IN_NEXT_RUN = 112,
+       IN_REBUILDING = 120,
+       IN_REBUILT = 124,
 };
 _Static_assert((int)AT_RECORDS + (int)SUPERBLOCK_MEMBERS_MAX * (int)RECORD_BYTES <=
                    (int)SUPERBLOCK_COPY_BYTES,
@@ -114,6 +116,15 @@ static uint32_t crc_of(const uint8_t *copy)
     return ~crc;
 }
 
+uint64_t superblock_rebuilt_unit(uint64_t size_bytes)
+{
+    uint64_t unit_bytes = 64 << 10;
+
+    while (size_bytes / unit_bytes > UINT32_MAX)
+        unit_bytes *= 2;
+    return unit_bytes;
+}
+
 /* --- writing --- */
 
 static void encode_member(const struct superblock_member *member, uint8_t *record)
@@ -129,6 +140,9 @@ static void encode_member(const struct superblock_member *member, uint8_t *recor
     put64(record + IN_SIZE, member->size_bytes);
     put64(record + IN_RUN, member->run);
     put64(record + IN_NEXT_RUN, member->next_run);
+    put32(record + IN_REBUILDING, member->rebuilding);
+    put32(record + IN_REBUILT,
+          (uint32_t)(member->rebuilt_bytes / superblock_rebuilt_unit(member->size_bytes)));
 }
 
 static void encode_tail(const struct tail *tail, uint8_t *field)
@@ -177,9 +191,13 @@ static bool decode_member(const uint8_t *record, struct superblock_member *membe
     member->size_bytes = get64(record + IN_SIZE);
     member->run = get64(record + IN_RUN);
     member->next_run = get64(record + IN_NEXT_RUN);
+    member->rebuilding = get32(record + IN_REBUILDING);
+    member->rebuilt_bytes =
+        get32(record + IN_REBUILT) * superblock_rebuilt_unit(member->size_bytes);
     return named && layout_name((enum layout_kind)member->layout) != NULL && member->members >= 1 &&
            member->members <= MEMBERS_MAX && member->place < member->members &&
            (uint64_t)member->failed >> member->members == 0 &&
+           (member->rebuilding & ~member->failed) == 0 &&
            member->offset_bytes < ELEMENT_BYTES_MAX && member->size_bytes < ELEMENT_BYTES_MAX;
 }
 

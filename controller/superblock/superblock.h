@@ -23,6 +23,7 @@
  *          offset 80   place, failed
  *          offset 88   member's offset on the element, and its size
  *          offset 104  run, next run
+ *          offset 120  rebuilding, and how far: in so many units (superblock_rebuilt_unit)
  *
  * Invariants
  *  1. A writing goes to the copy that is not the newest good one, with a sequence one higher; only
@@ -54,8 +55,10 @@ struct superblock_member {
     uint32_t place;                    /* of this member in the layout */
     uint32_t failed;                   /* mask of members that are stale */
     uint64_t offset_bytes, size_bytes; /* of the member, on the element */
-    uint64_t run;      /* of the volume: how often it was started, with this member */
-    uint64_t next_run; /* that is being started; 0: none */
+    uint64_t run;           /* of the volume: how often it was started, with this member */
+    uint64_t next_run;      /* that is being started; 0: none */
+    uint32_t rebuilding;    /* mask of members, some of the failed, that are being rebuilt */
+    uint64_t rebuilt_bytes; /* so much of them, from their beginning, holds all; rounded down */
 };
 
 struct superblock {
@@ -66,6 +69,9 @@ struct superblock {
     uint32_t members_count;
     struct superblock_member members[SUPERBLOCK_MEMBERS_MAX];
 };
+
+/* In what rebuilt_bytes is kept, of a member of this size. A power of two, 64 KiB or more. */
+uint64_t superblock_rebuilt_unit(uint64_t size_bytes);
 
 /* Fills one copy: SUPERBLOCK_COPY_BYTES of any memory. */
 void superblock_encode(const struct superblock *superblock, uint8_t *copy);

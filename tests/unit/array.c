@@ -447,6 +447,7 @@ struct array *array_start(const struct array_wanted *wanted)
     assert(array != NULL);
     array->wanted = *wanted;
     assert(segment_create(&array->segment, &shape, "test") == 0);
+    segment_header(&array->segment)->coordination_policy = wanted->policy;
     array->notice_fd = eventfd(0, EFD_CLOEXEC);
     for (uint32_t i = 0; i < wanted->controllers; i++) {
         array->doorbells[i] = eventfd(0, EFD_CLOEXEC);

@@ -58,6 +58,7 @@ struct array_wanted {
     enum sabotage sabotage;
     enum layout_kind layout; /* 0: no virtual volume */
     uint32_t chunk_bytes, copies;
+    enum coordination_policy policy;
     bool superblocks; /* the images have them, but for that of element `bare` - 1 */
     uint32_t bare;
     bool checksums; /* and checksums */
