@@ -63,6 +63,7 @@ struct split_restore {
     bool in_use;
     bool writing;
     uint32_t set;    /* mask of the members that have this range */
+    uint32_t source; /* and of the one that it was read from */
     uint32_t member; /* the next one to be sent to */
     uint64_t member_offset_bytes;
 };
