@@ -84,7 +84,9 @@ enum {
     REGION_CELLS = 16,      /* a region is divided into so many cells */
     REGION_LINE_WORDS = 8,  /* reservation words of one cell, and of the region as a whole */
     REGION_UNITS = 2048,    /* a region's ranges are counted in so many units */
-    REGION_PLACES = (1 + REGION_CELLS) * REGION_LINE_WORDS,
+    REGION_CROWD_LINES = 14, /* more of them, for when both lines of a cell are taken */
+    REGION_CROWD_FIRST = (1 + REGION_CELLS) * REGION_LINE_WORDS, /* the first place of those */
+    REGION_PLACES = REGION_CROWD_FIRST + REGION_CROWD_LINES * REGION_LINE_WORDS,
     RESERVATION_BYTES_MAX = PAYLOAD_BYTES_MAX + 1, /* one may lie at any odd place */
     /* The longest reservation that begins with the last byte of a smallest region. */
     REGIONS_PER_RESERVATION_MAX = (RESERVATION_BYTES_MAX - 2) / (1 << REGION_SHIFT_MIN) + 2,
