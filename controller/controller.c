@@ -12,6 +12,7 @@
 #include "controller/path/redirect.h"
 #include "controller/path/split.h"
 #include "controller/path/virtual.h"
+#include "controller/path/workspaces.h"
 
 /* All pools together are registered with a ring only up to this: registering pins the memory. */
 #define REGISTERED_BYTES_MAX (256ull << 20)
@@ -90,24 +91,19 @@ static int make_blocks(struct controller *controller)
 
 static bool has_parity(const struct controller *controller)
 {
-    for (uint32_t i = 0; i < controller->segment.geometry.volumes; i++) {
+    for (uint32_t i = 0; i < mapping_volumes_end(&controller->segment); i++) {
         if (controller->virtuals[i] != NULL && controller->virtuals[i]->layout.parities > 0)
             return true;
     }
     return false;
 }
 
+/* Nobody has a buffer yet: there is nothing to wait for. */
 static int make_workspaces(struct controller *controller)
 {
-    uint64_t offset_bytes;
+    struct command_waiter nobody = {0};
 
-    if (!has_parity(controller))
-        return 0;
-    int error = pool_take(controller->pool, WORKSPACES_BYTES, &offset_bytes);
-    if (error != 0)
-        return error;
-    controller->workspaces_offset_bytes = controller->pool_offset_bytes + offset_bytes;
-    return pool_new(&controller->workspaces, WORKSPACES_BYTES, NULL, NULL);
+    return has_parity(controller) ? workspaces_make(controller, &nobody) : 0;
 }
 
 static int make_slots(struct controller *controller)
@@ -306,6 +302,7 @@ int controller_new(struct controller **ret_controller, const struct controller_s
     settle_init(controller);
     fences_init(controller);
     jobs_init(controller);
+    control_volumes_init(controller);
     controller->sweep_timer.fire = sweep_is_due;
     controller->stop_timer.fire = stop_is_due;
     int error = make_parts(controller, start, ret_what);

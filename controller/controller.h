@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "controller/control.h"
+#include "controller/control_volume.h"
 #include "controller/idle.h"
 #include "controller/integrity/integrity.h"
 #include "controller/path/command.h"
@@ -46,12 +47,20 @@ struct owned_element {
     uint64_t size_checked_turn; /* the image's length is looked at once a turn that writes */
 };
 
-/* What the floor above (the host ports) wants to be told. */
+/* Whether a host has a volume. */
+enum host_use {
+    HOST_USES_NOT,
+    HOST_LEAVES, /* its connection is ending */
+    HOST_USES,
+};
+
+/* What the floor above (the host ports) wants to be told, or is asked. */
 struct controller_hooks {
     void *context;
     void (*on_turn)(void *context);    /* once a turn, before it is submitted */
     void (*on_quiesce)(void *context); /* no new commands from hosts; finish, then close */
     bool (*is_quiet)(void *context);   /* whether all of its hosts are gone */
+    enum host_use (*uses_volume)(void *context, uint32_t volume);
 };
 
 enum {
@@ -123,6 +132,7 @@ struct controller {
     struct settle settle;
     struct fences fences;
     struct jobs jobs;
+    struct control_volumes control_volumes;
 
     /* the loop */
     struct completion doorbell;

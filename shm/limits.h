@@ -15,6 +15,8 @@ enum {
     FABRICS = 2, /* primary, redundant */
     ELEMENTS_MAX = 4096,
     VOLUMES_MAX = 131072,
+    VOLUMES_SPARE = 1024,        /* that may be made while an array runs, beside its first ones */
+    MEMBERS_SPARE = 4096,        /* of virtual ones among them */
     NAME_BYTES_MAX = 63,         /* array, element and volume names, without the final NUL */
     DESCRIPTION_BYTES_MAX = 159, /* of a volume, without the final NUL: what the handshake shows */
     PATH_BYTES_MAX = 4095,
@@ -113,6 +115,9 @@ enum {
     /* --- the control channel --- */
     CONTROL_REQUESTS_MAX = 32, /* of one controller, outstanding at once */
     CONTROL_SECONDS = 20,      /* that an answer may take */
+
+    /* --- volumes that go --- */
+    RELEASE_PATIENCE_MS = 200, /* so long a host may take to be gone that has said so */
 
     /* --- anyport run --- */
     COMMAND_END_SECONDS = 5, /* from SIGTERM to SIGKILL for what --run started */

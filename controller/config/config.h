@@ -70,7 +70,8 @@ struct config_volume {
     uint32_t members_count;
     uint32_t member_of; /* the virtual volume that it is a member of, or CONFIG_NONE */
     bool read_only;
-    bool export;     /* default true, of a member false */
+    bool export;      /* default true, of a member false */
+    bool export_said; /* it is not the default */
     bool rotational; /* default false */
     unsigned line;
 };
@@ -122,5 +123,7 @@ int config_parse_size(const char *text, uint64_t *ret_bytes);
 
 const char *config_cache_mode_name(enum config_cache_mode mode);
 const char *config_cache_policy_name(enum config_cache_policy policy);
+const char *config_placement_name(enum config_placement placement);
+const char *config_fabric_model_name(enum config_fabric_model model);
 
 #endif

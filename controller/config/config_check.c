@@ -230,7 +230,8 @@ static int check_volume(const struct config_reading *reading, struct raw_volume 
     volume->chunk_bytes = (uint32_t)size_or(raw->chunk, 0);
     volume->copies = raw->copies;
     volume->read_only = raw->read_only;
-    volume->export = !config_line(reading, PART_VOLUMES, index, VOLUME_EXPORT) || raw->export;
+    volume->export_said = config_line(reading, PART_VOLUMES, index, VOLUME_EXPORT) != 0;
+    volume->export = !volume->export_said || raw->export;
     volume->rotational = raw->rotational;
     volume->line = reading->parts[PART_VOLUMES].place[index].line;
     if (volume->layout != LAYOUT_NONE)

@@ -60,6 +60,16 @@ const char *config_cache_policy_name(enum config_cache_policy policy)
     return (unsigned)policy < COUNT(cache_policies) ? cache_policies[policy].str : "unknown";
 }
 
+const char *config_placement_name(enum config_placement placement)
+{
+    return (unsigned)placement < COUNT(placements) ? placements[placement].str : "unknown";
+}
+
+const char *config_fabric_model_name(enum config_fabric_model model)
+{
+    return (unsigned)model < COUNT(fabric_models) ? fabric_models[model].str : "unknown";
+}
+
 /* --- cache --- */
 
 static const cyaml_schema_field_t cache_fields[] = {

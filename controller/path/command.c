@@ -207,6 +207,20 @@ int command_take(struct controller *controller, uint64_t payload_bytes, uint64_t
     return 0;
 }
 
+int command_take_memory(struct controller *controller, uint64_t bytes,
+                        struct command_waiter *waiter, uint64_t *ret_offset_bytes)
+{
+    int error = others_wait(controller, waiter)
+                    ? -ENOBUFS
+                    : pool_take(controller->pool, bytes, ret_offset_bytes);
+
+    if (error == -ENOBUFS)
+        wait_in_line(controller, waiter);
+    else
+        command_stop_waiting(controller, waiter);
+    return error == -ENOBUFS ? -EAGAIN : error;
+}
+
 void command_wake_waiters(struct controller *controller)
 {
     struct command_waiter *head = &controller->waiters;

@@ -161,6 +161,11 @@ struct command_waiter {
 int command_take(struct controller *controller, uint64_t payload_bytes, uint64_t offset_bytes,
                  struct command_waiter *waiter, struct command **ret_command);
 
+/* Takes a part of the buffers for longer than a command lives, in the same line. *ret_offset_bytes
+ * counts from the pool's start. 0, -EAGAIN or -ENOMEM, as above. */
+int command_take_memory(struct controller *controller, uint64_t bytes,
+                        struct command_waiter *waiter, uint64_t *ret_offset_bytes);
+
 /* Takes a waiter off the queue; nothing happens when it is not on it. */
 void command_stop_waiting(struct controller *controller, struct command_waiter *waiter);
 
