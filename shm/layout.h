@@ -73,8 +73,8 @@ struct segment_header {
     uint32_t pid; /* of the configuration controller */
     struct segment_geometry geometry;
     char array[NAME_BYTES_MAX + 1];
-    uint64_t started_ns;          /* CLOCK_REALTIME */
-    uint32_t coordination_policy; /* enum coordination_policy */
+    uint64_t started_ns;             /* CLOCK_REALTIME */
+    uint32_t coordination_policy;    /* enum coordination_policy */
     _Atomic uint64_t job_rate_bytes; /* of a job, in a second; 0: any; JOB_RATE_YIELDING */
     /* Grows whenever a seat changes state; controllers look at it once a turn. Writer: the
      * configuration controller. Stale: a death is noticed a turn later. */
@@ -176,9 +176,9 @@ struct job_record {
     _Atomic uint32_t phase;  /* the kind's own */
     _Atomic int32_t status;  /* FAILED: -errno */
     _Atomic uint64_t position_bytes, end_bytes;
-    _Atomic uint64_t began_at_bytes;         /* the position when it was started */
-    _Atomic uint64_t started_ns, ended_ns;   /* CLOCK_MONOTONIC; 0: not yet */
-    _Atomic uint64_t found, repaired;        /* the kind's own */
+    _Atomic uint64_t began_at_bytes;       /* the position when it was started */
+    _Atomic uint64_t started_ns, ended_ns; /* CLOCK_MONOTONIC; 0: not yet */
+    _Atomic uint64_t found, repaired;      /* the kind's own */
 };
 
 enum volume_flags {
@@ -208,9 +208,10 @@ struct volume_record {
     uint32_t marked; /* 1: members_marked is to follow members_now; their elements have
                         superblocks */
     /* Redundant: regions whose members may differ since an end without order, at most; 0: they
-     * agree. Writer: the configuration controller before the start. */
+     * agree. Writers: the configuration controller before the start; who runs the RESYNC, at its
+     * end. Stale: an orderly end keeps intents that need not be kept. */
     _Atomic uint64_t resync_regions;
-    uint64_t run;    /* how often the volume was started (controller/superblock/standing.h) */
+    uint64_t run; /* how often the volume was started (controller/superblock/standing.h) */
     /* Virtual: which members have failed and which of those are being rebuilt, and what is durable
      * of it; the rules are in member_states.h. Writers: any controller, by compare-and-swap. Stale:
      * a failed member is met once more; what is marked is marked once more. */

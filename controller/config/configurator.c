@@ -184,6 +184,7 @@ static void look_at_phase(struct configurator *configurator)
     case CONFIGURATOR_STOPPED:
         break;
     }
+    resyncs_look(configurator);
 }
 
 static void controller_noticed(struct watched *watched, uint32_t events)
@@ -389,6 +390,8 @@ int configurator_open(struct configurator *configurator, const struct config *co
         error = make_witnesses(configurator, ret_error);
     if (error == 0)
         error = make_segment(configurator, ret_error);
+    if (error == 0 && resyncs_init(configurator) != 0)
+        error = refuse(config, ret_error, -ENOMEM, "not enough memory");
     if (error == 0)
         error = make_descriptors(configurator, ret_error);
     if (error != 0)
@@ -402,6 +405,7 @@ void configurator_close(struct configurator *configurator)
         sockets_close(&configurator->sockets);
     images_close(&configurator->images);
     close_witnesses(configurator);
+    resyncs_done(configurator);
     if (configurator->notice.fd >= 0)
         close(configurator->notice.fd);
     if (configurator->clock.fd >= 0)
@@ -465,6 +469,7 @@ static void become_controller(struct configurator *configurator, uint32_t id, pi
     images_free(
         &configurator->images); /* their descriptors were the controller's, and are closed */
     free(configurator->witnesses);
+    resyncs_done(configurator);
     segment_done(&configurator->segment);
     fflush(NULL);
     exit(status);
