@@ -112,7 +112,7 @@ static void enter_standing(struct volume_record *record, const struct config_vol
     record->marked = !wanted->read_only;
     member_states_start(record,
                         &(struct member_standing){.run = standing->run, .failed = standing->stale});
-    store_relaxed(&record->resync_regions, doubtful); /* relaxed: no controller has started yet. */
+    store_relaxed(&record->resync_regions, doubtful); /* relaxed: no controller has started yet */
 }
 
 /* All plain volumes have been entered. */

@@ -87,7 +87,8 @@ static bool same_settings(const struct config *a, const struct config *b)
            a->handshake_seconds == b->handshake_seconds && a->placement == b->placement &&
            a->fabric_model == b->fabric_model && a->slots == b->slots &&
            a->ring_entries == b->ring_entries && a->coordination.policy == b->coordination.policy &&
-           a->coordination.region_bytes == b->coordination.region_bytes;
+           a->coordination.region_bytes == b->coordination.region_bytes &&
+           a->trace.level == b->trace.level && a->trace.events == b->trace.events;
 }
 
 static bool same_config(const struct config *a, const struct config *b)
@@ -171,8 +172,8 @@ static void every_field_is_written(void)
 {
     struct config *config = parse(
         "lab.yaml", "array: lab\n"
-                    "elements: [{name: a, image: a, size: 1MiB, superblock: true},\n"
-                    "  {name: b, image: b, size: 1MiB}]\n"
+                    "elements: [{name: a, image: a, size: 1MiB, superblock: true,\n"
+                    "   checksums: true}, {name: b, image: b, size: 1MiB}]\n"
                     "volumes: [{name: v, element: a, size: 64KiB, description: d, export: true},\n"
                     "  {name: w, element: b},\n"
                     "  {name: r, layout: raid10, members: [v, w]}]\n"
@@ -241,6 +242,7 @@ static void random_settings(FILE *out)
     static const char *const policies[] = {"s3-fifo", "sieve", "arc", "lru"};
     static const char *const places[] = {"auto", "none", "spread"};
     static const char *const orders[] = {"strict", "writes", "none"};
+    static const char *const levels[] = {"off", "events"};
     static const char *const addresses[] = {"localhost:0", "127.0.0.1:10809", "\"[::1]:1\""};
 
     fprintf(out, "array: a%u\ncontrollers: 8\n", below(100));
@@ -254,6 +256,7 @@ static void random_settings(FILE *out)
     maybe(out, "interconnect: {slots: %u, ring-entries: %u}\n", 1 + below(4096), 2u << below(11));
     maybe(out, "coordination: {policy: %s, region: %u}\n", PICK(orders),
           REGION_BYTES_MIN << below(9));
+    maybe(out, "trace: {level: %s, events: %u}\n", PICK(levels), 1024u << below(4));
     maybe(out, "ports: {tcp: %s}\n", PICK(addresses));
 }
 

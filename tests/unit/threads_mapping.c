@@ -7,11 +7,13 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "tests/unit/threads.h"
 #include "tests/unit/unit.h"
 
 enum { READERS = 2, VOLUMES = 24, NAMES = 40, FIXED = 4, CHANGES = 3000 };
+enum { CHANGES_LEAST = 200, SECONDS_MOST = 10 }; /* a busy machine runs the readers in turns */
 
 static struct segment segment;
 static _Atomic uint32_t asked,
@@ -153,7 +155,8 @@ static void names_come_and_go(void)
         make(i, i);
     for (int i = 0; i < READERS; i++)
         readers[i] = thread_start(run_reader, &answered[i]);
-    for (uint32_t i = 0; i < CHANGES; i++)
+    time_t end = time(NULL) + SECONDS_MOST;
+    for (uint32_t i = 0; i < CHANGES && (i < CHANGES_LEAST || time(NULL) < end); i++)
         change(holds, &seed);
     store_release(&over, 1); /* pairs with the readers' load */
     for (int i = 0; i < READERS; i++)
