@@ -306,6 +306,7 @@ void controller_free(struct controller *controller)
     for (uint32_t i = 0; i < controller->elements_count; i++) {
         element_close(&controller->elements[i].file);
         mark_free(controller->elements[i].mark);
+        free(controller->elements[i].superblock);
     }
     free(controller->elements);
     deaths_done(controller);

@@ -38,8 +38,9 @@
 struct owned_element {
     struct element file;
     struct element_record *record;
-    struct gate gate;           /* order of partial writes; direct elements only */
-    struct mark *mark;          /* its superblock; NULL: it has none, or is not ours */
+    struct gate gate;                       /* order of partial writes; direct elements only */
+    struct mark *mark;                      /* its superblock; NULL: it has none, or is not ours */
+    struct superblock_of_image *superblock; /* of an image that came later: ours to free */
     uint64_t size_checked_turn; /* the image's length is looked at once a turn that writes */
 };
 

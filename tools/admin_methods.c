@@ -2,5 +2,6 @@
 
 const struct admin_method admin_methods[] = {
     {.name = "element.fail", .start = admin_element_fail},
+    {.name = "element.replace", .start = admin_element_replace},
     {0},
 };

@@ -10,8 +10,12 @@
 /* All of them. */
 extern const struct admin_method admin_methods[];
 
-/* element.fail {name} -> {} */
+/* element.fail {name, force} -> {} */
 void admin_element_fail(const struct admin_service *service, const json_t *params,
                         struct admin_reply *reply);
+
+/* element.replace {name, image, size} -> {image, size, members}. Without an image: the same one. */
+void admin_element_replace(const struct admin_service *service, const json_t *params,
+                           struct admin_reply *reply);
 
 #endif

@@ -218,6 +218,17 @@ static const struct config_rule coordination_rules[] = {
                              .max = REGION_BYTES_MAX},
 };
 
+/* --- rebuild --- */
+
+static const cyaml_schema_field_t rebuild_fields[] = {
+    [REBUILD_RATE] =
+        CYAML_FIELD_STRING_PTR("rate", OPTIONAL, struct raw_rebuild, rate, 0, CYAML_UNLIMITED),
+    [REBUILD_FIELDS] = CYAML_FIELD_END,
+};
+static const struct config_rule rebuild_rules[] = {
+    [REBUILD_RATE] = {.kind = RULE_SIZE, .min = 0, .max = JOB_RATE_BYTES_MAX},
+};
+
 /* --- top --- */
 
 static const cyaml_schema_field_t top_fields[] = {
@@ -243,6 +254,8 @@ static const cyaml_schema_field_t top_fields[] = {
                                              interconnect, interconnect_fields),
     [TOP_COORDINATION] = CYAML_FIELD_MAPPING("coordination", OPTIONAL, struct raw_config,
                                              coordination, coordination_fields),
+    [TOP_REBUILD] =
+        CYAML_FIELD_MAPPING("rebuild", OPTIONAL, struct raw_config, rebuild, rebuild_fields),
     [TOP_FIELDS] = CYAML_FIELD_END,
 };
 static const struct config_rule top_rules[] = {
@@ -259,6 +272,7 @@ static const struct config_rule top_rules[] = {
     [TOP_PLACEMENT] = {.kind = RULE_CHOICE},
     [TOP_INTERCONNECT] = {.kind = RULE_MAPPING, .part = PART_INTERCONNECT},
     [TOP_COORDINATION] = {.kind = RULE_MAPPING, .part = PART_COORDINATION},
+    [TOP_REBUILD] = {.kind = RULE_MAPPING, .part = PART_REBUILD},
 };
 
 const struct config_mapping config_mappings[CONFIG_PARTS] = {
@@ -270,6 +284,7 @@ const struct config_mapping config_mappings[CONFIG_PARTS] = {
     [PART_BUFFERS] = {"buffers", buffers_fields, buffers_rules, false},
     [PART_INTERCONNECT] = {"interconnect", interconnect_fields, interconnect_rules, false},
     [PART_COORDINATION] = {"coordination", coordination_fields, coordination_rules, false},
+    [PART_REBUILD] = {"rebuild", rebuild_fields, rebuild_rules, false},
 };
 
 const cyaml_schema_value_t config_schema = {

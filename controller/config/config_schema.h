@@ -29,6 +29,7 @@ enum top_field {
     TOP_PLACEMENT,
     TOP_INTERCONNECT,
     TOP_COORDINATION,
+    TOP_REBUILD,
     TOP_FIELDS,
 };
 enum cache_field { CACHE_SIZE, CACHE_MODE, CACHE_POLICY, CACHE_FIELDS };
@@ -67,6 +68,7 @@ enum interconnect_field {
     INTERCONNECT_FIELDS,
 };
 enum coordination_field { COORDINATION_POLICY, COORDINATION_REGION, COORDINATION_FIELDS };
+enum rebuild_field { REBUILD_RATE, REBUILD_FIELDS };
 enum { CONFIG_FIELDS_MAX = TOP_FIELDS };
 _Static_assert((int)CONFIG_FIELDS_MAX >= (int)VOLUME_FIELDS, "a place holds a line for each field");
 
@@ -80,6 +82,7 @@ enum config_part {
     PART_BUFFERS,
     PART_INTERCONNECT,
     PART_COORDINATION,
+    PART_REBUILD,
     CONFIG_PARTS,
 };
 
@@ -174,6 +177,10 @@ struct raw_coordination {
     char *region;
 };
 
+struct raw_rebuild {
+    char *rate;
+};
+
 struct raw_config {
     char *array;
     char *run_dir;
@@ -190,6 +197,7 @@ struct raw_config {
     enum config_placement placement;
     struct raw_interconnect interconnect;
     struct raw_coordination coordination;
+    struct raw_rebuild rebuild;
 };
 
 #endif

@@ -61,6 +61,9 @@ static int make_segment(struct configurator *configurator, struct config_error *
         return refuse(config, ret_error, error, "cannot make the shared-memory segment: %s",
                       strerror(-error));
     segment_header(&configurator->segment)->coordination_policy = config->coordination.policy;
+    /* relaxed: no controller has started yet */
+    store_relaxed(&segment_header(&configurator->segment)->job_rate_bytes,
+                  config->rebuild_rate_bytes);
     return table_fill(&configurator->segment, config, &configurator->images, ret_error);
 }
 
@@ -149,6 +152,7 @@ static void look_at_phase(struct configurator *configurator)
     case CONFIGURATOR_STARTING:
         if (all_alive_are(configurator, SEAT_RUNNING)) {
             enter_phase(configurator, CONFIGURATOR_RUNNING, 0);
+            rebuilds_look(configurator);
         } else if (late) {
             fprintf(stderr, "anyport: controllers did not come up within %d s\n", START_SECONDS);
             configurator->failed = true;
@@ -182,6 +186,7 @@ static void controller_noticed(struct watched *watched, uint32_t events)
     (void)events;
     (void)!read(watched->fd, &count, sizeof count);
     look_at_phase(CONFIGURATOR_OF(watched, notice));
+    rebuilds_look(CONFIGURATOR_OF(watched, notice));
 }
 
 /* --- deaths --- */
@@ -223,6 +228,7 @@ static void controller_died(struct watched *watched, uint32_t events)
         declare_dead(configurator, controller->id);
     }
     look_at_phase(configurator);
+    rebuilds_look(configurator);
 }
 
 _Static_assert(offsetof(struct watched_controller, death) == 0, "controller_died relies on it");
@@ -374,6 +380,8 @@ int configurator_open(struct configurator *configurator, const struct config *co
         error = make_segment(configurator, ret_error);
     if (error == 0)
         error = make_descriptors(configurator, ret_error);
+    if (error == 0 && rebuilds_init(configurator) != 0)
+        error = refuse(config, ret_error, -ENOMEM, "not enough memory");
     if (error != 0)
         configurator_close(configurator);
     return error;
@@ -396,6 +404,7 @@ void configurator_close(struct configurator *configurator)
         close_if_open(&configurator->control_ends[i]);
         control_line_close(&configurator->lines[i]);
     }
+    rebuilds_done(configurator);
     segment_done(&configurator->segment);
 }
 
@@ -448,6 +457,7 @@ static void become_controller(struct configurator *configurator, uint32_t id, pi
     images_free(
         &configurator->images); /* their descriptors were the controller's, and are closed */
     free(configurator->witnesses);
+    rebuilds_done(configurator);
     segment_done(&configurator->segment);
     fflush(NULL);
     exit(status);

@@ -132,17 +132,17 @@ static int make_lists(const struct config *config, struct images *images)
 {
     uint32_t count = config->elements_count;
 
-    *images =
-        (struct images){.count = count,
-                        .elements = calloc(count, sizeof *images->elements),
-                        .missing = calloc(count, sizeof *images->missing),
-                        .superblocks = calloc(count, sizeof(struct superblock_of_image *)),
-                        .changed = calloc(count, sizeof *images->changed),
-                        .standings = calloc(config->volumes_count, sizeof *images->standings)};
+    *images = (struct images){.count = count,
+                              .elements = calloc(count, sizeof *images->elements),
+                              .missing = calloc(count, sizeof *images->missing),
+                              .superblocks = calloc(count, sizeof(struct superblock_of_image *)),
+                              .changed = calloc(count, sizeof *images->changed),
+                              .standings = calloc(config->volumes_count, sizeof *images->standings),
+                              .later = calloc(count, sizeof *images->later)};
     for (uint32_t i = 0; images->elements != NULL && i < count; i++)
         images->elements[i].fd = images->elements[i].file = -1;
     return images->elements != NULL && images->missing != NULL && images->superblocks != NULL &&
-                   images->changed != NULL && images->standings != NULL
+                   images->changed != NULL && images->standings != NULL && images->later != NULL
                ? 0
                : -ENOMEM;
 }
@@ -202,10 +202,13 @@ void images_free(struct images *images)
 {
     for (uint32_t i = 0; images->superblocks != NULL && i < images->count; i++)
         free(images->superblocks[i]);
+    for (uint32_t i = 0; images->later != NULL && i < images->count; i++)
+        free(images->later[i]);
     free(images->elements);
     free(images->missing);
     free(images->superblocks);
     free(images->changed);
     free(images->standings);
+    free(images->later);
     *images = (struct images){0};
 }

@@ -16,6 +16,7 @@ struct images {
     struct superblock_of_image **superblocks; /* by element; NULL: a bare image */
     bool *changed;                            /* superblocks that are to be written */
     struct standing *standings;               /* by volume; of redundant ones */
+    char **later; /* by element: the path of an image that came later; NULL: the configuration's */
 };
 
 /* Opens and locks every image, creating those that are missing once all others were found good, and

@@ -16,6 +16,8 @@
 
 const char *superblocks_reason(const struct standing *standing, uint32_t place)
 {
+    if ((standing->rebuilding >> place & 1) != 0)
+        return "it was being rebuilt, which goes on";
     if ((standing->named >> place & 1) != 0)
         return "it failed before, and was written without";
     if ((standing->earlier >> place & 1) != 0)
@@ -238,6 +240,8 @@ static int enter_record(const struct config *config, struct images *images, uint
     record.run = standing->run;
     record.next_run = standing->run + 1;
     record.failed = standing->stale;
+    record.rebuilding = standing->rebuilding;
+    record.rebuilt_bytes = standing->rebuilt_bytes;
     if (found == NULL)
         found = &superblock->members[superblock->members_count++];
     *found = record;
