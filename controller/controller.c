@@ -8,6 +8,7 @@
 
 #include "controller/deaths.h"
 #include "controller/idle.h"
+#include "controller/integrity/ending.h"
 #include "controller/path/redirect.h"
 #include "controller/path/split.h"
 #include "controller/path/virtual.h"
@@ -155,6 +156,29 @@ static int make_marks(struct controller *controller, struct superblock_of_image 
     return error;
 }
 
+/* Plain volumes without checksums have nothing to compare with after an end without order. */
+int controller_open_integrity(struct owned_element *element, const struct element *file)
+{
+    if (element->mark == NULL)
+        return 0;
+    const struct tail *tail = &element->mark->superblock->content.tail;
+    if (tail->intents_bytes == 0 ||
+        (tail->checksums_bytes == 0 && !mark_has_members(element->mark)))
+        return 0;
+    int error = integrity_open(&element->integrity, file, tail);
+    element->gate.exclusive = error == 0 && element->integrity->checksums != NULL;
+    return error;
+}
+
+static int open_integrity(struct controller *controller)
+{
+    int error = 0;
+
+    for (uint32_t i = 0; i < controller->elements_count && error == 0; i++)
+        error = controller_open_integrity(&controller->elements[i], &controller->elements[i].file);
+    return error;
+}
+
 static bool has_direct_element(const struct controller *controller)
 {
     for (uint32_t i = 0; i < controller->elements_count; i++) {
@@ -257,7 +281,12 @@ static int make_parts(struct controller *controller, const struct controller_sta
         return error;
     *ret_what = "its elements";
     error = attach_elements(controller, start->elements);
-    return error != 0 ? error : make_marks(controller, start->superblocks);
+    if (error == 0)
+        error = make_marks(controller, start->superblocks);
+    if (error != 0)
+        return error;
+    *ret_what = "what its elements keep beside their data";
+    return open_integrity(controller);
 }
 
 int controller_new(struct controller **ret_controller, const struct controller_start *start,
@@ -307,6 +336,7 @@ void controller_free(struct controller *controller)
         element_close(&controller->elements[i].file);
         mark_free(controller->elements[i].mark);
         free(controller->elements[i].superblock);
+        integrity_free(controller->elements[i].integrity);
     }
     free(controller->elements);
     deaths_done(controller);
@@ -461,7 +491,15 @@ static int flush_elements(struct controller *controller)
         if (element_sync_now(file) != 0) {
             controller_fail_element(controller, i, "the last flush of it failed");
             failed = -EIO;
+            continue;
         }
+        /* relaxed: its only writer is this controller. What one that failed lacks is not known. */
+        if (load_relaxed(&controller->elements[i].record->state) == ELEMENT_ONLINE &&
+            ending_settle(controller, i) != 0)
+            fprintf(stderr,
+                    "anyport: c%u: element %s: what is kept beside its data cannot be "
+                    "written; the next start finds it as after a crash\n",
+                    controller->id, controller->elements[i].record->name);
     }
     return failed;
 }

@@ -133,6 +133,7 @@ enum element_flags {
     ELEMENT_DEVICE = 1 << 2,
     ELEMENT_INLINE = 1 << 3,
     ELEMENT_SUPERBLOCK = 1 << 4,
+    ELEMENT_CHECKSUMS = 1 << 5,
 };
 
 /* The mapping table, first half. Constant but for the _Atomic fields. */
@@ -173,7 +174,8 @@ struct job_record {
 enum volume_flags {
     VOLUME_READ_ONLY = 1 << 0,
     VOLUME_EXPORTED = 1 << 1,
-    VOLUME_ROTATIONAL = 1 << 2
+    VOLUME_ROTATIONAL = 1 << 2,
+    VOLUME_REDUNDANT_MEMBER = 1 << 3, /* what it holds can be had from others */
 };
 
 /* The mapping table, second half: volume -> element and place on it, or, of a virtual volume,
@@ -200,6 +202,9 @@ struct volume_record {
      * Stale: a write does without them where it need not. */
     _Atomic uint64_t rebuilt_bytes, rebuilt_flushed_bytes;
     struct job_record job;
+    /* Redundant: regions whose members may differ since an end without order, at most; 0: they
+     * agree. Writer: the configuration controller before the start. */
+    _Atomic uint64_t resync_regions;
     char name[NAME_BYTES_MAX + 1];
     char description[DESCRIPTION_BYTES_MAX + 1];
     _Alignas(CACHELINE_BYTES) struct io_counters counters; /* writer: the element's owner */

@@ -17,6 +17,7 @@ struct images {
     bool *changed;                            /* superblocks that are to be written */
     struct standing *standings;               /* by volume; of redundant ones */
     char **later; /* by element: the path of an image that came later; NULL: the configuration's */
+    uint64_t *doubtful; /* by volume: regions in which its members may differ */
 };
 
 /* Opens and locks every image, creating those that are missing once all others were found good, and

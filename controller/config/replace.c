@@ -162,12 +162,21 @@ static int check(struct replacing *replacing)
 
 /* --- the image --- */
 
+/* What else the new image keeps: as the configuration wants it of new images. */
+static struct tail new_tail(const struct replacing *replacing)
+{
+    const struct config *config = replacing->configurator->config;
+
+    return tail_of(replacing->size_bytes, config->elements[replacing->index].checksums);
+}
+
 /* The same records as the image before it had, of an image that nobody can take for it: of no run,
  * and stale by its own word. */
 static int make_superblock(struct replacing *replacing, struct superblock_of_image *superblock)
 {
     *superblock = *replacing->configurator->images.superblocks[replacing->index];
     superblock->content.sequence = 0;
+    superblock->content.tail = new_tail(replacing);
     for (uint32_t i = 0; i < superblock->content.members_count; i++) {
         struct superblock_member *record = &superblock->content.members[i];
         record->run = record->next_run = 0;
@@ -180,9 +189,10 @@ static int make_superblock(struct replacing *replacing, struct superblock_of_ima
 
 static int create_image(struct replacing *replacing)
 {
+    const struct tail tail = new_tail(replacing);
     const struct element_wanted wanted = {.image = replacing->image,
                                           .size_bytes = replacing->size_bytes,
-                                          .tail_bytes = SUPERBLOCK_BYTES};
+                                          .tail_bytes = tail_bytes(&tail)};
     struct superblock_of_image *superblock = malloc(sizeof *superblock);
     struct element_error why;
 
@@ -235,7 +245,7 @@ static int open_same_image(struct replacing *replacing)
                        "had, or a new one (--image)",
                        wanted.image);
     if (error == 0 && (error = element_keep_tail(&replacing->element, replacing->size_bytes,
-                                                 SUPERBLOCK_BYTES, &why)) != 0)
+                                                 tail_bytes(&superblock->content.tail), &why)) != 0)
         refuse(replacing, error, "%.200s: %s", wanted.image, why.text);
     free(superblock);
     return error;

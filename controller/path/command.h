@@ -77,7 +77,8 @@ struct command_io {
     bool gated;        /* is on the element's list of writes (gate.h) */
     bool gate_waits;   /* and waits there for its turn */
     bool marks;        /* is the one that writes the superblock (mark.h) */
-    uint8_t *scratch;  /* one block, or NULL */
+    bool damages; /* changes a part of a block that is damaged, and stays so (execute_verify.c) */
+    uint8_t *scratch; /* one block, or NULL */
     struct command *gate_next, *gate_previous, *gate_next_ready;
     struct gate_place gate_places[2];
     uint32_t gate_held_by;                 /* so many earlier ones */

@@ -54,6 +54,15 @@ void mark_free(struct mark *mark)
     free(mark);
 }
 
+bool mark_has_members(const struct mark *mark)
+{
+    for (uint32_t i = 0; i < mark->superblock->content.members_count; i++) {
+        if (mark->volumes[i] != ELEMENT_NONE)
+            return true;
+    }
+    return false;
+}
+
 /* Within a run members only become absent. What a damaged table says of members that are not there
  * is left out. */
 static struct superblock_member as_it_is_now(const struct segment *segment, uint32_t volume,
@@ -107,6 +116,7 @@ struct loop_io mark_io(const struct mark *mark)
                             .memory = mark->copy,
                             .bytes = SUPERBLOCK_COPY_BYTES,
                             .offset_bytes =
+                                tail_bytes(&mark->superblock->content.tail) - SUPERBLOCK_BYTES +
                                 (1 - mark->superblock->copy) * (uint64_t)SUPERBLOCK_COPY_BYTES};
 }
 

@@ -39,6 +39,7 @@ void split_begin(struct controller *controller, struct command *command)
     command->split->absent = 0;
     command->split->active = true;
     command->split->number = ++controller->splits_begun;
+    command->split->divided = false;
     begin_part(command, command->offset_bytes);
 }
 
@@ -121,7 +122,7 @@ static bool send_next(struct controller *controller, struct command *command)
         wanted.payload_offset_bytes = split_extents_slice(command, component->member);
     } else if (command_has_payload(command->op)) {
         wanted.payload_offset_bytes =
-            command->payload_offset_bytes + component->payload_offset_bytes;
+            split_payload_offset_bytes(command) + component->payload_offset_bytes;
         wanted.shape = shape_of(component);
     }
     return component_send(controller, command, &wanted);
@@ -288,7 +289,7 @@ static enum stage_verdict begin(struct controller *controller, struct command *c
 static enum stage_verdict rounds(struct controller *controller, struct command *command,
                                  enum stage_verdict verdict)
 {
-    while (verdict == STAGE_NEXT)
+    while (verdict == STAGE_NEXT || (verdict == STAGE_DONE && split_divide(command)))
         verdict = begin(controller, command);
     if (verdict == STAGE_DONE && !is_read(command))
         verdict = split_mark_begin(controller, command);

@@ -9,7 +9,8 @@
  *
  * Files: split.c the stage, and layouts without parity; split_parity.c writes of layouts with
  * parity, and reads of them that must do without a member; split_extents.c block status;
- * split_mark.c the marking of members that failed; split_restore.c what is special about RESTORE.
+ * split_mark.c the marking of members that failed; split_restore.c what is special about RESTORE;
+ * split_divide.c reads that no member can answer as a whole.
  */
 #ifndef CONTROLLER_PATH_SPLIT_H
 #define CONTROLLER_PATH_SPLIT_H
@@ -43,6 +44,7 @@ struct split_slices {
     uint8_t step;                    /* enum slice_step */
     uint32_t transfer;               /* the next one of the step to be sent */
     uint64_t workspace_offset_bytes; /* in the pool of workspaces */
+    uint32_t unreadable;             /* members that a write of this slice could not read */
     uint64_t lost_before;            /* the command's lost_claimants when it was taken */
     struct parity_walk walk;
     struct parity_slice slice;
@@ -86,6 +88,7 @@ struct split {
     int32_t mark_status;                    /* the command's own, while members are marked */
     bool in_round;                          /* some components of the round are not sent yet, or a
                                                workspace is waited for */
+    bool divided;                           /* a READ goes block by block (split_divide.c) */
     bool has_next;                          /* `next` is the first of them */
     struct layout_walk walk;
     struct component next;
@@ -121,6 +124,16 @@ enum stage_verdict split_restore_complete(struct controller *controller, struct 
 uint32_t split_restore_targets(const struct command *command);
 /* It has ended well: with parity, the cursor moves while the range is still reserved. */
 void split_restore_done(const struct command *command);
+/* A part is over. True: the read goes on with another one, for which any member may be asked again.
+ */
+bool split_divide(struct command *command);
+
+/* Where the part's first byte stands in the segment, of a command with payload. */
+static inline uint64_t split_payload_offset_bytes(const struct command *command)
+{
+    return command->payload_offset_bytes + command->split->part_offset_bytes -
+           command->offset_bytes;
+}
 
 /* The part that is coordinated and worked on next: MAP begins with the first. */
 void split_begin(struct controller *controller, struct command *command);

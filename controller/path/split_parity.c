@@ -126,7 +126,8 @@ static int plan_slice(struct command *command)
 
     if (command_changes_data(command->op)) {
         split->absent = absent_in_slice(command);
-        return parity_plan_write(&slices->plan, layout, &slices->slice, split->absent);
+        return parity_plan_write_without_reading(&slices->plan, layout, &slices->slice,
+                                                 split->absent, slices->unreadable);
     }
     split->absent |= virtual_failed(command->virtual);
     if (command->op == COMMAND_READ)
@@ -177,7 +178,7 @@ static bool send_transfer(struct controller *controller, struct command *command
     const struct split_slices *slices = &command->split->slices;
     bool read = slices->step == SLICE_READ;
     uint64_t memory = transfer->place.at_bytes + (transfer->place.payload
-                                                      ? command->payload_offset_bytes
+                                                      ? split_payload_offset_bytes(command)
                                                       : workspace_in_segment(controller, slices));
     bool zero =
         !read && (is_zero(command, transfer) || is_restored_zero(controller, command, memory));
@@ -221,7 +222,11 @@ static void compute(struct controller *controller, struct command *command)
                              ? controller->segment.base + workspace_in_segment(controller, slices)
                              : NULL;
 
-    parity_plan_compute(&slices->plan, writes_zeroes(command) ? NULL : command->payload, workspace);
+    uint8_t *payload = writes_zeroes(command)
+                           ? NULL
+                           : controller->segment.base + split_payload_offset_bytes(command);
+
+    parity_plan_compute(&slices->plan, payload, workspace);
 }
 
 /* --- after a step: NEXT goes on with what `step` says now, DONE ends the part --- */
@@ -240,8 +245,21 @@ static enum stage_verdict end_part(struct controller *controller, struct command
     return STAGE_DONE;
 }
 
-/* Another plan for the same slice, without the members that could not be read. A write must leave
- * them stale, so they have failed for everybody. */
+/* A write's plan that does without reading the members that could not be read: they are written all
+ * the same, and none is stale for it. Where there is none they have failed, for everybody. */
+static bool plan_without_reading(struct controller *controller, struct command *command)
+{
+    struct split_slices *slices = &command->split->slices;
+
+    slices->unreadable |= command->split->bad;
+    if (plan_slice(command) == 0)
+        return true;
+    uint32_t unreadable = slices->unreadable;
+    slices->unreadable = 0;
+    return virtual_fail(controller, command->virtual, unreadable);
+}
+
+/* Another plan for the same slice, without the members that could not be read. */
 static enum stage_verdict plan_again(struct controller *controller, struct command *command)
 {
     struct split *split = command->split;
@@ -250,7 +268,7 @@ static enum stage_verdict plan_again(struct controller *controller, struct comma
         split->absent |= split->bad;
         if (!virtual_bears(&command->virtual->layout, split->absent))
             return end_part(controller, command);
-    } else if (!virtual_fail(controller, command->virtual, split->bad)) {
+    } else if (!plan_without_reading(controller, command)) {
         return end_part(controller, command);
     }
     give_workspace(controller, command);
@@ -309,6 +327,7 @@ static enum stage_verdict next_slice(struct controller *controller, struct comma
 {
     struct split_slices *slices = &command->split->slices;
 
+    slices->unreadable = 0;
     aggregate_begin(&command->aggregate, 1);
     if (!parity_walk_next(&slices->walk, &slices->slice)) {
         aggregate_add(&command->aggregate, 0, 0);

@@ -3,7 +3,7 @@
  * The data begins at the image's first byte, so that other tools can still look at it. Pure: bytes
  * in, a checked structure out, and back. Numbers are little-endian.
  *
- *      image       | the element: what commands reach ...       | copy 0 | copy 1 |
+ *      image       | the element: what commands reach ... | what else is kept | copy 0 | copy 1 |
  *
  *      copy, SUPERBLOCK_COPY_BYTES:
  *      offset 0    magic           "anyportS"
@@ -15,6 +15,8 @@
  *      offset 48   element id      random, made with the image; 16 bytes
  *      offset 64   array name      64 bytes, filled with 0
  *      offset 128  element name    64 bytes, filled with 0
+ *      offset 192  tail            what else is kept, in front of the copies (tail.h); all of it 0:
+ *                                  nothing, and the version is 1, as in older images
  *      offset 256  records, 128 bytes each:
  *          offset 0    volume name     64 bytes, filled with 0
  *          offset 64   layout, chunk, copies, members
@@ -35,9 +37,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "controller/superblock/tail.h"
 #include "shm/limits.h"
 
-enum { SUPERBLOCK_VERSION = 1, SUPERBLOCK_ID_BYTES = 16, SUPERBLOCK_COPIES = 2 };
+enum {
+    SUPERBLOCK_VERSION = 2,       /* the latest that is known here */
+    SUPERBLOCK_VERSION_ALONE = 1, /* of an image that keeps nothing else: older programs know it */
+    SUPERBLOCK_ID_BYTES = 16,
+    SUPERBLOCK_COPIES = 2,
+};
 
 /* What it says of one member of a redundant volume. standing.h says what follows from it. */
 struct superblock_member {
@@ -57,6 +65,7 @@ struct superblock {
     uint64_t sequence;
     uint8_t array_id[SUPERBLOCK_ID_BYTES], element_id[SUPERBLOCK_ID_BYTES];
     char array[NAME_BYTES_MAX + 1], element[NAME_BYTES_MAX + 1];
+    struct tail tail;
     uint32_t members_count;
     struct superblock_member members[SUPERBLOCK_MEMBERS_MAX];
 };

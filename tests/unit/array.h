@@ -61,6 +61,8 @@ struct array_wanted {
     enum coordination_policy policy;
     bool superblocks; /* the images have them, but for that of element `bare` - 1 */
     uint32_t bare;
+    bool checksums; /* and checksums */
+    bool buffered;  /* elements go through the page cache */
 };
 
 struct array {
