@@ -323,9 +323,11 @@ void element_release(struct element *element, struct loop *loop)
 int element_replace(struct element *element, const struct element *fresh, struct loop *loop)
 {
     int file = element->file;
-    int error = loop_change_file(loop, file, fresh->fd);
+    int error = file >= 0 ? loop_change_file(loop, file, fresh->fd) : 0;
 
-    if (error != 0)
+    if (file < 0) /* there never was one */
+        error = file = loop_register_file(loop, fresh->fd);
+    if (error < 0)
         return error;
     *element = *fresh;
     element->file = file;

@@ -47,6 +47,7 @@ struct config_element {
     bool read_only;
     enum config_superblock superblock;
     bool checksums;
+    bool missing_ok;           /* the array may start without its image */
     uint32_t redundant_volume; /* one that has a member on it, or CONFIG_NONE */
     unsigned
         line; /* in the configuration file, for later messages (an image that cannot be opened) */

@@ -41,6 +41,7 @@ enum element_field {
     ELEMENT_READ_ONLY,
     ELEMENT_SUPERBLOCK,
     ELEMENT_CHECKSUMS,
+    ELEMENT_MISSING_OK,
     ELEMENT_FIELDS,
 };
 enum volume_field {
@@ -136,6 +137,7 @@ struct raw_element {
     bool read_only;
     bool superblock;
     bool checksums;
+    bool missing_ok;
 };
 
 struct raw_volume {

@@ -243,7 +243,7 @@ static void look_at_draining(struct configurator *configurator)
     for (uint32_t id = 0; id < config->controllers; id++) {
         bool drained = seat_state(seat_of(configurator, id)) == SEAT_DEAD;
         for (uint32_t i = 0; i < config->elements_count && drained; i++) {
-            if (config->elements[i].controller == id)
+            if (config->elements[i].controller == id && !configurator->images.absent[i])
                 drained = witness_saw_end(&configurator->witnesses[i]);
         }
         if (drained) {
@@ -518,6 +518,8 @@ static void hand_over_elements(struct configurator *configurator)
 {
     for (uint32_t i = 0; i < configurator->config->elements_count; i++) {
         struct element *element = &configurator->images.elements[i];
+        if (element->fd < 0)
+            continue;
         int error = witness_open(&configurator->witnesses[i], element->fd, element->mark_byte);
         if (error != 0)
             fprintf(stderr, "anyport: element %s: cannot open it once more: %s\n",

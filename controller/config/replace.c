@@ -271,6 +271,7 @@ static void renew_witness(struct replacing *replacing)
     struct witness *witness = &replacing->configurator->witnesses[replacing->index];
 
     witness_close(witness);
+    replacing->configurator->images.absent[replacing->index] = false;
     (void)witness_open(witness, replacing->element.fd, replacing->element.mark_byte);
 }
 
