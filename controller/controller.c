@@ -47,6 +47,7 @@ static struct command *list_commands(struct controller *controller, struct comma
     for (uint32_t i = count; i-- > 0;) {
         struct command *command = *rest + i;
         command->controller = controller;
+        command->receiver = (uint8_t)controller->id;
         command->io.completion.fire = io_completed;
         command->next = list;
         list = command;
@@ -246,6 +247,10 @@ static int make_parts(struct controller *controller, const struct controller_sta
             *ret_what = missing;
         return error;
     }
+    *ret_what = "its trace";
+    error = tracing_init(controller);
+    if (error != 0)
+        return error;
     *ret_what = "its buffer pool";
     error = pool_new(&controller->pool, controller->segment.geometry.buffers_bytes, commit_buffers,
                      controller);
@@ -350,6 +355,7 @@ void controller_free(struct controller *controller)
 /* Changes the seat's state and tells the configuration controller. */
 static void declare(struct controller *controller, enum seat_state state)
 {
+    tracing_event(controller, TRACE_SEAT, TRACE_NO_CONTROLLER, state);
     seat_set_state(controller->seat, state);
     loop_doorbell_ring(controller->loop, controller->notice_fd);
 }
@@ -362,6 +368,7 @@ void controller_fail_element(struct controller *controller, uint32_t index, cons
     if (load_relaxed(&record->state) == ELEMENT_FAILED)
         return;
     store_relaxed(&record->state, ELEMENT_FAILED); /* relaxed: as above */
+    tracing_event(controller, TRACE_ELEMENT_FAILED, TRACE_NO_CONTROLLER, index);
     fprintf(stderr, "anyport: c%u: element %s failed: %s; its commands end with EIO\n",
             controller->id, record->name, why);
     settle_failed_elements(controller, NULL);
@@ -397,6 +404,7 @@ static void look_at_membership(struct controller *controller)
     if (membership == controller->membership_seen)
         return;
     controller->membership_seen = membership;
+    tracing_event(controller, TRACE_MEMBERSHIP, TRACE_NO_CONTROLLER, membership);
     peers_look_at_seats(controller);
     /* relaxed: written before membership, which was loaded with acquire. */
     uint32_t request = load_relaxed(&controller->seat->request);
@@ -452,6 +460,7 @@ static void turn(struct controller *controller)
 {
     controller->turn++;
     count_up(&controller->counters->turns, 1);
+    tracing_turn(controller);
     look_at_membership(controller);
     uint32_t received = peers_receive(controller);
     controller->arrivals += received;
@@ -533,6 +542,7 @@ int controller_run(struct controller *controller)
     finish_executing(controller);
     int error = flush_elements(controller);
     unlock_elements(controller);
+    tracing_event(controller, TRACE_SEAT, TRACE_NO_CONTROLLER, SEAT_STOPPED);
     seat_set_state(controller->seat, SEAT_STOPPED);
     return error;
 }

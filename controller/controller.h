@@ -29,6 +29,7 @@
 #include "controller/recovery/fence.h"
 #include "controller/recovery/job.h"
 #include "controller/recovery/settle.h"
+#include "controller/tracing.h"
 #include "io/element.h"
 #include "io/loop.h"
 #include "shm/mapping.h"
@@ -122,7 +123,7 @@ struct controller {
     struct slot_table slots;
     struct command **slot_commands; /* by slot index; NULL: free */
     struct command_queue slot_waiters;
-    uint64_t sequence;
+    uint64_t sequence; /* host commands, numbered as they came: for the trace */
     struct peers peers;
     struct watched_life *lives; /* of the other controllers; NULL: not watched (deaths.h) */
     struct timer sweep_timer;
@@ -143,6 +144,7 @@ struct controller {
     uint64_t arrivals; /* commands and ring entries that have come, ever */
     uint64_t receives; /* that brought something from a host, ever; counted by the host ports */
     struct idle idle;
+    struct tracing tracing;
     bool quiescing;
     struct timer stop_timer; /* armed: to stop when all hosts are gone, or when it fires */
     bool finished;

@@ -12,6 +12,7 @@
  *      region sets regions / REGION_WAYS x struct region_set
  *      words       regions x struct region_words
  *      conflicts   regions x struct region_conflicts
+ *      traces      controllers x struct trace_ring of trace_events; none when that is 0
  *      buffers     controllers x buffers_bytes
  *
  * Each part starts on a page. The geometry is computed once, by the process that makes the segment,
@@ -31,6 +32,7 @@
 #include "shm/region.h"
 #include "shm/ring.h"
 #include "shm/slot.h"
+#include "shm/trace.h"
 
 #define SEGMENT_MAGIC 0x0074726f70796e61ull /* "anyport" */
 enum { SEGMENT_VERSION = 1 };
@@ -45,6 +47,8 @@ struct segment_geometry {
     uint32_t ring_entries;
     uint32_t regions;       /* region structures; a power of two */
     uint32_t region_shift;  /* each covers 1 << region_shift bytes */
+    uint32_t trace_events;  /* kept of each controller; a power of two, or 0 */
+    uint32_t unused;        /* 0 */
     uint64_t buffers_bytes; /* of each controller */
     uint64_t link_bytes;
     uint64_t seats_offset;
@@ -57,6 +61,7 @@ struct segment_geometry {
     uint64_t region_sets_offset;
     uint64_t region_words_offset;
     uint64_t region_conflicts_offset;
+    uint64_t traces_offset;
     uint64_t buffers_offset;
     uint64_t bytes;
 };
@@ -77,6 +82,9 @@ struct segment_header {
     /* No volume has, or ever had, this number or a higher one: so far those who look at all volumes
      * look. Writer: the configuration controller; it only grows. Stale: a new one is seen later. */
     _Atomic uint32_t volumes_end;
+    /* enum trace_level; controllers look at it once a turn. Writer: the configuration controller.
+     * Stale: a turn is traced at the level before. */
+    _Atomic uint32_t trace_level;
 };
 
 enum seat_state {

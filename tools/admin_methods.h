@@ -18,4 +18,8 @@ void admin_dump(const struct admin_service *service, const json_t *params,
 void admin_element_fail(const struct admin_service *service, const json_t *params,
                         struct admin_reply *reply);
 
+/* trace.level {level} -> {} */
+void admin_trace_level(const struct admin_service *service, const json_t *params,
+                       struct admin_reply *reply);
+
 #endif

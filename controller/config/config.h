@@ -11,6 +11,7 @@
 
 #include "controller/layout/layout.h"
 #include "shm/coordination_policy.h"
+#include "shm/trace.h"
 
 enum config_cache_mode { CACHE_OFF, CACHE_WRITE_THROUGH, CACHE_WRITE_BACK };
 enum config_cache_policy { CACHE_S3_FIFO, CACHE_SIEVE, CACHE_ARC, CACHE_LRU };
@@ -24,6 +25,11 @@ enum config_fabric_model { FABRIC_DIRECT }; /* serial, loop, switch: not in this
 struct config_coordination {
     enum coordination_policy policy;
     uint32_t region_bytes; /* a power of two */
+};
+
+struct config_trace {
+    enum trace_level level;
+    uint32_t events; /* kept of each controller; a power of two, or 0 */
 };
 
 struct config_cache {
@@ -98,6 +104,7 @@ struct config {
     uint32_t slots;        /* interconnect: slots */
     uint32_t ring_entries; /* interconnect: ring-entries */
     struct config_coordination coordination;
+    struct config_trace trace;
 };
 
 /* Where and what is wrong: "FILE:LINE: FIELD: what; allowed: ...". One line, no newline. */

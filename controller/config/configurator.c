@@ -62,6 +62,7 @@ static int make_segment(struct configurator *configurator, struct config_error *
                                     .slots = config->slots,
                                     .ring_entries = config->ring_entries,
                                     .buffers_bytes = config->buffers_bytes,
+                                    .trace_events = config->trace.events,
                                     .region_bytes = config->coordination.region_bytes};
     int error = segment_create(&configurator->segment, &wanted, config->array);
 
@@ -69,6 +70,8 @@ static int make_segment(struct configurator *configurator, struct config_error *
         return refuse(config, ret_error, error, "cannot make the shared-memory segment: %s",
                       strerror(-error));
     segment_header(&configurator->segment)->coordination_policy = config->coordination.policy;
+    /* relaxed: no controller has started yet. */
+    store_relaxed(&segment_header(&configurator->segment)->trace_level, config->trace.level);
     return table_fill(&configurator->segment, config, &configurator->images, ret_error);
 }
 

@@ -95,6 +95,8 @@ struct command {
     void *owner;     /* the origin's: a session, a peer */
     uint64_t cookie; /* the origin's: the host's cookie, the slot's index and generation */
     uint64_t received_ns;
+    uint64_t
+        number; /* the receiver's, of this host command or the one it is a part of; 0: of none */
 
     uint8_t op;
     uint8_t flags;
@@ -130,6 +132,7 @@ struct command {
     uint32_t slot_generation;
     uint32_t held_bytes;  /* the origin's: of the buffer, as it counts them */
     uint8_t member;       /* of a component: the member of the virtual volume */
+    uint8_t receiver;     /* seat of the controller whose number it is */
     uint8_t answer_flags; /* the origin's: what form its answer has */
 };
 
