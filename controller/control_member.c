@@ -90,7 +90,7 @@ static void is_flushed(struct errand *errand)
     if (error == 0 && !holds_zeroes(change))
         error = -ENOTEMPTY;
     if (error == 0)
-        error = controller_open_integrity(element);
+        error = controller_keep_intents(element);
     if (error != 0)
         end(change, error);
     else

@@ -153,29 +153,37 @@ static int make_marks(struct controller *controller, struct superblock_of_image 
     return error;
 }
 
-int controller_open_integrity(struct owned_element *element)
+static int open_integrity_of(struct owned_element *element, const struct element *file)
 {
     const struct tail *tail = &element->mark->superblock->content.tail;
 
-    if (element->integrity != NULL || tail->intents_bytes == 0)
+    if (tail->intents_bytes == 0)
         return 0;
-    int error = integrity_open(&element->integrity, &element->file, tail);
+    int error = integrity_open(&element->integrity, file, tail);
     element->gate.exclusive = error == 0 && element->integrity->checksums != NULL;
     return error;
 }
 
+int controller_keep_intents(struct owned_element *element)
+{
+    return element->integrity != NULL ? 0 : open_integrity_of(element, &element->file);
+}
+
 /* Plain volumes without checksums have nothing to compare with after an end without order. */
+int controller_open_integrity(struct owned_element *element, const struct element *file)
+{
+    if (element->mark == NULL || (element->mark->superblock->content.tail.checksums_bytes == 0 &&
+                                  !mark_has_members(element->mark)))
+        return 0;
+    return open_integrity_of(element, file);
+}
+
 static int open_integrity(struct controller *controller)
 {
     int error = 0;
 
-    for (uint32_t i = 0; i < controller->elements_count && error == 0; i++) {
-        struct owned_element *element = &controller->elements[i];
-        if (element->mark != NULL &&
-            (element->mark->superblock->content.tail.checksums_bytes != 0 ||
-             mark_has_members(element->mark)))
-            error = controller_open_integrity(element);
-    }
+    for (uint32_t i = 0; i < controller->elements_count && error == 0; i++)
+        error = controller_open_integrity(&controller->elements[i], &controller->elements[i].file);
     return error;
 }
 
@@ -340,6 +348,7 @@ void controller_free(struct controller *controller)
     for (uint32_t i = 0; i < controller->elements_count; i++) {
         element_close(&controller->elements[i].file);
         mark_free(controller->elements[i].mark);
+        free(controller->elements[i].superblock);
         integrity_free(controller->elements[i].integrity);
     }
     free(controller->elements);

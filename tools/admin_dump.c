@@ -11,13 +11,33 @@
 #include "tools/admin_methods.h"
 #include "tools/status_json.h"
 
+/* The images that have taken the place of others while the array ran. */
+static struct config_image *images_now(const struct configurator *configurator)
+{
+    uint32_t count = configurator->config->elements_count;
+    struct config_image *images = calloc(count, sizeof *images);
+
+    for (uint32_t i = 0; images != NULL && i < count; i++)
+        images[i] = (struct config_image){
+            .image = configurator->images.later[i],
+            .size_bytes = segment_element(&configurator->segment, i)->size_bytes};
+    return images;
+}
+
 /* Relative paths are relative to the folder that the array was started in. */
-static int dump_here(const struct config *config, char **ret_text)
+static int dump_here(const struct configurator *configurator, char **ret_text)
 {
     char *folder = getcwd(NULL, 0);
-    const struct config_dump_wanted wanted = {.folder = folder, .omit = CONFIG_NONE};
-    int error = folder == NULL ? -errno : config_dump(config, &wanted, ret_text);
+    int error = folder == NULL ? -errno : 0;
+    struct config_image *images = images_now(configurator);
+    const struct config_dump_wanted wanted = {
+        .folder = folder, .images = images, .omit = CONFIG_NONE};
 
+    if (error == 0 && images == NULL)
+        error = -ENOMEM;
+    if (error == 0)
+        error = config_dump(configurator->config, &wanted, ret_text);
+    free(images);
     free(folder);
     return error;
 }
@@ -38,7 +58,7 @@ void admin_dump(const struct admin_service *service, const json_t *params,
 {
     struct config_error why;
     char *text = NULL;
-    int error = dump_here(service->configurator->config, &text);
+    int error = dump_here(service->configurator, &text);
 
     (void)params;
     if (error != 0)

@@ -4,6 +4,7 @@ const struct admin_method admin_methods[] = {
     {.name = "dump", .start = admin_dump},
     {.name = "element.fail", .start = admin_element_fail},
     {.name = "trace.level", .start = admin_trace_level},
+    {.name = "element.replace", .start = admin_element_replace},
     {.name = "volume.create", .start = admin_volume_create},
     {.name = "volume.delete", .start = admin_volume_delete},
     {0},

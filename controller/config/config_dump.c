@@ -100,6 +100,10 @@ static void dump_settings(FILE *out, const struct config *config)
     fputs("}\n", out);
     fprintf(out, "trace: {level: %s, events: %" PRIu32 "}\n", trace_level_name(config->trace.level),
             config->trace.events);
+    if (config->rebuild_rate_bytes != JOB_RATE_YIELDING) {
+        put_size(out, "rebuild: {rate", config->rebuild_rate_bytes);
+        fputs("}\n", out);
+    }
 }
 
 /* The brackets of an IPv6 address were taken off when it was read. */
@@ -112,15 +116,16 @@ static void dump_ports(FILE *out, const struct config *config)
             bracketed ? "]" : "", config->tcp_port);
 }
 
-static int dump_element(FILE *out, const struct config_element *element, uint64_t size_bytes,
-                        const char *folder)
+static int dump_element(FILE *out, const struct config_element *element,
+                        const struct config_image *image, const char *folder)
 {
     put_text(out, "  - {name", element->name);
-    int result = put_path(out, ", image", folder, element->image);
-    if (size_bytes)
-        put_size(out, ", size", size_bytes);
-    fprintf(out, ", controller: %" PRIu32 ", read-only: %s, checksums: %s", element->controller,
-            switch_name(element->read_only), switch_name(element->checksums));
+    int result = put_path(out, ", image", folder, image->image);
+    if (image->size_bytes)
+        put_size(out, ", size", image->size_bytes);
+    fprintf(out, ", controller: %" PRIu32 ", read-only: %s, checksums: %s, missing-ok: %s",
+            element->controller, switch_name(element->read_only), switch_name(element->checksums),
+            switch_name(element->missing_ok));
     if (element->superblock != SUPERBLOCK_UNSAID)
         fprintf(out, ", superblock: %s", switch_name(element->superblock == SUPERBLOCK_YES));
     fputs("}\n", out);
@@ -165,6 +170,19 @@ static void dump_volume(FILE *out, const struct config *config, const struct con
     fputs("}\n", out);
 }
 
+/* The image that an element has now, and the size that is to be said of it (0: none). */
+static struct config_image image_of(const struct config_dump_wanted *wanted,
+                                    const struct config_element *element, uint32_t index)
+{
+    struct config_image image = {.image = element->image, .size_bytes = element->size_bytes};
+
+    if (wanted->images && wanted->images[index].image)
+        image = wanted->images[index];
+    else if (!image.size_bytes && wanted->element_bytes)
+        image.size_bytes = wanted->element_bytes[index];
+    return image;
+}
+
 static int dump_elements(FILE *out, const struct config *config,
                          const struct config_dump_wanted *wanted)
 {
@@ -172,11 +190,9 @@ static int dump_elements(FILE *out, const struct config *config,
 
     fputs("elements:\n", out);
     for (uint32_t i = 0; i < config->elements_count && result == 0; i++) {
-        uint64_t said_bytes = config->elements[i].size_bytes;
+        const struct config_image image = image_of(wanted, &config->elements[i], i);
 
-        if (!said_bytes && wanted->element_bytes)
-            said_bytes = wanted->element_bytes[i];
-        result = dump_element(out, &config->elements[i], said_bytes, wanted->folder);
+        result = dump_element(out, &config->elements[i], &image, wanted->folder);
     }
     return result;
 }

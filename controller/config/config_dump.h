@@ -10,9 +10,12 @@
 
 /* What is to be written. */
 struct config_dump_wanted {
-    const char *folder; /* absolute: what relative paths are relative to */
-    const uint64_t
-        *element_bytes; /* sizes of elements that say none; NULL: they say none here either */
+    const char *folder;            /* absolute: what relative paths are relative to */
+    const uint64_t *element_bytes; /* of elements that say no size; NULL: they say none here */
+    const struct config_image {
+        const char *image; /* absolute; NULL: it has the image that the configuration says */
+        uint64_t size_bytes;
+    } * images;         /* by element; NULL: all have */
     uint32_t omit;      /* a volume that is left out; CONFIG_NONE: none is */
     const char *append; /* an entry of volumes, as YAML on one line; NULL: none */
 };

@@ -116,8 +116,8 @@ void resyncs_look(struct configurator *configurator)
 {
     if (configurator->phase != CONFIGURATOR_RUNNING)
         return;
-    for (uint32_t i = 0; i < configurator->segment.geometry.volumes; i++) {
-        if (!configurator->resyncs[i].asking &&
+    for (uint32_t i = 0; i < mapping_volumes_end(&configurator->segment); i++) {
+        if (mapping_has_volume(&configurator->segment, i) && !configurator->resyncs[i].asking &&
             is_wanted(configurator, segment_volume(&configurator->segment, i)))
             start(configurator, i);
     }

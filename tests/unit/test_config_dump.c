@@ -61,7 +61,8 @@ static bool same_element(const struct config_element *a, const struct config_ele
     return same_text(a->name, b->name) && same_path(a->image, b->image) &&
            a->size_bytes == b->size_bytes && a->controller == b->controller &&
            a->read_only == b->read_only && a->superblock == b->superblock &&
-           a->checksums == b->checksums && a->redundant_volume == b->redundant_volume;
+           a->checksums == b->checksums && a->missing_ok == b->missing_ok &&
+           a->redundant_volume == b->redundant_volume;
 }
 
 static bool same_volume(const struct config_volume *a, const struct config_volume *b)
@@ -83,10 +84,11 @@ static bool same_settings(const struct config *a, const struct config *b)
            a->controllers == b->controllers && a->cache.size_bytes == b->cache.size_bytes &&
            a->cache.mode == b->cache.mode && a->cache.policy == b->cache.policy &&
            same_text(a->tcp_host, b->tcp_host) && a->tcp_port == b->tcp_port &&
-           a->buffers_bytes == b->buffers_bytes && a->connections == b->connections &&
-           a->handshake_seconds == b->handshake_seconds && a->placement == b->placement &&
-           a->fabric_model == b->fabric_model && a->slots == b->slots &&
-           a->ring_entries == b->ring_entries && a->coordination.policy == b->coordination.policy &&
+           a->rebuild_rate_bytes == b->rebuild_rate_bytes && a->buffers_bytes == b->buffers_bytes &&
+           a->connections == b->connections && a->handshake_seconds == b->handshake_seconds &&
+           a->placement == b->placement && a->fabric_model == b->fabric_model &&
+           a->slots == b->slots && a->ring_entries == b->ring_entries &&
+           a->coordination.policy == b->coordination.policy &&
            a->coordination.region_bytes == b->coordination.region_bytes &&
            a->trace.level == b->trace.level && a->trace.events == b->trace.events;
 }
@@ -177,7 +179,8 @@ static void every_field_is_written(void)
                     "volumes: [{name: v, element: a, size: 64KiB, description: d, export: true},\n"
                     "  {name: w, element: b},\n"
                     "  {name: r, layout: raid10, members: [v, w]}]\n"
-                    "ports: {tcp: 'localhost:10809'}\n");
+                    "ports: {tcp: 'localhost:10809'}\n"
+                    "rebuild: {rate: 1MiB}\n");
     char *text = dump(config);
     char wanted[64];
 
@@ -256,6 +259,7 @@ static void random_settings(FILE *out)
     maybe(out, "interconnect: {slots: %u, ring-entries: %u}\n", 1 + below(4096), 2u << below(11));
     maybe(out, "coordination: {policy: %s, region: %u}\n", PICK(orders),
           REGION_BYTES_MIN << below(9));
+    maybe(out, "rebuild: {rate: %uMiB}\n", 1 + below(100));
     maybe(out, "trace: {level: %s, events: %u}\n", PICK(levels), 1024u << below(4));
     maybe(out, "ports: {tcp: %s}\n", PICK(addresses));
 }
@@ -268,7 +272,11 @@ static void random_elements(FILE *out)
     for (unsigned i = 0; i < ELEMENTS; i++) {
         fprintf(out, "  - {name: e%u, image: %si%u.img, controller: %u,", i,
                 below(2) == 0 ? "/" : "sub/", i, below(8));
-        maybe(out, " size: %uMiB,", EACH * VOLUME_MIB + below(1000));
+        bool sized = below(2) == 0;
+        if (sized)
+            fprintf(out, " size: %uMiB,", EACH * VOLUME_MIB + below(1000));
+        if (sized)
+            maybe(out, " missing-ok: %s,", PICK(switches));
         maybe(out, " superblock: true,");
         maybe(out, " checksums: %s,", PICK(switches));
         fputs("}\n", out);
