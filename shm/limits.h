@@ -78,14 +78,14 @@ enum {
     /* --- coordination --- */
     REGION_SHIFT_MIN = 18, /* what one region structure covers is 1 << shift bytes */
     REGION_SHIFT_DEFAULT = 20,
-    REGION_SHIFT_MAX = 26,  /* 64 MiB */
-    REGIONS_DEFAULT = 4096, /* region structures: so many regions may be reserved in at once */
-    REGIONS_MIN = 2048,     /* a power of two */
-    REGIONS_MAX = 65536,    /* a power of two */
-    REGION_WAYS = 8,        /* structures in one set, which a hash of the region leads to */
-    REGION_CELLS = 16,      /* a region is divided into so many cells */
-    REGION_LINE_WORDS = 8,  /* reservation words of one cell, and of the region as a whole */
-    REGION_UNITS = 2048,    /* a region's ranges are counted in so many units */
+    REGION_SHIFT_MAX = 26,   /* 64 MiB */
+    REGIONS_DEFAULT = 4096,  /* region structures: so many regions may be reserved in at once */
+    REGIONS_MIN = 2048,      /* a power of two */
+    REGIONS_MAX = 65536,     /* a power of two */
+    REGION_WAYS = 8,         /* structures in one set, which a hash of the region leads to */
+    REGION_CELLS = 16,       /* a region is divided into so many cells */
+    REGION_LINE_WORDS = 8,   /* reservation words of one cell, and of the region as a whole */
+    REGION_UNITS = 2048,     /* a region's ranges are counted in so many units */
     REGION_CROWD_LINES = 14, /* more of them, for when both lines of a cell are taken */
     REGION_CROWD_FIRST = (1 + REGION_CELLS) * REGION_LINE_WORDS, /* the first place of those */
     REGION_PLACES = REGION_CROWD_FIRST + REGION_CROWD_LINES * REGION_LINE_WORDS,
@@ -117,6 +117,8 @@ enum {
     /* --- jobs --- */
     JOBS_MAX = 64,                /* that one controller runs at once */
     JOB_PIECE_BYTES = 512 << 10,  /* of a member, worked on by one command */
+    SCRUB_BUFFER_BYTES = 4 << 20, /* for a piece of all members together */
+    SCRUB_SAID_MAX = 10,          /* places that one scrub names on stderr */
     JOB_RATE_BYTES_MAX = 1 << 30, /* in a second; a setting of more is as good as none */
 
     /* --- the control channel --- */
@@ -189,6 +191,8 @@ _Static_assert((TRACE_EVENTS_MIN & (TRACE_EVENTS_MIN - 1)) == 0 &&
                    TRACE_EVENTS_MIN % TRACE_COMMIT_EVENTS == 0,
                "trace rings wrap by masking, and are committed in whole steps");
 _Static_assert(EXTENTS_TURN_MAX <= EXTENTS_MAX, "what a turn finds fits a block status");
+_Static_assert(SCRUB_BUFFER_BYTES / (MEMBERS_MAX + 2) >= BLOCK_BYTES,
+               "a block of each member, P and Q fit");
 _Static_assert(CONTROLLERS_MAX <= 64, "sets of controllers are 64-bit masks");
 
 #endif

@@ -5,6 +5,7 @@ const struct admin_method admin_methods[] = {
     {.name = "element.fail", .start = admin_element_fail},
     {.name = "trace.level", .start = admin_trace_level},
     {.name = "element.replace", .start = admin_element_replace},
+    {.name = "scrub.start", .start = admin_scrub_start},
     {.name = "volume.create", .start = admin_volume_create},
     {.name = "volume.delete", .start = admin_volume_delete},
     {0},

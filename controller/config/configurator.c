@@ -19,6 +19,7 @@
 #include "controller/config/images.h"
 #include "controller/config/intents_look.h"
 #include "controller/config/placement.h"
+#include "controller/config/scrubs.h"
 #include "controller/config/superblocks.h"
 #include "controller/config/table.h"
 
@@ -241,6 +242,7 @@ static void controller_died(struct watched *watched, uint32_t events)
     }
     look_at_phase(configurator);
     rebuilds_look(configurator);
+    scrubs_look(configurator);
 }
 
 _Static_assert(offsetof(struct watched_controller, death) == 0, "controller_died relies on it");

@@ -327,6 +327,7 @@ int execute_first(struct controller *controller, struct command *command)
         io->marks = mark_begin(element->mark, &controller->segment);
         return io->marks ? NEXT_STEP : NEXT_OVER;
     case COMMAND_RESTORE:
+    case COMMAND_SCRUB:
     case COMMAND_SETTLE:
     case COMMAND_OPS_END:
         break;

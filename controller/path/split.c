@@ -293,6 +293,10 @@ static enum stage_verdict begin(struct controller *controller, struct command *c
 {
     if (command->op == COMMAND_SETTLE)
         return settle(controller, command);
+    if (command->op == COMMAND_SCRUB) {
+        split_scrub_begin(command);
+        return split_scrub_go_on(controller, command);
+    }
     begin_round(command);
     if (command->op == COMMAND_RESTORE && command->virtual->layout.parities == 0) {
         split_restore_begin(controller, command);
@@ -357,7 +361,7 @@ enum stage_verdict split_run(struct controller *controller, struct command *comm
     if (command->virtual == NULL)
         return STAGE_NEXT;
     command->split->slices.in_use = command->split->mark.in_use = false;
-    command->split->restore.in_use = false;
+    command->split->restore.in_use = command->split->scrub.in_use = false;
     if ((command->flags & COMMAND_FAST_ZERO) != 0 && is_redundant(&command->virtual->layout)) {
         aggregate_add(&command->aggregate, command->offset_bytes, -EOPNOTSUPP);
         return STAGE_DONE;
@@ -376,7 +380,9 @@ enum stage_verdict split_complete(struct controller *controller, struct command 
         verdict = split_mark_complete(controller, command);
         return verdict == STAGE_DONE ? end_part(controller, command) : verdict;
     }
-    if (command->split->restore.in_use)
+    if (command->split->scrub.in_use)
+        verdict = split_scrub_complete(controller, command);
+    else if (command->split->restore.in_use)
         verdict = split_restore_complete(controller, command);
     else if (command->split->slices.in_use)
         verdict = split_slices_complete(controller, command);
