@@ -67,7 +67,7 @@ enum volume_state member_state_now(const struct segment *segment,
 
 static bool is_on(const struct segment *segment, uint32_t volume, uint32_t element)
 {
-    return volume < segment->geometry.volumes && !mapping_is_virtual(segment, volume) &&
+    return mapping_has_volume(segment, volume) && !mapping_is_virtual(segment, volume) &&
            segment_volume(segment, volume)->element == element;
 }
 

@@ -10,6 +10,10 @@
 /* All of them. */
 extern const struct admin_method admin_methods[];
 
+/* dump {} -> {version, yaml}: changes nothing, but needs the configuration */
+void admin_dump(const struct admin_service *service, const json_t *params,
+                struct admin_reply *reply);
+
 /* element.fail {name, force} -> {} */
 void admin_element_fail(const struct admin_service *service, const json_t *params,
                         struct admin_reply *reply);
@@ -17,5 +21,9 @@ void admin_element_fail(const struct admin_service *service, const json_t *param
 /* element.replace {name, image, size} -> {image, size, members}. Without an image: the same one. */
 void admin_element_replace(const struct admin_service *service, const json_t *params,
                            struct admin_reply *reply);
+
+/* trace.level {level} -> {} */
+void admin_trace_level(const struct admin_service *service, const json_t *params,
+                       struct admin_reply *reply);
 
 #endif

@@ -30,6 +30,7 @@ enum top_field {
     TOP_INTERCONNECT,
     TOP_COORDINATION,
     TOP_REBUILD,
+    TOP_TRACE,
     TOP_FIELDS,
 };
 enum cache_field { CACHE_SIZE, CACHE_MODE, CACHE_POLICY, CACHE_FIELDS };
@@ -71,6 +72,7 @@ enum interconnect_field {
 };
 enum coordination_field { COORDINATION_POLICY, COORDINATION_REGION, COORDINATION_FIELDS };
 enum rebuild_field { REBUILD_RATE, REBUILD_FIELDS };
+enum trace_field { TRACE_FIELD_LEVEL, TRACE_FIELD_EVENTS, TRACE_FIELDS };
 enum { CONFIG_FIELDS_MAX = TOP_FIELDS };
 _Static_assert((int)CONFIG_FIELDS_MAX >= (int)VOLUME_FIELDS, "a place holds a line for each field");
 
@@ -85,6 +87,7 @@ enum config_part {
     PART_INTERCONNECT,
     PART_COORDINATION,
     PART_REBUILD,
+    PART_TRACE,
     CONFIG_PARTS,
 };
 
@@ -100,6 +103,7 @@ enum config_rule_kind {
     RULE_SIZE_POWER_OF_TWO,
     RULE_NUMBER, /* min to max */
     RULE_POWER_OF_TWO,
+    RULE_POWER_OF_TWO_OR_0, /* min to max, or 0 */
     RULE_SWITCH,
     RULE_CHOICE, /* one of libcyaml's strings whose value is not CHOICE_UNSUPPORTED */
     RULE_ADDRESS,
@@ -185,6 +189,11 @@ struct raw_rebuild {
     char *rate;
 };
 
+struct raw_trace {
+    enum trace_level level;
+    uint32_t events;
+};
+
 struct raw_config {
     char *array;
     char *run_dir;
@@ -202,6 +211,7 @@ struct raw_config {
     struct raw_interconnect interconnect;
     struct raw_coordination coordination;
     struct raw_rebuild rebuild;
+    struct raw_trace trace;
 };
 
 #endif

@@ -45,16 +45,24 @@ __attribute__((format(printf, 4, 5))) static int refuse(const struct config *con
     return error;
 }
 
+/* Room for what is made later; it costs no memory before. */
+static uint32_t with_spare(uint32_t count, uint32_t spare)
+{
+    return count < VOLUMES_MAX - spare ? count + spare : VOLUMES_MAX;
+}
+
 static int make_segment(struct configurator *configurator, struct config_error *ret_error)
 {
     const struct config *config = configurator->config;
     struct segment_wanted wanted = {.controllers = config->controllers,
                                     .elements = config->elements_count,
-                                    .volumes = config->volumes_count,
-                                    .members = table_members_count(config),
+                                    .volumes = with_spare(config->volumes_count, VOLUMES_SPARE),
+                                    .members =
+                                        with_spare(table_members_count(config), MEMBERS_SPARE),
                                     .slots = config->slots,
                                     .ring_entries = config->ring_entries,
                                     .buffers_bytes = config->buffers_bytes,
+                                    .trace_events = config->trace.events,
                                     .region_bytes = config->coordination.region_bytes};
     int error = segment_create(&configurator->segment, &wanted, config->array);
 
@@ -65,6 +73,8 @@ static int make_segment(struct configurator *configurator, struct config_error *
     /* relaxed: no controller has started yet */
     store_relaxed(&segment_header(&configurator->segment)->job_rate_bytes,
                   config->rebuild_rate_bytes);
+    /* relaxed: no controller has started yet. */
+    store_relaxed(&segment_header(&configurator->segment)->trace_level, config->trace.level);
     return table_fill(&configurator->segment, config, &configurator->images, ret_error);
 }
 

@@ -117,7 +117,8 @@ static uint64_t needed_bytes(const struct replacing *replacing)
     for (uint32_t i = 0; i < segment->geometry.volumes; i++) {
         const struct volume_record *volume = segment_volume(segment, i);
         uint64_t end_bytes = volume->offset_bytes + volume->size_bytes;
-        if (volume->layout == 0 && volume->element == replacing->index && end_bytes > needed)
+        if (mapping_has_volume(segment, i) && volume->layout == 0 &&
+            volume->element == replacing->index && end_bytes > needed)
             needed = end_bytes;
     }
     return needed;

@@ -93,6 +93,8 @@ struct command {
     void *owner;     /* the origin's: a session, a peer */
     uint64_t cookie; /* the origin's: the host's cookie, the slot's index and generation */
     uint64_t received_ns;
+    uint64_t
+        number; /* the receiver's, of this host command or the one it is a part of; 0: of none */
 
     uint8_t op;
     uint8_t flags;
@@ -127,6 +129,7 @@ struct command {
     uint32_t slot_generation;
     uint32_t held_bytes;  /* the origin's: of the buffer, as it counts them */
     uint8_t member;       /* of a component: the member of the virtual volume */
+    uint8_t receiver;     /* seat of the controller whose number it is */
     uint8_t answer_flags; /* the origin's: what form its answer has */
 };
 
@@ -157,6 +160,11 @@ struct command_waiter {
  */
 int command_take(struct controller *controller, uint64_t payload_bytes, uint64_t offset_bytes,
                  struct command_waiter *waiter, struct command **ret_command);
+
+/* Takes a part of the buffers for longer than a command lives, in the same line. *ret_offset_bytes
+ * counts from the pool's start. 0, -EAGAIN or -ENOMEM, as above. */
+int command_take_memory(struct controller *controller, uint64_t bytes,
+                        struct command_waiter *waiter, uint64_t *ret_offset_bytes);
 
 /* Takes a waiter off the queue; nothing happens when it is not on it. */
 void command_stop_waiting(struct controller *controller, struct command_waiter *waiter);

@@ -480,7 +480,8 @@ static void refuses_an_alias_bomb(void)
     expect_text_refused(&text,
                         "lab.yaml:1: a: unknown field; allowed: array, run-dir, controllers, "
                         "cache, elements, volumes, ports, buffers, connections, "
-                        "handshake-timeout, placement, interconnect, coordination, rebuild");
+                        "handshake-timeout, placement, interconnect, coordination, rebuild, "
+                        "trace");
 }
 
 /* The same where fields are known. */
@@ -531,7 +532,7 @@ static void refuses_deep_nesting(void)
                                    "policy");
     expect_text_refused(&blocks, "lab.yaml:3: elements: an entry is no mapping; allowed: a list of "
                                  "1 to 4096 mappings of name, image, size, controller, read-only, "
-                                 "superblock, checksums");
+                                 "superblock, checksums, missing-ok");
 }
 
 static void refuses_directives_before_they_are_compared(void)
@@ -599,7 +600,7 @@ static void refuses_too_many_elements(void)
     fputs("volumes:\n- {name: v0, element: d0}\n", text.stream);
     expect_text_refused(&text, "lab.yaml:4099: elements: more than 4096; allowed: a list of 1 to "
                                "4096 mappings of name, image, size, controller, read-only, "
-                               "superblock, checksums");
+                               "superblock, checksums, missing-ok");
 }
 
 static void refuses_too_many_volumes(void)

@@ -32,7 +32,7 @@ struct refusal {
 #define BUFFERS_SIZE_RULE "a size such as 64MiB, from 40MiB to 1GiB"
 #define ELEMENTS_RULE                                                                              \
     "a list of 1 to 4096 mappings of name, image, size, controller, read-only, superblock, "       \
-    "checksums"
+    "checksums, missing-ok"
 #define VOLUMES_RULE                                                                               \
     "a list of 1 to 131072 mappings of name, element, offset, size, description, read-only, "      \
     "export, rotational, layout, chunk, members, copies"
@@ -41,7 +41,7 @@ struct refusal {
     "any"
 #define TOP_RULE                                                                                   \
     "array, run-dir, controllers, cache, elements, volumes, ports, buffers, connections, "         \
-    "handshake-timeout, placement, interconnect, coordination, rebuild"
+    "handshake-timeout, placement, interconnect, coordination, rebuild, trace"
 #define FILE_RULE "a mapping of array, elements, volumes and others"
 
 static const struct refusal document[] = {
