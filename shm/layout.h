@@ -208,7 +208,11 @@ struct volume_record {
     uint32_t chunk_bytes;                  /* 0 where the layout has no chunks */
     uint32_t marked; /* 1: members_marked is to follow members_now; their elements have
                         superblocks */
-    uint64_t run;    /* how often the volume was started (controller/superblock/standing.h) */
+    /* Redundant: regions whose members may differ since an end without order, at most; 0: they
+     * agree. Writers: the configuration controller before the start; who runs the RESYNC, at its
+     * end. Stale: an orderly end keeps intents that need not be kept. */
+    _Atomic uint64_t resync_regions;
+    uint64_t run; /* how often the volume was started (controller/superblock/standing.h) */
     /* Virtual: which members have failed and which of those are being rebuilt, and what is durable
      * of it; the rules are in member_states.h. Writers: any controller, by compare-and-swap. Stale:
      * a failed member is met once more; what is marked is marked once more. */
@@ -219,9 +223,6 @@ struct volume_record {
      * Stale: a write does without them where it need not. */
     _Atomic uint64_t rebuilt_bytes, rebuilt_flushed_bytes;
     struct job_record job;
-    /* Redundant: regions whose members may differ since an end without order, at most; 0: they
-     * agree. Writer: the configuration controller before the start. */
-    _Atomic uint64_t resync_regions;
     char name[NAME_BYTES_MAX + 1];
     char description[DESCRIPTION_BYTES_MAX + 1];
     _Alignas(CACHELINE_BYTES) struct io_counters counters; /* writer: the element's owner */

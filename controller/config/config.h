@@ -105,8 +105,8 @@ struct config {
     uint32_t slots;        /* interconnect: slots */
     uint32_t ring_entries; /* interconnect: ring-entries */
     struct config_coordination coordination;
-    uint64_t rebuild_rate_bytes; /* of a job, in a second; 0: any; JOB_RATE_YIELDING: not said */
     struct config_trace trace;
+    uint64_t rebuild_rate_bytes; /* of a job, in a second; 0: any; JOB_RATE_YIELDING: not said */
 };
 
 /* Where and what is wrong: "FILE:LINE: FIELD: what; allowed: ...". One line, no newline. */

@@ -396,11 +396,11 @@ static void fill_settings(const struct config_reading *reading, const struct raw
     config->coordination = (struct config_coordination){
         .policy = raw->coordination.policy,
         .region_bytes = (uint32_t)size_or(raw->coordination.region, REGION_BYTES_DEFAULT)};
-    config->rebuild_rate_bytes = size_or(raw->rebuild.rate, JOB_RATE_YIELDING);
     config->trace.level =
         given(reading, PART_TRACE, TRACE_FIELD_LEVEL) ? raw->trace.level : TRACE_LEVEL_DEFAULT;
     config->trace.events =
         given(reading, PART_TRACE, TRACE_FIELD_EVENTS) ? raw->trace.events : TRACE_EVENTS_DEFAULT;
+    config->rebuild_rate_bytes = size_or(raw->rebuild.rate, JOB_RATE_YIELDING);
 }
 
 _Static_assert(FABRIC_DIRECT == 0 && COORDINATION_STRICT == 0, "what is not given is 0");

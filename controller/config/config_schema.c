@@ -239,17 +239,6 @@ static const struct config_rule coordination_rules[] = {
                              .max = REGION_BYTES_MAX},
 };
 
-/* --- rebuild --- */
-
-static const cyaml_schema_field_t rebuild_fields[] = {
-    [REBUILD_RATE] =
-        CYAML_FIELD_STRING_PTR("rate", OPTIONAL, struct raw_rebuild, rate, 0, CYAML_UNLIMITED),
-    [REBUILD_FIELDS] = CYAML_FIELD_END,
-};
-static const struct config_rule rebuild_rules[] = {
-    [REBUILD_RATE] = {.kind = RULE_SIZE, .min = 0, .max = JOB_RATE_BYTES_MAX},
-};
-
 /* --- trace --- */
 
 static const cyaml_schema_field_t trace_fields[] = {
@@ -263,6 +252,17 @@ static const struct config_rule trace_rules[] = {
     [TRACE_FIELD_EVENTS] = {.kind = RULE_POWER_OF_TWO_OR_0,
                             .min = TRACE_EVENTS_MIN,
                             .max = TRACE_EVENTS_MAX},
+};
+
+/* --- rebuild --- */
+
+static const cyaml_schema_field_t rebuild_fields[] = {
+    [REBUILD_RATE] =
+        CYAML_FIELD_STRING_PTR("rate", OPTIONAL, struct raw_rebuild, rate, 0, CYAML_UNLIMITED),
+    [REBUILD_FIELDS] = CYAML_FIELD_END,
+};
+static const struct config_rule rebuild_rules[] = {
+    [REBUILD_RATE] = {.kind = RULE_SIZE, .min = 0, .max = JOB_RATE_BYTES_MAX},
 };
 
 /* --- top --- */
@@ -290,9 +290,9 @@ static const cyaml_schema_field_t top_fields[] = {
                                              interconnect, interconnect_fields),
     [TOP_COORDINATION] = CYAML_FIELD_MAPPING("coordination", OPTIONAL, struct raw_config,
                                              coordination, coordination_fields),
+    [TOP_TRACE] = CYAML_FIELD_MAPPING("trace", OPTIONAL, struct raw_config, trace, trace_fields),
     [TOP_REBUILD] =
         CYAML_FIELD_MAPPING("rebuild", OPTIONAL, struct raw_config, rebuild, rebuild_fields),
-    [TOP_TRACE] = CYAML_FIELD_MAPPING("trace", OPTIONAL, struct raw_config, trace, trace_fields),
     [TOP_FIELDS] = CYAML_FIELD_END,
 };
 static const struct config_rule top_rules[] = {
@@ -309,8 +309,8 @@ static const struct config_rule top_rules[] = {
     [TOP_PLACEMENT] = {.kind = RULE_CHOICE},
     [TOP_INTERCONNECT] = {.kind = RULE_MAPPING, .part = PART_INTERCONNECT},
     [TOP_COORDINATION] = {.kind = RULE_MAPPING, .part = PART_COORDINATION},
-    [TOP_REBUILD] = {.kind = RULE_MAPPING, .part = PART_REBUILD},
     [TOP_TRACE] = {.kind = RULE_MAPPING, .part = PART_TRACE},
+    [TOP_REBUILD] = {.kind = RULE_MAPPING, .part = PART_REBUILD},
 };
 
 const struct config_mapping config_mappings[CONFIG_PARTS] = {
@@ -322,8 +322,8 @@ const struct config_mapping config_mappings[CONFIG_PARTS] = {
     [PART_BUFFERS] = {"buffers", buffers_fields, buffers_rules, false},
     [PART_INTERCONNECT] = {"interconnect", interconnect_fields, interconnect_rules, false},
     [PART_COORDINATION] = {"coordination", coordination_fields, coordination_rules, false},
-    [PART_REBUILD] = {"rebuild", rebuild_fields, rebuild_rules, false},
     [PART_TRACE] = {"trace", trace_fields, trace_rules, false},
+    [PART_REBUILD] = {"rebuild", rebuild_fields, rebuild_rules, false},
 };
 
 const cyaml_schema_value_t config_schema = {

@@ -29,8 +29,8 @@ enum top_field {
     TOP_PLACEMENT,
     TOP_INTERCONNECT,
     TOP_COORDINATION,
-    TOP_REBUILD,
     TOP_TRACE,
+    TOP_REBUILD,
     TOP_FIELDS,
 };
 enum cache_field { CACHE_SIZE, CACHE_MODE, CACHE_POLICY, CACHE_FIELDS };
@@ -71,8 +71,8 @@ enum interconnect_field {
     INTERCONNECT_FIELDS,
 };
 enum coordination_field { COORDINATION_POLICY, COORDINATION_REGION, COORDINATION_FIELDS };
-enum rebuild_field { REBUILD_RATE, REBUILD_FIELDS };
 enum trace_field { TRACE_FIELD_LEVEL, TRACE_FIELD_EVENTS, TRACE_FIELDS };
+enum rebuild_field { REBUILD_RATE, REBUILD_FIELDS };
 enum { CONFIG_FIELDS_MAX = TOP_FIELDS };
 _Static_assert((int)CONFIG_FIELDS_MAX >= (int)VOLUME_FIELDS, "a place holds a line for each field");
 
@@ -86,8 +86,8 @@ enum config_part {
     PART_BUFFERS,
     PART_INTERCONNECT,
     PART_COORDINATION,
-    PART_REBUILD,
     PART_TRACE,
+    PART_REBUILD,
     CONFIG_PARTS,
 };
 
@@ -185,13 +185,13 @@ struct raw_coordination {
     char *region;
 };
 
-struct raw_rebuild {
-    char *rate;
-};
-
 struct raw_trace {
     enum trace_level level;
     uint32_t events;
+};
+
+struct raw_rebuild {
+    char *rate;
 };
 
 struct raw_config {
@@ -210,8 +210,8 @@ struct raw_config {
     enum config_placement placement;
     struct raw_interconnect interconnect;
     struct raw_coordination coordination;
-    struct raw_rebuild rebuild;
     struct raw_trace trace;
+    struct raw_rebuild rebuild;
 };
 
 #endif

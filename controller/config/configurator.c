@@ -70,11 +70,11 @@ static int make_segment(struct configurator *configurator, struct config_error *
         return refuse(config, ret_error, error, "cannot make the shared-memory segment: %s",
                       strerror(-error));
     segment_header(&configurator->segment)->coordination_policy = config->coordination.policy;
+    /* relaxed: no controller has started yet. */
+    store_relaxed(&segment_header(&configurator->segment)->trace_level, config->trace.level);
     /* relaxed: no controller has started yet */
     store_relaxed(&segment_header(&configurator->segment)->job_rate_bytes,
                   config->rebuild_rate_bytes);
-    /* relaxed: no controller has started yet. */
-    store_relaxed(&segment_header(&configurator->segment)->trace_level, config->trace.level);
     return table_fill(&configurator->segment, config, &configurator->images, ret_error);
 }
 
@@ -188,6 +188,7 @@ static void look_at_phase(struct configurator *configurator)
     case CONFIGURATOR_STOPPED:
         break;
     }
+    resyncs_look(configurator);
 }
 
 static void controller_noticed(struct watched *watched, uint32_t events)
@@ -395,6 +396,8 @@ int configurator_open(struct configurator *configurator, const struct config *co
         error = make_witnesses(configurator, ret_error);
     if (error == 0)
         error = make_segment(configurator, ret_error);
+    if (error == 0 && resyncs_init(configurator) != 0)
+        error = refuse(config, ret_error, -ENOMEM, "not enough memory");
     if (error == 0)
         error = make_descriptors(configurator, ret_error);
     if (error == 0 && rebuilds_init(configurator) != 0)
@@ -410,6 +413,7 @@ void configurator_close(struct configurator *configurator)
         sockets_close(&configurator->sockets);
     images_close(&configurator->images);
     close_witnesses(configurator);
+    resyncs_done(configurator);
     if (configurator->notice.fd >= 0)
         close(configurator->notice.fd);
     if (configurator->clock.fd >= 0)
@@ -474,6 +478,7 @@ static void become_controller(struct configurator *configurator, uint32_t id, pi
     images_free(
         &configurator->images); /* their descriptors were the controller's, and are closed */
     free(configurator->witnesses);
+    resyncs_done(configurator);
     rebuilds_done(configurator);
     segment_done(&configurator->segment);
     fflush(NULL);

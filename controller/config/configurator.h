@@ -14,6 +14,7 @@
 #include "controller/config/control_line.h"
 #include "controller/config/images.h"
 #include "controller/config/rebuilds.h"
+#include "controller/config/resyncs.h"
 #include "controller/config/sockets.h"
 #include "controller/controller.h"
 #include "io/watch.h"
@@ -66,7 +67,8 @@ struct configurator {
     struct watched_controller controllers[CONTROLLERS_MAX];
     struct control_line lines[CONTROLLERS_MAX]; /* to them */
     struct rebuilds rebuilds;
-    int control_ends[CONTROLLERS_MAX]; /* theirs, until each has its own */
+    int control_ends[CONTROLLERS_MAX];          /* theirs, until each has its own */
+    struct volume_resync *resyncs;              /* by volume */
     enum configurator_phase phase;
     uint64_t deadline_ns; /* of the phase */
     bool failed;          /* something ended otherwise than in order */

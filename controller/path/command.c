@@ -27,10 +27,10 @@ const char *stage_name(enum stage stage)
 const char *command_op_name(enum command_op op)
 {
     static const char *const names[COMMAND_OPS_END] = {
-        [COMMAND_READ] = "read",       [COMMAND_WRITE] = "write", [COMMAND_FLUSH] = "flush",
-        [COMMAND_TRIM] = "trim",       [COMMAND_ZERO] = "zero",   [COMMAND_PREFETCH] = "prefetch",
-        [COMMAND_EXTENTS] = "extents", [COMMAND_MARK] = "mark",   [COMMAND_RESTORE] = "restore",
-        [COMMAND_SETTLE] = "settle",
+        [COMMAND_READ] = "read",       [COMMAND_WRITE] = "write",   [COMMAND_FLUSH] = "flush",
+        [COMMAND_TRIM] = "trim",       [COMMAND_ZERO] = "zero",     [COMMAND_PREFETCH] = "prefetch",
+        [COMMAND_EXTENTS] = "extents", [COMMAND_MARK] = "mark",     [COMMAND_RESTORE] = "restore",
+        [COMMAND_INTENTS] = "intents", [COMMAND_SETTLE] = "settle",
     };
 
     return op < COMMAND_OPS_END && names[op] != NULL ? names[op] : "unknown";

@@ -33,7 +33,9 @@ enum command_op {
     COMMAND_EXTENTS,     /* the payload is an array of struct extent */
     COMMAND_MARK,        /* of an element: its superblock says which members have failed (mark.h) */
     COMMAND_RESTORE = 9, /* of a virtual volume: some members' bytes are made from the others' */
-    COMMAND_SETTLE = 13, /* of a virtual volume: what its members' superblocks say is up to date */
+    COMMAND_INTENTS = 11, /* in how many regions members may differ, at a range of each member: of
+                             one; of a redundant volume: of all of them, added up */
+    COMMAND_SETTLE = 13,  /* of a virtual volume: what its members' superblocks say is up to date */
     COMMAND_OPS_END,
 };
 
@@ -105,7 +107,8 @@ struct command {
     uint64_t offset_bytes; /* on the volume */
     uint64_t element_offset_bytes;
     uint64_t length_bytes;
-    uint32_t members; /* RESTORE: mask of those that are made; SETTLE: of those that have failed */
+    uint32_t members; /* RESTORE: mask of those that are made (0: what may differ is made equal);
+                         SETTLE: of those that have failed */
 
     /* Payload, in the segment; a first byte at a multiple of BLOCK_BYTES plus the offset's
      * remainder, so that direct I/O of its whole blocks needs no copy. */
@@ -123,7 +126,7 @@ struct command {
 
     struct aggregate aggregate; /* of the components' statuses */
     int32_t status;             /* 0 or -errno, once AGGREGATE has run */
-    uint32_t count;             /* EXTENTS: how many */
+    uint32_t count;             /* EXTENTS, INTENTS: how many */
     uint32_t locations;         /* EXTENTS of a virtual volume: how many (split_extents.h) */
     uint32_t slot;              /* REDIRECT: index of the slot */
     uint32_t slot_generation;

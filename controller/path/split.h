@@ -63,6 +63,7 @@ struct split_restore {
     bool in_use;
     bool writing;
     uint32_t set;    /* mask of the members that have this range */
+    uint32_t source; /* and of the one that it was read from */
     uint32_t member; /* the next one to be sent to */
     uint64_t member_offset_bytes;
 };
@@ -127,6 +128,9 @@ void split_restore_done(const struct command *command);
 /* A part is over. True: the read goes on with another one, for which any member may be asked again.
  */
 bool split_divide(struct command *command);
+
+/* It must be reserved, and is as a whole: then it begins anew. */
+void split_undivide(struct command *command);
 
 /* Where the part's first byte stands in the segment, of a command with payload. */
 static inline uint64_t split_payload_offset_bytes(const struct command *command)
