@@ -61,6 +61,16 @@ struct segment_geometry {
     uint64_t bytes;
 };
 
+/* What the configuration says of the interconnect. Constant. */
+struct interconnect_settings {
+    uint32_t model; /* enum interconnect_model (interconnect.h) */
+    uint32_t share; /* 1: both fabrics carry traffic while both work */
+    uint64_t latency_ns;
+    uint64_t bandwidth; /* bytes in a second, of each wire */
+    uint64_t hop_delay_ns;
+    uint64_t wait_ns; /* of a command to whose target no way leads */
+};
+
 /* Written before any controller starts and constant then, except where _Atomic says otherwise. */
 struct segment_header {
     uint64_t magic;
@@ -70,8 +80,9 @@ struct segment_header {
     char array[NAME_BYTES_MAX + 1];
     uint64_t started_ns;          /* CLOCK_REALTIME */
     uint32_t coordination_policy; /* enum coordination_policy */
-    /* Grows whenever a seat changes state; controllers look at it once a turn. Writer: the
-     * configuration controller. Stale: a death is noticed a turn later. */
+    struct interconnect_settings interconnect;
+    /* Grows whenever a seat changes state, or a link what is injected; controllers look at it once
+     * a turn. Writer: the configuration controller. Stale: a death is noticed a turn later. */
     _Alignas(CACHELINE_BYTES) _Atomic uint32_t membership;
 };
 
@@ -185,20 +196,41 @@ struct member_record {
     uint64_t size_bytes; /* of the volume; of a concat's, what is used of it */
 };
 
+/* What a link has carried under a model; and, of any process, wires (interconnect.h). Writers: all
+ * controllers, by atomic addition, and only under a model. */
+struct link_wires {
+    _Atomic uint64_t busy_until_ns[2];
+    _Atomic uint64_t transfers;
+    _Atomic uint64_t bytes;
+    _Atomic uint64_t busy_ns;       /* sum of the times that transfers took up a wire */
+    _Atomic uint64_t queued_ns;     /* sum of the times that they waited for it */
+    _Atomic uint64_t queued_max_ns; /* the longest one */
+};
+
 /*
- * One direction between two controllers on one fabric.
+ * One direction between two controllers on one fabric. (Those from a controller to itself carry
+ * nothing; a switch has their wires as its ports.)
  *
  *      offset 0    blocked     1: the producer found the ring full and waits for a wake-up.
  *                              Writers: producer (1), consumer (0).
- *      offset 64   counters    writer: the producer
- *      offset 128  ring
+ *      offset 64   injected    faults (link.h). Writer: the configuration controller, which then
+ *                              raises `membership`. Stale: acted upon a turn later.
+ *      offset 128  counters    writer: the producer
+ *      offset 256  wires
+ *      offset 320  ring
  */
 struct link {
     _Alignas(CACHELINE_BYTES) _Atomic uint32_t blocked;
+    _Alignas(CACHELINE_BYTES) _Atomic uint64_t injected;
+    _Atomic uint64_t failed_since_ns; /* CLOCK_REALTIME; 0: it works. Writer: as of `injected` */
     _Alignas(CACHELINE_BYTES) struct link_counters counters;
+    _Alignas(CACHELINE_BYTES) struct link_wires wires;
     _Alignas(CACHELINE_BYTES) struct ring ring;
 };
 
-_Static_assert(offsetof(struct link, ring) == 128, "as drawn above");
+_Static_assert(offsetof(struct link, injected) == 64, "as drawn above");
+_Static_assert(offsetof(struct link, counters) == 128, "as drawn above");
+_Static_assert(offsetof(struct link, wires) == 256, "as drawn above");
+_Static_assert(offsetof(struct link, ring) == 320, "as drawn above");
 
 #endif

@@ -64,6 +64,15 @@ enum {
     RING_ENTRIES_MIN = 2,
     RING_ENTRIES_MAX = 4096,
 
+    /* --- the interconnect --- */
+    LINK_LOSS_PER_MILLE_MAX = 1000,
+    INTERCONNECT_WAIT_SECONDS_DEFAULT = 5, /* of a command to whose target no way leads */
+    INTERCONNECT_WAIT_SECONDS_MAX = 3600,
+    INTERCONNECT_HOP_DELAY_NS_DEFAULT = 240, /* what a port of a fibre channel loop may hold back */
+    INTERCONNECT_LATENCY_NS_DEFAULT = 1000,
+    INTERCONNECT_BANDWIDTH_DEFAULT = 1000000000, /* bytes in a second, of one wire */
+    WIRE_QUEUED_SECONDS_MAX = 3600,              /* for a wire; what says more is damaged */
+
     /* --- coordination --- */
     REGION_SHIFT_MIN = 18, /* what one region structure covers is 1 << shift bytes */
     REGION_SHIFT_DEFAULT = 20,
@@ -108,8 +117,11 @@ enum {
     CONFIG_DEPTH_MAX = 8,
 };
 
-#define ELEMENT_BYTES_MAX ((uint64_t)1 << 62)
-#define CACHE_BYTES_MAX   ((uint64_t)1 << 40)
+#define ELEMENT_BYTES_MAX          ((uint64_t)1 << 62)
+#define INTERCONNECT_TIME_NS_MAX   10000000000ull /* a delay, latency or hop delay: 10 s */
+#define INTERCONNECT_BANDWIDTH_MIN ((uint64_t)1 << 20)
+#define INTERCONNECT_BANDWIDTH_MAX ((uint64_t)1 << 40)
+#define CACHE_BYTES_MAX            ((uint64_t)1 << 40)
 
 /* The largest virtual volume: sums and products of sizes within it do not overflow. */
 #define VIRTUAL_BYTES_MAX ((uint64_t)1 << 62)
