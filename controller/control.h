@@ -28,7 +28,9 @@ struct control_request;
 
 /* X(NAME, number, function, whether a descriptor comes with it): what the arguments are. */
 #define CONTROL_KINDS(X)                                                                           \
-    X(FAIL_ELEMENT, 1, control_fail_element, false) /* element, which it owns */
+    X(FAIL_ELEMENT, 1, control_fail_element, false) /* element, which it owns */                   \
+    X(FENCE_VOLUME, 2, control_fence_volume, false) /* volume: recovery/fence.h */                 \
+    X(START_JOB, 3, control_start_job, false)       /* volume, kind: recovery/job.h */
 
 enum control_kind {
 #define X(name, number, run, passes) CONTROL_##name = number,

@@ -24,7 +24,10 @@ void control_fail_element(struct control_request *request)
     uint32_t element;
     int error = find_own(request, &element);
 
-    if (error == 0)
-        controller_fail_element(request->controller, element, "so it was asked for");
-    control_answer(request, error);
+    if (error != 0) {
+        control_answer(request, error);
+        return;
+    }
+    controller_fail_element(request->controller, element, "so it was asked for");
+    settle_failed_elements(request->controller, request);
 }

@@ -18,11 +18,16 @@
 
 #include "controller/control.h"
 #include "controller/idle.h"
+#include "controller/integrity/integrity.h"
 #include "controller/path/command.h"
 #include "controller/path/coordinate.h"
 #include "controller/path/gate.h"
 #include "controller/path/mark.h"
 #include "controller/path/peer.h"
+#include "controller/recovery/errand.h"
+#include "controller/recovery/fence.h"
+#include "controller/recovery/job.h"
+#include "controller/recovery/settle.h"
 #include "io/element.h"
 #include "io/loop.h"
 #include "shm/interconnect.h"
@@ -35,8 +40,10 @@
 struct owned_element {
     struct element file;
     struct element_record *record;
-    struct gate gate;           /* order of partial writes; direct elements only */
-    struct mark *mark;          /* its superblock; NULL: it has none, or is not ours */
+    struct gate gate;                    /* order of writes; elements used by whole blocks only */
+    struct mark *mark;                   /* its superblock; NULL: it has none, or is not ours */
+    struct integrity *integrity;         /* write intents and checksums; NULL: neither is needed */
+    struct command_queue intent_waiters; /* for the bitmap of intents that is being written */
     uint64_t size_checked_turn; /* the image's length is looked at once a turn that writes */
 };
 
@@ -89,7 +96,8 @@ struct controller {
     struct command *free_components;
     struct command_queue component_waiters;
     bool waking_component_waiters;
-    struct split *splits; /* one for each host command */
+    struct split *splits;  /* one for each host command */
+    uint64_t splits_begun; /* commands on virtual volumes, ever */
 
     struct coordinate coordinate;
 
@@ -116,6 +124,10 @@ struct controller {
     struct timer due_timer; /* for what leaves by a link later; the turn sends it */
 
     struct control control; /* what the configuration controller asks */
+    struct errands errands;
+    struct settle settle;
+    struct fences fences;
+    struct jobs jobs;
 
     /* the loop */
     struct completion doorbell;
@@ -160,7 +172,8 @@ void controller_stop(struct controller *controller);
 /* NULL is allowed. */
 void controller_free(struct controller *controller);
 
-/* Marks an element as failed: its commands end with EIO from now on. Says why on stderr, once. */
+/* Marks an element as failed: its commands end with EIO from now on, and the members on it are
+ * marked as failed durably, soon (recovery/settle.h). Says why on stderr, once. */
 void controller_fail_element(struct controller *controller, uint32_t element, const char *why);
 
 /* Whether any session waits in line for a command or a buffer. */

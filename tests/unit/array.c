@@ -287,12 +287,19 @@ void array_request(struct array *array, enum seat_request request)
     array_publish(array);
 }
 
+/* What is behind the data of an image that has a superblock. */
+static struct tail tail_of_image(const struct array *array)
+{
+    return tail_of(ARRAY_ELEMENT_BYTES, array->wanted.checksums);
+}
+
 static int new_image(const struct array *array)
 {
+    const struct tail tail = tail_of_image(array);
     char path[] = "/tmp/anyport-test-XXXXXX";
     int fd = array->wanted.direct ? mkstemp(path) : memfd_create("image", MFD_CLOEXEC);
 
-    assert(fd >= 0 && ftruncate(fd, ARRAY_ELEMENT_BYTES + SUPERBLOCK_BYTES) == 0);
+    assert(fd >= 0 && ftruncate(fd, ARRAY_ELEMENT_BYTES + tail_bytes(&tail)) == 0);
     if (array->wanted.direct)
         assert(unlink(path) == 0);
     return fd;
@@ -316,7 +323,9 @@ static void make_superblock(struct array *array, uint32_t id)
                                    .place = id,
                                    .size_bytes = ARRAY_ELEMENT_BYTES,
                                    .run = 1};
-    assert(element_keep_tail(element, ARRAY_ELEMENT_BYTES, SUPERBLOCK_BYTES, &why) == 0);
+    superblock->content.tail = tail_of_image(array);
+    assert(element_keep_tail(element, ARRAY_ELEMENT_BYTES, tail_bytes(&superblock->content.tail),
+                             &why) == 0);
     assert(superblock_create(element, superblock) == 0);
     array->superblocks[id] = superblock;
 }
@@ -327,8 +336,9 @@ uint32_t array_marked_on(const struct array *array, uint32_t id)
     uint8_t *copies = malloc(SUPERBLOCK_BYTES);
 
     assert(both != NULL && copies != NULL);
-    assert(pread(array->images[id], copies, SUPERBLOCK_BYTES, ARRAY_ELEMENT_BYTES) ==
-           SUPERBLOCK_BYTES);
+    const struct tail tail = tail_of_image(array);
+    off_t behind = ARRAY_ELEMENT_BYTES + (off_t)tail_bytes(&tail) - SUPERBLOCK_BYTES;
+    assert(pread(array->images[id], copies, SUPERBLOCK_BYTES, behind) == SUPERBLOCK_BYTES);
     for (uint32_t i = 0; i < SUPERBLOCK_COPIES; i++)
         assert(superblock_decode(copies + i * SUPERBLOCK_COPY_BYTES, &both[i]) == 0);
     bool second = both[1].sequence > both[0].sequence;
@@ -353,6 +363,8 @@ static void make_element(struct array *array, uint32_t id)
     assert(element_open(&array->elements[id], &wanted, &why) == 0);
     if (array->wanted.superblocks && array->wanted.bare != id + 1)
         make_superblock(array, id);
+    if (array->wanted.buffered)
+        array->elements[id].mode = ELEMENT_MODE_BUFFERED;
     snprintf(record->name, sizeof record->name, "disk%u", id);
     record->size_bytes = ARRAY_ELEMENT_BYTES;
     store_relaxed(&record->owner, id); /* relaxed: no controller has started yet */
@@ -443,6 +455,7 @@ struct array *array_start(const struct array_wanted *wanted)
     array->wanted = *wanted;
     assert(segment_create(&array->segment, &shape, "test") == 0);
     segment_header(&array->segment)->interconnect = wanted->interconnect;
+    segment_header(&array->segment)->coordination_policy = wanted->policy;
     array->notice_fd = eventfd(0, EFD_CLOEXEC);
     for (uint32_t i = 0; i < wanted->controllers; i++) {
         array->doorbells[i] = eventfd(0, EFD_CLOEXEC);

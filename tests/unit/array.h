@@ -23,7 +23,7 @@ struct job {
     uint8_t op, flags, fill;
     uint32_t volume;
     uint64_t offset_bytes, bytes;
-    uint64_t tag; /* not 0: the first 8 bytes of what is written, or is expected */
+    uint64_t tag;        /* not 0: the first 8 bytes of what is written, or is expected */
     bool replied, wrong; /* wrong: a READ brought something else */
     int32_t status;
 };
@@ -59,9 +59,12 @@ struct array_wanted {
     enum sabotage sabotage;
     enum layout_kind layout; /* 0: no virtual volume */
     uint32_t chunk_bytes, copies;
+    enum coordination_policy policy;
     bool superblocks; /* the images have them, but for that of element `bare` - 1 */
     uint32_t bare;
     struct interconnect_settings interconnect;
+    bool checksums; /* and checksums */
+    bool buffered;  /* elements go through the page cache */
 };
 
 struct array {
