@@ -27,18 +27,6 @@
 
 #include "shm/segment.h"
 
-#define INTERCONNECT_MODELS(X)                                                                     \
-    X(MODEL_DIRECT, "direct")                                                                      \
-    X(MODEL_SERIAL, "serial")                                                                      \
-    X(MODEL_LOOP, "loop")                                                                          \
-    X(MODEL_SWITCH, "switch")
-
-enum interconnect_model {
-#define X(value, name) value,
-    INTERCONNECT_MODELS(X)
-#undef X
-};
-
 /* What travels beside the payload. */
 enum {
     INTERCONNECT_REQUEST_BYTES = 64, /* a ring entry and what a slot says of the request */

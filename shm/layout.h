@@ -27,6 +27,7 @@
 
 #include "shm/coordination_policy.h"
 #include "shm/counters.h"
+#include "shm/interconnect_settings.h"
 #include "shm/limits.h"
 #include "shm/region.h"
 #include "shm/ring.h"
@@ -59,16 +60,6 @@ struct segment_geometry {
     uint64_t region_conflicts_offset;
     uint64_t buffers_offset;
     uint64_t bytes;
-};
-
-/* What the configuration says of the interconnect. Constant. */
-struct interconnect_settings {
-    uint32_t model; /* enum interconnect_model (interconnect.h) */
-    uint32_t share; /* 1: both fabrics carry traffic while both work */
-    uint64_t latency_ns;
-    uint64_t bandwidth; /* bytes in a second, of each wire */
-    uint64_t hop_delay_ns;
-    uint64_t wait_ns; /* of a command to whose target no way leads */
 };
 
 /* Written before any controller starts and constant then, except where _Atomic says otherwise. */
