@@ -2,5 +2,7 @@
 
 const struct admin_method admin_methods[] = {
     {.name = "element.fail", .start = admin_element_fail},
+    {.name = "link.fail", .start = admin_link_fail},
+    {.name = "link.repair", .start = admin_link_repair},
     {0},
 };

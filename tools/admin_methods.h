@@ -14,4 +14,15 @@ extern const struct admin_method admin_methods[];
 void admin_element_fail(const struct admin_service *service, const json_t *params,
                         struct admin_reply *reply);
 
+/* link.fail {source, target, fabric, loss, delay} -> {version, links}: to how many links it was
+ * done. `source` and `target` are numbers of controllers; without one, all are meant. `fabric` is
+ * "primary" or "redundant"; without it, both. With `loss` (per mille) or `delay` (ns) the links go
+ * on working, with these faults instead of those that they had. */
+void admin_link_fail(const struct admin_service *service, const json_t *params,
+                     struct admin_reply *reply);
+
+/* link.repair {source, target, fabric} -> the same: takes all faults away. */
+void admin_link_repair(const struct admin_service *service, const json_t *params,
+                       struct admin_reply *reply);
+
 #endif

@@ -17,6 +17,7 @@ static const struct verb {
     {"locks", verb_locks, "the ranges that commands on virtual volumes have reserved now"},
     {"element", verb_element, "list, fail: the elements of a running array"},
     {"volume", verb_volume, "list: the volumes of a running array"},
+    {"link", verb_link, "list the links between controllers, make them fail, repair them"},
     {"controller", verb_controller, "list: its controllers"},
 };
 
