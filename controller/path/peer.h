@@ -34,13 +34,14 @@ struct peer {
     struct outbox outboxes[FABRICS];
     struct link *in[FABRICS];
     struct ring_consumer consumers[FABRICS];
-    bool in_failed[FABRICS]; /* nothing comes on this fabric; as ways_update found */
-    struct way way;          /* to it */
-    bool way_back;           /* there is one from it to us */
-    uint64_t cut_since_ns;   /* when there was last a way there and back; 0: there is one */
-    uint8_t turn_fabric;     /* where fabrics share the load: the one that is next */
-    bool cut_said;           /* on stderr, of this cut */
-    uint32_t in_flight;      /* our slots that it has */
+    bool in_failed[FABRICS];  /* nothing comes on this fabric; as ways_update found */
+    struct way way;           /* to it */
+    bool way_back;            /* there is one from it to us */
+    uint64_t cut_since_ns;    /* when there was last a way there and back; 0: there is one */
+    bool quiet_in, quiet_out; /* as a sweep began: nothing is under way from it, to it */
+    uint8_t turn_fabric;      /* where fabrics share the load: the one that is next */
+    bool cut_said;            /* on stderr, of this cut */
+    uint32_t in_flight;       /* our slots that it has */
     int doorbell_fd;
     uint8_t id;
     bool lost;          /* dead or damaged: nothing is sent to it, nothing of it is believed */

@@ -2,10 +2,10 @@
  * What is done about doorbells that were lost, and about peers that no link reaches.
  *
  * A sweep looks at all slots every 50 ms while anything is outstanding. Where doorbells really are
- * lost, that is a long time: a sweep that finds that one was makes the next one follow after 1 ms,
- * and each that finds none doubles the time again. So that what is only under way does not look
- * lost, a doorbell counts as lost when two sweeps in a row miss it: the slot has not changed, and
- * the rings that would bring the change are empty.
+ * lost, that is a long time: a sweep that misses one makes the next one follow after 1 ms, and each
+ * that misses none doubles the time again. So that what is only under way does not look lost, a
+ * doorbell counts as lost when two sweeps in a row miss it: the slot has not changed, and the rings
+ * that would bring the change are empty.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -110,6 +110,20 @@ static bool nothing_goes_to(const struct controller *controller, const struct pe
     return true;
 }
 
+/* Before anything is announced again: that is under way then, and hides what is not. */
+static void look_at_peers(struct controller *controller)
+{
+    struct peers *peers = &controller->peers;
+
+    for (uint32_t id = 0; id < peers->count; id++) {
+        struct peer *peer = &peers->all[id];
+        if (id == peers->self || peer->lost)
+            continue;
+        peer->quiet_in = nothing_comes_from(peer);
+        peer->quiet_out = nothing_goes_to(controller, peer);
+    }
+}
+
 /* Answers take time to arrive: one that is there already is not taken before its doorbell. */
 static bool is_timed(const struct controller *controller, const struct peer *peer)
 {
@@ -130,9 +144,9 @@ static bool is_lost(const struct controller *controller, struct command *command
     bool missed = false;
 
     if (state == SLOT_DONE)
-        missed = !is_timed(controller, peer) && nothing_comes_from(peer);
+        missed = !is_timed(controller, peer) && peer->quiet_in;
     else if (state == SLOT_POSTED)
-        missed = nothing_goes_to(controller, peer);
+        missed = peer->quiet_out;
     else
         return false;
     bool again = missed && command->suspected == state;
@@ -140,6 +154,7 @@ static bool is_lost(const struct controller *controller, struct command *command
     return again || loop_now_ns(controller->loop) - command->announced_ns > SWEEP_NS_MAX;
 }
 
+/* Whether its doorbell was missed. */
 static bool look_at(struct controller *controller, struct command *command)
 {
     struct peer *peer = &controller->peers.all[command->target];
@@ -151,9 +166,10 @@ static bool look_at(struct controller *controller, struct command *command)
         look_at_cut(controller, command, state);
         return false;
     }
-    if (!is_lost(controller, command, state))
-        return false;
-    bool missed = command->suspected != 0; /* else its target has only not come to it */
+    bool lost = is_lost(controller, command, state);
+    bool missed = command->suspected != 0; /* else its target may only not have come to it */
+    if (!lost)
+        return missed;
     count_up(&controller->counters->doorbells_swept, 1);
     if (state == SLOT_DONE && !is_timed(controller, peer))
         redirect_answered(controller, peer->id, command->slot, command->slot_generation);
@@ -162,7 +178,7 @@ static bool look_at(struct controller *controller, struct command *command)
     return missed;
 }
 
-static bool look_at_slots(struct controller *controller, bool *ret_lost)
+static bool look_at_slots(struct controller *controller, bool *ret_missed)
 {
     bool outstanding = false;
 
@@ -170,7 +186,7 @@ static bool look_at_slots(struct controller *controller, bool *ret_lost)
         if (controller->slot_commands[i] == NULL)
             continue;
         outstanding = true;
-        *ret_lost = look_at(controller, controller->slot_commands[i]) || *ret_lost;
+        *ret_missed = look_at(controller, controller->slot_commands[i]) || *ret_missed;
     }
     return outstanding;
 }
@@ -189,27 +205,28 @@ void redirect_way_found(struct controller *controller, uint32_t id)
     redirect_wake_way_waiters(controller);
 }
 
-static uint64_t next_sweep_ns(uint64_t last_ns, bool lost)
+static uint64_t next_sweep_ns(uint64_t last_ns, bool missed)
 {
-    if (lost)
+    if (missed)
         return SWEEP_NS_MIN;
     return 2 * last_ns < SWEEP_NS_MAX ? 2 * last_ns : SWEEP_NS_MAX;
 }
 
 void redirect_sweep(struct controller *controller)
 {
-    bool lost = false, outstanding;
+    bool missed = false, outstanding;
 
     /* Nobody tells us that a peer refuses us, or, with the configuration controller gone, that one
      * has stopped. */
     peers_look_at_seats(controller);
     ways_update(controller);
+    look_at_peers(controller);
     redirect_wake_way_waiters(controller);
-    outstanding = look_at_slots(controller, &lost);
+    outstanding = look_at_slots(controller, &missed);
     outstanding = peers_recovering(controller) || outstanding;
     outstanding = coordinate_sweep(controller) || outstanding;
     outstanding = controller->way_waiters.head != NULL || outstanding;
-    controller->sweep_ns = next_sweep_ns(controller->sweep_ns, lost);
+    controller->sweep_ns = next_sweep_ns(controller->sweep_ns, missed);
     if (outstanding)
         redirect_start_sweeping(controller);
 }
