@@ -56,7 +56,4 @@ uint64_t wire_transfer_ns(uint64_t bytes, uint64_t bandwidth);
  * Lock-free: of several at once, one wins each time. */
 uint64_t wire_take(_Atomic uint64_t *busy_until_ns, uint64_t enter_ns, uint64_t hold_ns);
 
-/* "direct", ... or "unknown". */
-const char *interconnect_model_name(uint32_t model);
-
 #endif

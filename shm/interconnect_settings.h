@@ -19,6 +19,9 @@ enum interconnect_model {
 #undef X
 };
 
+/* "direct", ... or "unknown". */
+const char *interconnect_model_name(uint32_t model);
+
 /* In the segment's header; constant. */
 struct interconnect_settings {
     uint32_t model; /* enum interconnect_model */

@@ -1,8 +1,10 @@
 #include "tools/admin_methods.h"
 
 const struct admin_method admin_methods[] = {
+    {.name = "dump", .start = admin_dump},
     {.name = "element.fail", .start = admin_element_fail},
     {.name = "link.fail", .start = admin_link_fail},
     {.name = "link.repair", .start = admin_link_repair},
+    {.name = "trace.level", .start = admin_trace_level},
     {0},
 };

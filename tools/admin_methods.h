@@ -10,6 +10,10 @@
 /* All of them. */
 extern const struct admin_method admin_methods[];
 
+/* dump {} -> {version, yaml}: changes nothing, but needs the configuration */
+void admin_dump(const struct admin_service *service, const json_t *params,
+                struct admin_reply *reply);
+
 /* element.fail {name} -> {} */
 void admin_element_fail(const struct admin_service *service, const json_t *params,
                         struct admin_reply *reply);
@@ -23,6 +27,10 @@ void admin_link_fail(const struct admin_service *service, const json_t *params,
 
 /* link.repair {source, target, fabric} -> the same: takes all faults away. */
 void admin_link_repair(const struct admin_service *service, const json_t *params,
+                       struct admin_reply *reply);
+
+/* trace.level {level} -> {} */
+void admin_trace_level(const struct admin_service *service, const json_t *params,
                        struct admin_reply *reply);
 
 #endif
