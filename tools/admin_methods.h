@@ -14,7 +14,7 @@ extern const struct admin_method admin_methods[];
 void admin_dump(const struct admin_service *service, const json_t *params,
                 struct admin_reply *reply);
 
-/* element.fail {name} -> {} */
+/* element.fail {name, force} -> {} */
 void admin_element_fail(const struct admin_service *service, const json_t *params,
                         struct admin_reply *reply);
 
@@ -28,6 +28,10 @@ void admin_link_fail(const struct admin_service *service, const json_t *params,
 /* link.repair {source, target, fabric} -> the same: takes all faults away. */
 void admin_link_repair(const struct admin_service *service, const json_t *params,
                        struct admin_reply *reply);
+
+/* element.replace {name, image, size} -> {image, size, members}. Without an image: the same one. */
+void admin_element_replace(const struct admin_service *service, const json_t *params,
+                           struct admin_reply *reply);
 
 /* trace.level {level} -> {} */
 void admin_trace_level(const struct admin_service *service, const json_t *params,

@@ -176,7 +176,8 @@ static void every_field_is_written(void)
                     "  {name: w, element: b},\n"
                     "  {name: r, layout: raid10, members: [v, w]}]\n"
                     "ports: {tcp: 'localhost:10809'}\n"
-                    "interconnect: {model: loop}\n");
+                    "interconnect: {model: loop}\n"
+                    "rebuild: {rate: 1MiB}\n");
     char *text = dump(config);
     char wanted[64];
 
