@@ -83,8 +83,9 @@ static bool same_settings(const struct config *a, const struct config *b)
            same_text(a->tcp_host, b->tcp_host) && a->tcp_port == b->tcp_port &&
            a->buffers_bytes == b->buffers_bytes && a->connections == b->connections &&
            a->handshake_seconds == b->handshake_seconds && a->placement == b->placement &&
-           a->fabric_model == b->fabric_model && a->slots == b->slots &&
-           a->ring_entries == b->ring_entries && a->coordination.policy == b->coordination.policy &&
+           memcmp(&a->interconnect, &b->interconnect, sizeof a->interconnect) == 0 &&
+           a->slots == b->slots && a->ring_entries == b->ring_entries &&
+           a->coordination.policy == b->coordination.policy &&
            a->coordination.region_bytes == b->coordination.region_bytes &&
            a->rebuild_rate_bytes == b->rebuild_rate_bytes;
 }
@@ -176,6 +177,7 @@ static void every_field_is_written(void)
                     "  {name: w, element: b},\n"
                     "  {name: r, layout: raid10, members: [v, w]}]\n"
                     "ports: {tcp: 'localhost:10809'}\n"
+                    "interconnect: {model: loop}\n"
                     "rebuild: {rate: 1MiB}\n");
     char *text = dump(config);
     char wanted[64];
@@ -251,7 +253,14 @@ static void random_settings(FILE *out)
     maybe(out, "connections: %u\n", 1 + below(4096));
     maybe(out, "handshake-timeout: %u\n", 1 + below(3600));
     maybe(out, "placement: %s\n", PICK(places));
-    maybe(out, "interconnect: {slots: %u, ring-entries: %u}\n", 1 + below(4096), 2u << below(11));
+    if (below(2) == 0)
+        maybe(out, "interconnect: {slots: %u, ring-entries: %u}\n", 1 + below(4096),
+              2u << below(11));
+    else
+        maybe(out,
+              "interconnect: {model: loop, latency: %uus, hop-delay: %uns, bandwidth: %uMiB,\n"
+              "  share: true, wait: %u}\n",
+              below(1000), below(1000), 1 + below(1000), below(3601));
     maybe(out, "coordination: {policy: %s, region: %u}\n", PICK(orders),
           REGION_BYTES_MIN << below(9));
     maybe(out, "ports: {tcp: %s}\n", PICK(addresses));
