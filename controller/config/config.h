@@ -10,10 +10,9 @@
 #include <stdint.h>
 
 #include "controller/layout/layout.h"
+#include "shm/cache_mode.h"
 #include "shm/coordination_policy.h"
 
-enum config_cache_mode { CACHE_OFF, CACHE_WRITE_THROUGH, CACHE_WRITE_BACK };
-enum config_cache_policy { CACHE_S3_FIFO, CACHE_SIEVE, CACHE_ARC, CACHE_LRU };
 enum config_placement {
     PLACEMENT_AUTO,   /* spread over NUMA nodes when the machine has more than one */
     PLACEMENT_NONE,   /* leave it to the scheduler */
@@ -28,8 +27,8 @@ struct config_coordination {
 
 struct config_cache {
     uint64_t size_bytes;
-    enum config_cache_mode mode;
-    enum config_cache_policy policy;
+    enum cache_mode mode;
+    enum cache_policy_kind policy;
 };
 
 /* Whether an image has a superblock. */
@@ -119,7 +118,7 @@ void config_free(struct config *config); /* NULL is allowed */
  * (2^62 or more). */
 int config_parse_size(const char *text, uint64_t *ret_bytes);
 
-const char *config_cache_mode_name(enum config_cache_mode mode);
-const char *config_cache_policy_name(enum config_cache_policy policy);
+const char *config_cache_mode_name(enum cache_mode mode);
+const char *config_cache_policy_name(enum cache_policy_kind policy);
 
 #endif

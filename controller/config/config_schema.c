@@ -50,12 +50,12 @@ static const cyaml_strval_t coordination_policies[] = {
 #undef X
 };
 
-const char *config_cache_mode_name(enum config_cache_mode mode)
+const char *config_cache_mode_name(enum cache_mode mode)
 {
     return (unsigned)mode < COUNT(cache_modes) ? cache_modes[mode].str : "unknown";
 }
 
-const char *config_cache_policy_name(enum config_cache_policy policy)
+const char *config_cache_policy_name(enum cache_policy_kind policy)
 {
     return (unsigned)policy < COUNT(cache_policies) ? cache_policies[policy].str : "unknown";
 }

@@ -151,8 +151,8 @@ struct raw_volume {
 
 struct raw_cache {
     char *size;
-    enum config_cache_mode mode;
-    enum config_cache_policy policy;
+    enum cache_mode mode;
+    enum cache_policy_kind policy;
 };
 
 struct raw_ports {

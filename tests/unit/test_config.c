@@ -252,8 +252,8 @@ static void takes_every_choice(void)
         snprintf(yaml, sizeof(yaml), LEAST "cache: {mode: %s, policy: %s}\nplacement: %s\n",
                  modes[i % 3], policies[i % 4], placements[i % 3]);
         config = expect_config("lab.yaml", yaml);
-        CU_ASSERT_EQUAL(config->cache.mode, (enum config_cache_mode)(i % 3));
-        CU_ASSERT_EQUAL(config->cache.policy, (enum config_cache_policy)(i % 4));
+        CU_ASSERT_EQUAL(config->cache.mode, (enum cache_mode)(i % 3));
+        CU_ASSERT_EQUAL(config->cache.policy, (enum cache_policy_kind)(i % 4));
         CU_ASSERT_EQUAL(config->placement, (enum config_placement)(i % 3));
         CU_ASSERT_STRING_EQUAL(config_cache_mode_name(config->cache.mode), modes[i % 3]);
         CU_ASSERT_STRING_EQUAL(config_cache_policy_name(config->cache.policy), policies[i % 4]);
