@@ -13,6 +13,7 @@
  *      words       regions x struct region_words
  *      conflicts   regions x struct region_conflicts
  *      buffers     controllers x buffers_bytes
+ *      caches      controllers x what cache_region.h draws
  *
  * Each part starts on a page. The geometry is computed once, by the process that makes the segment,
  * and inherited as private memory (struct segment); nobody computes an address from the header in
@@ -25,6 +26,8 @@
 
 #include <stddef.h>
 
+#include "shm/cache_mode.h"
+#include "shm/cache_region.h"
 #include "shm/coordination_policy.h"
 #include "shm/counters.h"
 #include "shm/limits.h"
@@ -46,6 +49,7 @@ struct segment_geometry {
     uint32_t regions;       /* region structures; a power of two */
     uint32_t region_shift;  /* each covers 1 << region_shift bytes */
     uint64_t buffers_bytes; /* of each controller */
+    uint64_t cache_bytes;   /* blocks of each controller's cache; 0: it has none */
     uint64_t link_bytes;
     uint64_t seats_offset;
     uint64_t elements_offset;
@@ -58,6 +62,7 @@ struct segment_geometry {
     uint64_t region_words_offset;
     uint64_t region_conflicts_offset;
     uint64_t buffers_offset;
+    uint64_t caches_offset;
     uint64_t bytes;
 };
 
@@ -70,6 +75,8 @@ struct segment_header {
     char array[NAME_BYTES_MAX + 1];
     uint64_t started_ns;          /* CLOCK_REALTIME */
     uint32_t coordination_policy; /* enum coordination_policy */
+    uint32_t cache_mode;          /* enum cache_mode */
+    uint32_t cache_policy;        /* enum cache_policy_kind */
     /* Grows whenever a seat changes state; controllers look at it once a turn. Writer: the
      * configuration controller. Stale: a death is noticed a turn later. */
     _Alignas(CACHELINE_BYTES) _Atomic uint32_t membership;
@@ -174,6 +181,7 @@ struct volume_record {
     char name[NAME_BYTES_MAX + 1];
     char description[DESCRIPTION_BYTES_MAX + 1];
     _Alignas(CACHELINE_BYTES) struct io_counters counters; /* writer: the element's owner */
+    _Alignas(CACHELINE_BYTES) struct cache_counters cache; /* as above */
 };
 
 enum { ELEMENT_NONE = UINT32_MAX };
