@@ -34,6 +34,7 @@ struct owned_element {
     struct element file;
     struct element_record *record;
     struct gate gate;           /* order of partial writes; direct elements only */
+    bool cached;                /* by the controller's cache; its gate is exclusive then */
     struct mark *mark;          /* its superblock; NULL: it has none, or is not ours */
     uint64_t size_checked_turn; /* the image's length is looked at once a turn that writes */
 };
@@ -90,6 +91,7 @@ struct controller {
     struct split *splits; /* one for each host command */
 
     struct coordinate coordinate;
+    struct cache *cache; /* NULL: off, or no element is to be cached */
 
     /* memory to compute parity in: a part of the buffers, taken at start */
     struct pool *workspaces;          /* NULL: no volume has parity */
@@ -153,6 +155,10 @@ void controller_free(struct controller *controller);
 
 /* Marks an element as failed: its commands end with EIO from now on. Says why on stderr, once. */
 void controller_fail_element(struct controller *controller, uint32_t element, const char *why);
+
+/* Whether the element's image is as long as it was; looked at once a turn. -EIO: it is not, and the
+ * element has failed. */
+int controller_check_length(struct controller *controller, uint32_t element);
 
 /* Whether any session waits in line for a command or a buffer. */
 static inline bool controller_has_waiters(const struct controller *controller)

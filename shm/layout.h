@@ -77,6 +77,7 @@ struct segment_header {
     uint32_t coordination_policy; /* enum coordination_policy */
     uint32_t cache_mode;          /* enum cache_mode */
     uint32_t cache_policy;        /* enum cache_policy_kind */
+    uint32_t cache_in_memory;     /* 1: elements whose images live in memory are cached too */
     /* Grows whenever a seat changes state; controllers look at it once a turn. Writer: the
      * configuration controller. Stale: a death is noticed a turn later. */
     _Alignas(CACHELINE_BYTES) _Atomic uint32_t membership;

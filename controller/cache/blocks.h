@@ -40,8 +40,9 @@ struct cache_block {
     uint64_t dirty_number; /* DIRTY: how many became dirty before it */
     uint32_t volume;       /* by which it came, for the counters */
     uint8_t state;         /* enum cache_state */
-    bool asked;            /* while it was dirty: the policy hears of it later */
-    bool shown;            /* brought by read-ahead, and not asked for yet */
+    bool in_write_back;
+    bool asked; /* while it was dirty: the policy hears of it later */
+    bool shown; /* brought by read-ahead, and not asked for yet */
 };
 
 struct cache_blocks {

@@ -29,6 +29,7 @@ struct config_cache {
     uint64_t size_bytes;
     enum cache_mode mode;
     enum cache_policy_kind policy;
+    bool in_memory; /* elements whose images live in memory are cached too */
 };
 
 /* Whether an image has a superblock. */

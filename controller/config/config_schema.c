@@ -69,12 +69,14 @@ static const cyaml_schema_field_t cache_fields[] = {
         CYAML_FIELD_ENUM("mode", CHOICE, struct raw_cache, mode, cache_modes, COUNT(cache_modes)),
     [CACHE_POLICY] = CYAML_FIELD_ENUM("policy", CHOICE, struct raw_cache, policy, cache_policies,
                                       COUNT(cache_policies)),
+    [CACHE_IN_MEMORY] = CYAML_FIELD_BOOL("in-memory", OPTIONAL, struct raw_cache, in_memory),
     [CACHE_FIELDS] = CYAML_FIELD_END,
 };
 static const struct config_rule cache_rules[] = {
     [CACHE_SIZE] = {.kind = RULE_SIZE, .min = CACHE_BYTES_MIN, .max = CACHE_BYTES_MAX},
     [CACHE_MODE] = {.kind = RULE_CHOICE},
     [CACHE_POLICY] = {.kind = RULE_CHOICE},
+    [CACHE_IN_MEMORY] = {.kind = RULE_SWITCH},
 };
 
 /* --- elements --- */

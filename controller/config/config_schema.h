@@ -31,7 +31,7 @@ enum top_field {
     TOP_COORDINATION,
     TOP_FIELDS,
 };
-enum cache_field { CACHE_SIZE, CACHE_MODE, CACHE_POLICY, CACHE_FIELDS };
+enum cache_field { CACHE_SIZE, CACHE_MODE, CACHE_POLICY, CACHE_IN_MEMORY, CACHE_FIELDS };
 enum element_field {
     ELEMENT_NAME,
     ELEMENT_IMAGE,
@@ -153,6 +153,7 @@ struct raw_cache {
     char *size;
     enum cache_mode mode;
     enum cache_policy_kind policy;
+    bool in_memory;
 };
 
 struct raw_ports {

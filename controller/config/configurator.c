@@ -56,20 +56,26 @@ __attribute__((format(printf, 4, 5))) static int refuse(const struct config *con
 static int make_segment(struct configurator *configurator, struct config_error *ret_error)
 {
     const struct config *config = configurator->config;
-    struct segment_wanted wanted = {.controllers = config->controllers,
-                                    .elements = config->elements_count,
-                                    .volumes = config->volumes_count,
-                                    .members = table_members_count(config),
-                                    .slots = config->slots,
-                                    .ring_entries = config->ring_entries,
-                                    .buffers_bytes = config->buffers_bytes,
-                                    .region_bytes = config->coordination.region_bytes};
+    struct segment_wanted wanted = {
+        .controllers = config->controllers,
+        .elements = config->elements_count,
+        .volumes = config->volumes_count,
+        .members = table_members_count(config),
+        .slots = config->slots,
+        .ring_entries = config->ring_entries,
+        .buffers_bytes = config->buffers_bytes,
+        .cache_bytes = config->cache.mode == CACHE_OFF ? 0 : config->cache.size_bytes,
+        .region_bytes = config->coordination.region_bytes};
     int error = segment_create(&configurator->segment, &wanted, config->array);
 
     if (error != 0)
         return refuse(config, ret_error, error, "cannot make the shared-memory segment: %s",
                       strerror(-error));
-    segment_header(&configurator->segment)->coordination_policy = config->coordination.policy;
+    struct segment_header *header = segment_header(&configurator->segment);
+    header->coordination_policy = config->coordination.policy;
+    header->cache_mode = config->cache.mode;
+    header->cache_policy = config->cache.policy;
+    header->cache_in_memory = config->cache.in_memory;
     return table_fill(&configurator->segment, config, &configurator->images, ret_error);
 }
 

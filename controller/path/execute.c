@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "controller/controller.h"
+#include "controller/path/execute.h"
 
 enum { RETRIES_MAX = 16 }; /* of one piece, after EAGAIN or EINTR */
 
@@ -104,7 +105,7 @@ static void leave_gate(struct controller *controller, struct command *command)
     struct gate *gate = &owned(controller, command)->gate;
     struct command *ready;
 
-    if (!command->io.gated)
+    if (!command->io.gated || command->cache.ordered)
         return;
     gate_leave(gate, command);
     while ((ready = gate_next_ready(gate)) != NULL)
@@ -141,16 +142,23 @@ static int32_t element_status(int64_t error)
     }
 }
 
+static void count_finish(struct controller *controller, struct command *command, int32_t status)
+{
+    struct volume_record *volume = segment_volume(&controller->segment, command->volume);
+    uint64_t latency_ns = loop_now_ns(controller->loop) - command->received_ns;
+
+    if (command->origin->uncounted)
+        return;
+    count_end(&owned(controller, command)->record->counters, command, status, latency_ns);
+    count_end(&volume->counters, command, status, latency_ns);
+}
+
 static enum stage_verdict finish(struct controller *controller, struct command *command,
                                  int64_t error)
 {
-    struct owned_element *element = owned(controller, command);
-    struct volume_record *volume = segment_volume(&controller->segment, command->volume);
     int32_t status = element_status(error);
-    uint64_t latency_ns = loop_now_ns(controller->loop) - command->received_ns;
 
-    count_end(&element->record->counters, command, status, latency_ns);
-    count_end(&volume->counters, command, status, latency_ns);
+    count_finish(controller, command, status);
     aggregate_add(&command->aggregate, command->offset_bytes, status);
     controller->executing--;
     give_scratch(controller, command);
@@ -159,30 +167,17 @@ static enum stage_verdict finish(struct controller *controller, struct command *
     return STAGE_DONE;
 }
 
-/* An image that became shorter reads as nothing past its end, and a write there would make it long
- * again with zeroes in between: neither may reach a host. So the length is looked at before
- * writing, once a turn, and an element found short stays failed. */
-static int check_length(struct controller *controller, struct command *command)
-{
-    struct owned_element *element = owned(controller, command);
-
-    if (element->size_checked_turn == controller->turn)
-        return 0;
-    if (element_check_size(&element->file) != 0) {
-        controller_fail_element(controller, command->element, "its image was truncated");
-        return -EIO;
-    }
-    element->size_checked_turn = controller->turn;
-    return 0;
-}
-
 /* --- steps: each starts one operation and returns its result, or -EINPROGRESS --- */
 
 /* Byte `at` of the element's range: where it stands in the payload. */
 static int64_t place_of(const struct command *command, uint64_t at_bytes, uint64_t *ret_run_bytes)
 {
-    return payload_place(&command->shape, (int64_t)(at_bytes - command->element_offset_bytes),
-                         ret_run_bytes);
+    int64_t within_bytes = (int64_t)(at_bytes - command->element_offset_bytes);
+
+    if (command->cache.blocks != NULL)
+        return payload_block_place(command->cache.blocks, command->cache.blocks_count,
+                                   (uint64_t)within_bytes, ret_run_bytes);
+    return payload_place(&command->shape, within_bytes, ret_run_bytes);
 }
 
 /* The longest piece that begins at `at` and whose payload is in few enough places. */
@@ -190,7 +185,7 @@ static uint64_t piece_limit(const struct command *command, uint64_t at_bytes, ui
 {
     uint64_t from = at_bytes, run_bytes;
 
-    if (command->shape.chunk_bytes == 0)
+    if (command->shape.chunk_bytes == 0 && command->cache.blocks == NULL)
         return end_bytes - from;
     for (uint32_t runs = 0; runs < COMMAND_VECTORS && at_bytes < end_bytes; runs++) {
         (void)place_of(command, at_bytes, &run_bytes);
@@ -560,6 +555,14 @@ static uint32_t extents_allowed(struct controller *controller, const struct comm
     return EXTENTS_TURN_MAX - controller->extents_this_turn;
 }
 
+static void take_whole_blocks(struct command_io *io, const struct element *file)
+{
+    io->at_bytes = block_floor(io->at_bytes);
+    io->end_bytes = block_ceiling(io->end_bytes);
+    if (io->end_bytes > file->size_bytes)
+        io->end_bytes = file->size_bytes;
+}
+
 /* Lays out the first step: enum execute_next or -errno. */
 static int first_step(struct controller *controller, struct command *command)
 {
@@ -571,10 +574,8 @@ static int first_step(struct controller *controller, struct command *command)
     io->end_bytes = io->at_bytes + command->length_bytes;
     switch ((enum command_op)command->op) {
     case COMMAND_READ:
-        if (is_direct(element)) {
-            io->at_bytes = block_floor(io->at_bytes);
-            io->end_bytes = block_ceiling(io->end_bytes);
-        }
+        if (is_direct(element) || command->cache.keeps)
+            take_whole_blocks(io, &element->file);
         return next_read_piece(command);
     case COMMAND_WRITE:
         return command->length_bytes != 0 ? next_write_piece(controller, command) : NEXT_OVER;
@@ -605,15 +606,30 @@ static int first_step(struct controller *controller, struct command *command)
     return -EINVAL;
 }
 
-static void count_begin(struct controller *controller, struct command *command)
+static void count_execution(struct controller *controller, const struct command *command)
 {
-    controller->executing++;
-    count_up(&owned(controller, command)->record->counters.in_flight, 1);
-    count_up(&segment_volume(&controller->segment, command->volume)->counters.in_flight, 1);
     if (command->origin->travels)
         count_up(&controller->counters->executed, 1);
     else
         count_up(&controller->counters->redirected_in, 1);
+}
+
+static void count_begin(struct controller *controller, struct command *command)
+{
+    controller->executing++;
+    if (command->origin->uncounted)
+        return;
+    count_up(&owned(controller, command)->record->counters.in_flight, 1);
+    count_up(&segment_volume(&controller->segment, command->volume)->counters.in_flight, 1);
+    count_execution(controller, command);
+}
+
+void execute_count_served(struct controller *controller, struct command *command, int32_t status)
+{
+    count_up(&owned(controller, command)->record->counters.in_flight, 1);
+    count_up(&segment_volume(&controller->segment, command->volume)->counters.in_flight, 1);
+    count_execution(controller, command);
+    count_finish(controller, command, status);
 }
 
 /* The place came from the mapping table, which every process of the array can write. */
@@ -631,7 +647,7 @@ static enum stage_verdict run_mark(struct controller *controller, struct command
 
     if (element->mark == NULL)
         return finish(controller, command, -EOPNOTSUPP);
-    if (check_length(controller, command) != 0)
+    if (controller_check_length(controller, command->element) != 0)
         return finish(controller, command, -EIO);
     if (element->mark->writing) {
         command->io.waits_for = WAIT_MARK;
@@ -655,7 +671,9 @@ enum stage_verdict execute_run(struct controller *controller, struct command *co
     io->piece_done_bytes = 0;
     io->retries = 0;
     io->scratch = NULL;
-    io->gated = io->gate_waits = io->marks = false;
+    if (!command->cache.ordered)
+        io->gated = io->gate_waits = io->gate_shared = false;
+    io->marks = false;
     count_begin(controller, command);
     /* relaxed: this controller is the state's only writer. */
     if (load_relaxed(&element->record->state) != ELEMENT_ONLINE)
@@ -663,9 +681,9 @@ enum stage_verdict execute_run(struct controller *controller, struct command *co
     if (command_changes_data(command->op)) {
         if (element->file.read_only)
             return finish(controller, command, -EPERM);
-        if (check_length(controller, command) != 0)
+        if (controller_check_length(controller, command->element) != 0)
             return finish(controller, command, -EIO);
-        if (is_direct(element) && !gate_enter(&element->gate, command)) {
+        if (is_direct(element) && !command->cache.ordered && !gate_enter(&element->gate, command)) {
             io->waits_for = WAIT_GATE;
             return STAGE_WAIT;
         }

@@ -6,6 +6,9 @@
  * list while it is in progress, in order of arrival, and waits while an earlier one overlaps it (in
  * whole blocks) and one of the two is partial. Whole-block writes never wait for each other.
  *
+ * Where the element is cached, the gate is exclusive: two that overlap in any block wait for each
+ * other, unless both are shared.
+ *
  * Each command counts the earlier ones that hold it up, and each that leaves counts down in those
  * it held up: nobody is looked at who does not lie near. What lies near is found by regions of
  * GATE_REGION_BLOCKS: a short command stands in the chains of the one or two regions that it
@@ -26,6 +29,7 @@ struct gate_chain {
 };
 
 struct gate {
+    bool exclusive; /* the element is cached: no two meet, whatever they do (cache/cache.h) */
     struct command *first, *last;
     uint32_t partial; /* of those on the list; 0: nobody needs to look */
     uint32_t waiting;
@@ -35,6 +39,9 @@ struct gate {
 
 /* Puts the command on the list. True: go on. False: it waits, and gate_next_ready will name it. */
 bool gate_enter(struct gate *gate, struct command *command);
+
+/* Puts it on the list only where it need not wait. */
+bool gate_try_enter(struct gate *gate, struct command *command);
 
 /* Takes it off. */
 void gate_leave(struct gate *gate, struct command *command);

@@ -405,11 +405,14 @@ struct array *array_start(const struct array_wanted *wanted)
                                    .members = wanted->layout != 0 ? wanted->controllers : 0,
                                    .slots = wanted->slots,
                                    .ring_entries = wanted->ring_entries,
-                                   .buffers_bytes = wanted->buffers_bytes};
+                                   .buffers_bytes = wanted->buffers_bytes,
+                                   .cache_bytes = wanted->cache_bytes};
 
     assert(array != NULL);
     array->wanted = *wanted;
     assert(segment_create(&array->segment, &shape, "test") == 0);
+    segment_header(&array->segment)->cache_mode = wanted->cache_mode;
+    segment_header(&array->segment)->cache_in_memory = !wanted->direct;
     array->notice_fd = eventfd(0, EFD_CLOEXEC);
     for (uint32_t i = 0; i < wanted->controllers; i++) {
         array->doorbells[i] = eventfd(0, EFD_CLOEXEC);

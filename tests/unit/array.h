@@ -59,6 +59,8 @@ struct array_wanted {
     uint32_t chunk_bytes, copies;
     bool superblocks; /* the images have them, but for that of element `bare` - 1 */
     uint32_t bare;
+    uint64_t cache_bytes; /* 0: no caches */
+    enum cache_mode cache_mode;
 };
 
 struct array {
