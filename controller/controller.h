@@ -16,12 +16,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "controller/control.h"
+#include "controller/control_volume.h"
 #include "controller/idle.h"
+#include "controller/integrity/integrity.h"
 #include "controller/path/command.h"
 #include "controller/path/coordinate.h"
 #include "controller/path/gate.h"
 #include "controller/path/mark.h"
 #include "controller/path/peer.h"
+#include "controller/recovery/errand.h"
+#include "controller/recovery/fence.h"
+#include "controller/recovery/job.h"
+#include "controller/recovery/settle.h"
 #include "io/element.h"
 #include "io/loop.h"
 #include "shm/mapping.h"
@@ -33,18 +40,28 @@
 struct owned_element {
     struct element file;
     struct element_record *record;
-    struct gate gate;           /* order of partial writes; direct elements only */
-    bool cached;                /* by the controller's cache; its gate is exclusive then */
-    struct mark *mark;          /* its superblock; NULL: it has none, or is not ours */
+    struct gate gate;                    /* order of writes; elements used by whole blocks only */
+    bool cached;                         /* its gate is exclusive then (cache/cache.h) */
+    struct mark *mark;                   /* its superblock; NULL: it has none, or is not ours */
+    struct integrity *integrity;         /* write intents and checksums; NULL: neither is needed */
+    struct command_queue intent_waiters; /* for the bitmap of intents that is being written */
     uint64_t size_checked_turn; /* the image's length is looked at once a turn that writes */
 };
 
-/* What the floor above (the host ports) wants to be told. */
+/* Whether a host has a volume. */
+enum host_use {
+    HOST_USES_NOT,
+    HOST_LEAVES, /* its connection is ending */
+    HOST_USES,
+};
+
+/* What the floor above (the host ports) wants to be told, or is asked. */
 struct controller_hooks {
     void *context;
     void (*on_turn)(void *context);    /* once a turn, before it is submitted */
     void (*on_quiesce)(void *context); /* no new commands from hosts; finish, then close */
     bool (*is_quiet)(void *context);   /* whether all of its hosts are gone */
+    enum host_use (*uses_volume)(void *context, uint32_t volume);
 };
 
 enum {
@@ -88,7 +105,8 @@ struct controller {
     struct command *free_components;
     struct command_queue component_waiters;
     bool waking_component_waiters;
-    struct split *splits; /* one for each host command */
+    struct split *splits;  /* one for each host command */
+    uint64_t splits_begun; /* commands on virtual volumes, ever */
 
     struct coordinate coordinate;
     struct cache *cache; /* NULL: off, or no element is to be cached */
@@ -110,6 +128,13 @@ struct controller {
     struct peers peers;
     struct watched_life *lives; /* of the other controllers; NULL: not watched (deaths.h) */
     struct timer sweep_timer;
+
+    struct control control; /* what the configuration controller asks */
+    struct errands errands;
+    struct settle settle;
+    struct fences fences;
+    struct jobs jobs;
+    struct control_volumes control_volumes;
 
     /* the loop */
     struct completion doorbell;
@@ -134,6 +159,7 @@ struct controller_start {
     const int *doorbells;     /* eventfds by seat */
     int notice_fd;            /* an eventfd: rung when the seat's state changed */
     const int *lifelines;     /* the others', by seat (deaths.h); NULL: none */
+    const int *control;       /* our end of the control channel; NULL: none */
     /* By element index; NULL: it has none. They outlive the controller. All NULL: none has one. */
     struct superblock_of_image **superblocks;
 };
@@ -153,7 +179,8 @@ void controller_stop(struct controller *controller);
 /* NULL is allowed. */
 void controller_free(struct controller *controller);
 
-/* Marks an element as failed: its commands end with EIO from now on. Says why on stderr, once. */
+/* Marks an element as failed: its commands end with EIO from now on, and the members on it are
+ * marked as failed durably, soon (recovery/settle.h). Says why on stderr, once. */
 void controller_fail_element(struct controller *controller, uint32_t element, const char *why);
 
 /* Whether the element's image is as long as it was; looked at once a turn. -EIO: it is not, and the

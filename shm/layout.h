@@ -6,7 +6,7 @@
  *      elements    elements x struct element_record
  *      volumes     volumes x struct volume_record
  *      members     members x struct member_record
- *      names       hash of volume names: names_buckets x uint32_t (volume + 1, 0 empty)
+ *      names       hash of volume names: names_buckets x uint32_t (mapping.c)
  *      links       controllers x controllers x FABRICS x link_bytes
  *      slots       controllers x slots x struct slot
  *      region sets regions / REGION_WAYS x struct region_set
@@ -78,9 +78,13 @@ struct segment_header {
     uint32_t cache_mode;          /* enum cache_mode */
     uint32_t cache_policy;        /* enum cache_policy_kind */
     uint32_t cache_in_memory;     /* 1: elements whose images live in memory are cached too */
+    _Atomic uint64_t job_rate_bytes; /* of a job, in a second; 0: any; JOB_RATE_YIELDING */
     /* Grows whenever a seat changes state; controllers look at it once a turn. Writer: the
      * configuration controller. Stale: a death is noticed a turn later. */
     _Alignas(CACHELINE_BYTES) _Atomic uint32_t membership;
+    /* No volume has, or ever had, this number or a higher one: so far those who look at all volumes
+     * look. Writer: the configuration controller; it only grows. Stale: a new one is seen later. */
+    _Atomic uint32_t volumes_end;
 };
 
 enum seat_state {
@@ -140,6 +144,7 @@ enum element_flags {
     ELEMENT_DEVICE = 1 << 2,
     ELEMENT_INLINE = 1 << 3,
     ELEMENT_SUPERBLOCK = 1 << 4,
+    ELEMENT_CHECKSUMS = 1 << 5,
 };
 
 /* The mapping table, first half. Constant but for the _Atomic fields. */
@@ -153,32 +158,69 @@ struct element_record {
     _Alignas(CACHELINE_BYTES) struct io_counters counters; /* writer: the owner */
 };
 
+enum job_state {
+    JOB_NONE = 0, /* there was none */
+    JOB_WAITING,  /* for a controller to run it, or for its next piece after a death */
+    JOB_RUNNING,
+    JOB_DONE,
+    JOB_FAILED,
+};
+
+/* The job of a virtual volume, at most one at a time (controller/recovery/job.h). Writers: the
+ * configuration controller, to begin it (kind, state WAITING); then the controller that runs it.
+ * Stale: what is shown is late. Rates and what is left of the time are made by readers. */
+struct job_record {
+    _Atomic uint32_t kind;   /* enum job_kind */
+    _Atomic uint32_t state;  /* enum job_state */
+    _Atomic uint32_t runner; /* seat */
+    _Atomic uint32_t phase;  /* the kind's own */
+    _Atomic int32_t status;  /* FAILED: -errno */
+    _Atomic uint64_t position_bytes, end_bytes;
+    _Atomic uint64_t began_at_bytes;         /* the position when it was started */
+    _Atomic uint64_t started_ns, ended_ns;   /* CLOCK_MONOTONIC; 0: not yet */
+    _Atomic uint64_t found, repaired;        /* the kind's own */
+};
+
 enum volume_flags {
     VOLUME_READ_ONLY = 1 << 0,
     VOLUME_EXPORTED = 1 << 1,
-    VOLUME_ROTATIONAL = 1 << 2
+    VOLUME_ROTATIONAL = 1 << 2,
+    VOLUME_REDUNDANT_MEMBER = 1 << 3, /* what it holds can be had from others */
 };
 
 /* The mapping table, second half: volume -> element and place on it, or, of a virtual volume,
- * -> its members. Constant but for the _Atomic fields. */
+ * -> its members. Constant, but for the _Atomic fields, while anybody can know the volume
+ * (mapping.h). */
 struct volume_record {
-    _Alignas(CACHELINE_BYTES) uint64_t offset_bytes; /* on the element; virtual: 0 */
+    /* 1: the volume is there for everybody. 0: it is being made, or taken away, or is none. Writer:
+     * the configuration controller. Stale: it is listed, or missing in a list, a little longer. */
+    _Alignas(CACHELINE_BYTES) _Atomic uint32_t present;
+    /* enum volume_flags. Writer: the configuration controller; EXPORTED changes when the volume
+     * becomes a member, or is one no more. Stale: it is found by a host that comes just then. */
+    _Atomic uint32_t flags;
+    uint64_t offset_bytes; /* on the element; virtual: 0 */
     uint64_t size_bytes;
     uint32_t element; /* virtual: ELEMENT_NONE */
-    uint32_t flags;
-    uint32_t layout; /* enum layout_kind (controller/layout/layout.h); 0: a plain volume */
+    uint32_t layout;  /* enum layout_kind (controller/layout/layout.h); 0: a plain volume */
     uint32_t members_first, members_count; /* in `members` */
     uint32_t copies;                       /* raid10: members in each mirror set */
     uint32_t chunk_bytes;                  /* 0 where the layout has no chunks */
-    /* Virtual: mask of members whose data is stale; they are neither read nor written. Writers: any
-     * controller, by compare-and-swap, before it answers the write that made a member stale. */
-    _Atomic uint32_t members_failed;
-    /* The part of them that the superblocks of all others have durably. Writers: any controller, by
-     * compare-and-swap. Stale: they are marked once more. */
-    _Atomic uint32_t members_marked;
-    uint32_t marked; /* 1: members_marked is to follow members_failed; their elements have
+    uint32_t marked; /* 1: members_marked is to follow members_now; their elements have
                         superblocks */
+    /* Redundant: regions whose members may differ since an end without order, at most; 0: they
+     * agree. Writer: the configuration controller before the start. */
+    _Atomic uint64_t resync_regions;
     uint64_t run;    /* how often the volume was started (controller/superblock/standing.h) */
+    /* Virtual: which members have failed and which of those are being rebuilt, and what is durable
+     * of it; the rules are in member_states.h. Writers: any controller, by compare-and-swap. Stale:
+     * a failed member is met once more; what is marked is marked once more. */
+    _Atomic uint64_t members_now, members_marked;
+    /* The next run, and who is good in it. Writer: whoever rebuilds. */
+    _Atomic uint32_t announced, completing;
+    /* How far those that are being rebuilt hold all, and how far durably. Writer: whoever rebuilds.
+     * Stale: a write does without them where it need not. */
+    _Atomic uint64_t rebuilt_bytes, rebuilt_flushed_bytes;
+    struct job_record job;
     char name[NAME_BYTES_MAX + 1];
     char description[DESCRIPTION_BYTES_MAX + 1];
     _Alignas(CACHELINE_BYTES) struct io_counters counters; /* writer: the element's owner */

@@ -89,6 +89,7 @@ static json_t *element_json(const struct segment *segment, uint32_t index)
     json_set(object, "io", json_string(element_io_name(record->flags)));
     json_set(object, "read_only", json_boolean((record->flags & ELEMENT_READ_ONLY) != 0));
     json_set(object, "superblock", json_boolean((record->flags & ELEMENT_SUPERBLOCK) != 0));
+    json_set(object, "checksums", json_boolean((record->flags & ELEMENT_CHECKSUMS) != 0));
     add_io(object, &values);
     return object;
 }
@@ -121,6 +122,9 @@ static void add_members(json_t *object, const struct segment *segment, uint32_t 
             json_set(object, "copies", json_integer(members.copies));
         for (uint32_t i = 0; i < members.count; i++)
             (void)json_array_append_new(array, member_json(segment, &members, i));
+        if (layout_kind_redundant((enum layout_kind)members.layout))
+            json_set(object, "resync",
+                     json_integer(READ(segment_volume(segment, index)->resync_regions)));
     }
     json_set(object, "members", array);
 }
@@ -128,6 +132,7 @@ static void add_members(json_t *object, const struct segment *segment, uint32_t 
 static json_t *volume_json(const struct segment *segment, uint32_t index)
 {
     const struct volume_record *record = segment_volume(segment, index);
+    uint32_t flags = mapping_volume_flags(record);
     json_t *object = json_object();
     struct io_values values;
 
@@ -144,8 +149,8 @@ static json_t *volume_json(const struct segment *segment, uint32_t index)
     if (mapping_is_virtual(segment, index))
         add_members(object, segment, index);
     json_set(object, "state", json_string(volume_state_name(volume_state_now(segment, index))));
-    json_set(object, "exported", json_boolean((record->flags & VOLUME_EXPORTED) != 0));
-    json_set(object, "read_only", json_boolean((record->flags & VOLUME_READ_ONLY) != 0));
+    json_set(object, "exported", json_boolean((flags & VOLUME_EXPORTED) != 0));
+    json_set(object, "read_only", json_boolean((flags & VOLUME_READ_ONLY) != 0));
     add_io(object, &values);
     struct cache_values cache;
     cache_values_read(&cache, segment, index);
@@ -192,6 +197,17 @@ static json_t *list_json(const struct segment *segment, uint32_t count,
     return array;
 }
 
+static json_t *volumes_json(const struct segment *segment)
+{
+    json_t *array = json_array();
+
+    for (uint32_t i = 0; i < mapping_volumes_end(segment); i++) {
+        if (mapping_has_volume(segment, i))
+            (void)json_array_append_new(array, volume_json(segment, i));
+    }
+    return array;
+}
+
 static json_t *begin(void)
 {
     json_t *object = json_object();
@@ -209,11 +225,19 @@ json_t *status_json_controllers(const struct segment *segment)
     return object;
 }
 
+json_t *status_json_elements(const struct segment *segment)
+{
+    json_t *object = begin();
+
+    json_set(object, "elements", list_json(segment, segment->geometry.elements, element_json));
+    return object;
+}
+
 json_t *status_json_volumes(const struct segment *segment)
 {
     json_t *object = begin();
 
-    json_set(object, "volumes", list_json(segment, segment->geometry.volumes, volume_json));
+    json_set(object, "volumes", volumes_json(segment));
     return object;
 }
 
@@ -223,7 +247,7 @@ json_t *status_json(const struct segment *segment)
 
     json_set(object, "array", json_string(segment_header(segment)->array));
     json_set(object, "elements", list_json(segment, segment->geometry.elements, element_json));
-    json_set(object, "volumes", list_json(segment, segment->geometry.volumes, volume_json));
+    json_set(object, "volumes", volumes_json(segment));
     json_set(object, "cache", cache_setting_json(segment));
     json_set(object, "links", links_json(segment));
     json_set(object, "coordination", coordination_json(segment));

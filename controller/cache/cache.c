@@ -136,7 +136,8 @@ static uint32_t choose_elements(struct controller *controller)
 
     for (uint32_t i = 0; i < controller->elements_count; i++) {
         struct owned_element *element = &controller->elements[i];
-        element->cached = element->gate.exclusive = is_to_be_cached(controller, &element->file);
+        element->cached = is_to_be_cached(controller, &element->file);
+        element->gate.exclusive |= element->cached;
         count += element->cached;
     }
     return count;

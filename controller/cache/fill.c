@@ -76,7 +76,7 @@ static bool fill_one(struct controller *controller, struct command *command, uin
     assert(block != BLOCK_NONE); /* half of all are neither dirty nor reserved */
     cache_own_run(cache, own)[0] = block;
     own->owner = command;
-    own->cache.volume = command->volume;
+    own->volume = own->cache.volume = command->volume;
     command->cache.outstanding++;
     start_fill(controller, own, 1, OWN_FILL);
     return true;
@@ -163,7 +163,7 @@ static uint32_t bring(struct controller *controller, const struct command *comma
     struct command *own = cache_own_take(controller, command->element, first, count);
     if (own == NULL)
         return 0;
-    own->cache.volume = command->volume;
+    own->volume = own->cache.volume = command->volume;
     if (!gate_try_enter(&controller->elements[command->element].gate, own)) {
         cache_own_free(controller, own);
         return 0;

@@ -11,11 +11,11 @@
 
 /* What a command in CACHE waits for. */
 enum cache_wait {
-    WAIT_ROOM,  /* for dirty blocks */
-    WAIT_GATE,  /* others on the same blocks */
-    WAIT_CLEAN, /* its range to be written back */
-    WAIT_FILL,  /* the blocks of which it writes a part */
-    WAIT_FLUSH, /* what was dirty before it */
+    UNTIL_ROOM,  /* for dirty blocks */
+    UNTIL_GATE,  /* others on the same blocks */
+    UNTIL_CLEAN, /* its range to be written back */
+    UNTIL_FILL,  /* the blocks of which it writes a part */
+    UNTIL_FLUSH, /* what was dirty before it */
 };
 
 static struct owned_element *owned(struct controller *controller, const struct command *command)
@@ -87,13 +87,26 @@ static enum stage_verdict absorb(struct controller *controller, struct command *
     return over(controller, command, 0);
 }
 
+static enum stage_verdict go_below(struct controller *controller, struct command *command)
+{
+    if (!write_back_range(controller, command))
+        return wait_for(command, UNTIL_CLEAN);
+    if (command->cache.status != 0)
+        return over(controller, command, -EIO);
+    if (command->op == COMMAND_READ)
+        count_up(&cache_counters_of(controller, command->volume)->misses, 1);
+    return STAGE_NEXT;
+}
+
 static enum stage_verdict fill_and_absorb(struct controller *controller, struct command *command)
 {
     if (!fill_edges(controller, command))
-        return wait_for(command, WAIT_FILL);
-    if (command->cache.status != 0)
-        return over(controller, command, -EIO);
-    return absorb(controller, command);
+        return wait_for(command, UNTIL_FILL);
+    if (command->cache.status == 0)
+        return absorb(controller, command);
+    command->cache.status = 0; /* EXECUTE tries by itself, and knows what the failure means */
+    give_room(controller, command);
+    return go_below(controller, command);
 }
 
 static enum stage_verdict serve(struct controller *controller, struct command *command)
@@ -101,17 +114,6 @@ static enum stage_verdict serve(struct controller *controller, struct command *c
     cache_serve(controller->cache, command);
     count_up(&cache_counters_of(controller, command->volume)->hits, 1);
     return over(controller, command, 0);
-}
-
-static enum stage_verdict go_below(struct controller *controller, struct command *command)
-{
-    if (!write_back_range(controller, command))
-        return wait_for(command, WAIT_CLEAN);
-    if (command->cache.status != 0)
-        return over(controller, command, -EIO);
-    if (command->op == COMMAND_READ)
-        count_up(&cache_counters_of(controller, command->volume)->misses, 1);
-    return STAGE_NEXT;
 }
 
 static bool is_online(struct controller *controller, const struct command *command)
@@ -138,7 +140,7 @@ static enum stage_verdict enter_gate(struct controller *controller, struct comma
 {
     tracked(controller, command);
     if (!gate_enter(&owned(controller, command)->gate, command))
-        return wait_for(command, WAIT_GATE);
+        return wait_for(command, UNTIL_GATE);
     return in_gate(controller, command);
 }
 
@@ -220,7 +222,7 @@ static enum stage_verdict look_write(struct controller *controller, struct comma
     tracked(controller, command);
     command_queue_push(&cache->room_waiters, command);
     write_back_pump(controller);
-    return wait_for(command, WAIT_ROOM);
+    return wait_for(command, UNTIL_ROOM);
 }
 
 static enum stage_verdict look_flush(struct controller *controller, struct command *command)
@@ -232,7 +234,7 @@ static enum stage_verdict look_flush(struct controller *controller, struct comma
     tracked(controller, command);
     command->cache.number = cache->blocks.dirty_number;
     command_queue_push(&cache_element(controller, command->element)->flushers, command);
-    command->cache.waits_for = WAIT_FLUSH;
+    command->cache.waits_for = UNTIL_FLUSH;
     write_back_pump(controller); /* it may end in there; whoever tells it is not us */
     return STAGE_WAIT;
 }
@@ -272,6 +274,8 @@ enum stage_verdict cache_look(struct controller *controller, struct command *com
         read_ahead_range(controller, command);
         return STAGE_NEXT;
     case COMMAND_MARK:
+    case COMMAND_RESTORE:
+    case COMMAND_SETTLE:
     case COMMAND_OPS_END:
         break;
     }
@@ -281,15 +285,15 @@ enum stage_verdict cache_look(struct controller *controller, struct command *com
 enum stage_verdict cache_complete(struct controller *controller, struct command *command)
 {
     switch ((enum cache_wait)command->cache.waits_for) {
-    case WAIT_ROOM:
+    case UNTIL_ROOM:
         return take_room(controller, command);
-    case WAIT_GATE:
+    case UNTIL_GATE:
         return in_gate(controller, command);
-    case WAIT_CLEAN:
+    case UNTIL_CLEAN:
         return go_below(controller, command);
-    case WAIT_FILL:
+    case UNTIL_FILL:
         return fill_and_absorb(controller, command);
-    case WAIT_FLUSH:
+    case UNTIL_FLUSH:
         return pass(controller, command);
     }
     return over(controller, command, -EIO);

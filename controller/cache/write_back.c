@@ -54,8 +54,11 @@ static void fill_run(struct cache *cache, struct command *own, uint64_t first, u
     own->cache.blocks_count = count;
     cache->write_back.in_flight++;
     cache->write_back.blocks_in_flight += count;
-    count_up(&cache_counters_of(cache->controller, cache->blocks.all[run[0]].volume)->write_backs,
-             cache->blocks.all[run[0]].volume != UINT32_MAX);
+    uint32_t volume = cache->blocks.all[run[0]].volume;
+    if (volume == UINT32_MAX) /* adopted: nobody's */
+        return;
+    own->volume = volume;
+    count_up(&cache_counters_of(cache->controller, volume)->write_backs, 1);
 }
 
 /* --- ranges --- */

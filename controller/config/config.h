@@ -34,7 +34,7 @@ struct config_cache {
 
 /* Whether an image has a superblock. */
 enum config_superblock {
-    SUPERBLOCK_UNSAID, /* a new image that carries a member of a redundant volume */
+    SUPERBLOCK_UNSAID, /* one that carries a member of a redundant volume, or has checksums */
     SUPERBLOCK_YES,
     SUPERBLOCK_NO,
 };
@@ -46,6 +46,7 @@ struct config_element {
     uint32_t controller;
     bool read_only;
     enum config_superblock superblock;
+    bool checksums;
     uint32_t redundant_volume; /* one that has a member on it, or CONFIG_NONE */
     unsigned
         line; /* in the configuration file, for later messages (an image that cannot be opened) */
@@ -69,7 +70,8 @@ struct config_volume {
     uint32_t members_count;
     uint32_t member_of; /* the virtual volume that it is a member of, or CONFIG_NONE */
     bool read_only;
-    bool export;     /* default true, of a member false */
+    bool export;      /* default true, of a member false */
+    bool export_said; /* it is not the default */
     bool rotational; /* default false */
     unsigned line;
 };
@@ -121,5 +123,7 @@ int config_parse_size(const char *text, uint64_t *ret_bytes);
 
 const char *config_cache_mode_name(enum cache_mode mode);
 const char *config_cache_policy_name(enum cache_policy_kind policy);
+const char *config_placement_name(enum config_placement placement);
+const char *config_fabric_model_name(enum config_fabric_model model);
 
 #endif

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "controller/controller.h"
+#include "controller/path/split.h"
 
 static const struct {
     const char *name;
@@ -26,10 +27,11 @@ const char *command_op_name(enum command_op op)
     static const char *const names[COMMAND_OPS_END] = {
         [COMMAND_READ] = "read",       [COMMAND_WRITE] = "write", [COMMAND_FLUSH] = "flush",
         [COMMAND_TRIM] = "trim",       [COMMAND_ZERO] = "zero",   [COMMAND_PREFETCH] = "prefetch",
-        [COMMAND_EXTENTS] = "extents", [COMMAND_MARK] = "mark",
+        [COMMAND_EXTENTS] = "extents", [COMMAND_MARK] = "mark",   [COMMAND_RESTORE] = "restore",
+        [COMMAND_SETTLE] = "settle",
     };
 
-    return op >= COMMAND_READ && op < COMMAND_OPS_END ? names[op] : "unknown";
+    return op < COMMAND_OPS_END && names[op] != NULL ? names[op] : "unknown";
 }
 
 /* --- the conductor --- */
@@ -85,6 +87,8 @@ enum stage_verdict reply_send(struct controller *controller, struct command *com
         if (command->status != 0)
             count_up(&counters->failed, 1);
     }
+    if (command->split != NULL)
+        command->split->active = false;
     command->origin->reply(controller, command);
     return STAGE_DONE;
 }
@@ -201,6 +205,20 @@ int command_take(struct controller *controller, uint64_t payload_bytes, uint64_t
     count_up(&controller->counters->host_in_flight, 1);
     *ret_command = command;
     return 0;
+}
+
+int command_take_memory(struct controller *controller, uint64_t bytes,
+                        struct command_waiter *waiter, uint64_t *ret_offset_bytes)
+{
+    int error = others_wait(controller, waiter)
+                    ? -ENOBUFS
+                    : pool_take(controller->pool, bytes, ret_offset_bytes);
+
+    if (error == -ENOBUFS)
+        wait_in_line(controller, waiter);
+    else
+        command_stop_waiting(controller, waiter);
+    return error == -ENOBUFS ? -EAGAIN : error;
 }
 
 void command_wake_waiters(struct controller *controller)

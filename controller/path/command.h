@@ -30,8 +30,10 @@ enum command_op {
     COMMAND_TRIM,
     COMMAND_ZERO,
     COMMAND_PREFETCH,
-    COMMAND_EXTENTS, /* the payload is an array of struct extent */
-    COMMAND_MARK,    /* of an element: its superblock says which members have failed (mark.h) */
+    COMMAND_EXTENTS,     /* the payload is an array of struct extent */
+    COMMAND_MARK,        /* of an element: its superblock says which members have failed (mark.h) */
+    COMMAND_RESTORE = 9, /* of a virtual volume: some members' bytes are made from the others' */
+    COMMAND_SETTLE = 13, /* of a virtual volume: what its members' superblocks say is up to date */
     COMMAND_OPS_END,
 };
 
@@ -77,7 +79,8 @@ struct command_io {
     bool gate_waits;   /* and waits there for its turn */
     bool gate_shared;  /* a read that may be there beside other such reads */
     bool marks;        /* is the one that writes the superblock (mark.h) */
-    uint8_t *scratch;  /* one block, or NULL */
+    bool damages; /* changes a part of a block that is damaged, and stays so (execute_verify.c) */
+    uint8_t *scratch; /* one block, or NULL */
     struct command *gate_next, *gate_previous, *gate_next_ready;
     struct gate_place gate_places[2];
     uint32_t gate_held_by;                 /* so many earlier ones */
@@ -122,6 +125,7 @@ struct command {
     uint64_t offset_bytes; /* on the volume */
     uint64_t element_offset_bytes;
     uint64_t length_bytes;
+    uint32_t members; /* RESTORE: mask of those that are made; SETTLE: of those that have failed */
 
     /* Payload, in the segment; a first byte at a multiple of BLOCK_BYTES plus the offset's
      * remainder, so that direct I/O of its whole blocks needs no copy. */
@@ -177,6 +181,11 @@ struct command_waiter {
 int command_take(struct controller *controller, uint64_t payload_bytes, uint64_t offset_bytes,
                  struct command_waiter *waiter, struct command **ret_command);
 
+/* Takes a part of the buffers for longer than a command lives, in the same line. *ret_offset_bytes
+ * counts from the pool's start. 0, -EAGAIN or -ENOMEM, as above. */
+int command_take_memory(struct controller *controller, uint64_t bytes,
+                        struct command_waiter *waiter, uint64_t *ret_offset_bytes);
+
 /* Takes a waiter off the queue; nothing happens when it is not on it. */
 void command_stop_waiting(struct controller *controller, struct command_waiter *waiter);
 
@@ -199,6 +208,12 @@ const char *stage_name(enum stage stage);
 static inline bool command_has_payload(uint32_t op)
 {
     return op == COMMAND_READ || op == COMMAND_WRITE || op == COMMAND_EXTENTS;
+}
+
+/* Of a whole virtual volume: never a component command. */
+static inline bool command_is_maintenance(uint32_t op)
+{
+    return op == COMMAND_RESTORE || op == COMMAND_SETTLE;
 }
 
 static inline bool command_changes_data(uint32_t op)

@@ -159,7 +159,7 @@ bool gate_enter(struct gate *gate, struct command *command)
     command->io.gated = true;
     command->io.gate_held_by = 0;
     gate->partial += is_partial(command);
-    if (gate->exclusive || gate->partial > 0)
+    if (gate->partial > 0 || gate->exclusive)
         meet_all(gate, command, is_held_by);
     command->io.gate_next = NULL;
     command->io.gate_previous = gate->last;

@@ -6,8 +6,12 @@
  * list while it is in progress, in order of arrival, and waits while an earlier one overlaps it (in
  * whole blocks) and one of the two is partial. Whole-block writes never wait for each other.
  *
- * Where the element is cached, the gate is exclusive: two that overlap in any block wait for each
- * other, unless both are shared.
+ * Where blocks have checksums (`exclusive`), all that overlap wait: of two writes of one block the
+ * checksum must be that of the one whose data stays. A READ enters only after it met a block that
+ * does not fit, so that no write is under way when it looks again.
+ *
+ * The gate of a cached element is exclusive as well. All that goes below its cache enters it, reads
+ * too (cache/cache.h); two of them that overlap may be there together if both are shared.
  *
  * Each command counts the earlier ones that hold it up, and each that leaves counts down in those
  * it held up: nobody is looked at who does not lie near. What lies near is found by regions of
@@ -29,10 +33,10 @@ struct gate_chain {
 };
 
 struct gate {
-    bool exclusive; /* the element is cached: no two meet, whatever they do (cache/cache.h) */
     struct command *first, *last;
     uint32_t partial; /* of those on the list; 0: nobody needs to look */
     uint32_t waiting;
+    bool exclusive; /* any two that overlap wait for each other; set before the first enters */
     struct command *ready, *ready_last; /* of those that wait: whom nobody holds up any more */
     struct gate_chain chains[GATE_CHAINS], long_ones;
 };

