@@ -48,6 +48,7 @@ static struct command *list_commands(struct controller *controller, struct comma
     for (uint32_t i = count; i-- > 0;) {
         struct command *command = *rest + i;
         command->controller = controller;
+        command->receiver = (uint8_t)controller->id;
         command->io.completion.fire = io_completed;
         command->next = list;
         list = command;
@@ -154,21 +155,25 @@ static int make_marks(struct controller *controller, struct superblock_of_image 
 }
 
 /* Plain volumes without checksums have nothing to compare with after an end without order. */
+int controller_open_integrity(struct owned_element *element, const struct element *file)
+{
+    if (element->mark == NULL)
+        return 0;
+    const struct tail *tail = &element->mark->superblock->content.tail;
+    if (tail->intents_bytes == 0 ||
+        (tail->checksums_bytes == 0 && !mark_has_members(element->mark)))
+        return 0;
+    int error = integrity_open(&element->integrity, file, tail);
+    element->gate.exclusive = error == 0 && element->integrity->checksums != NULL;
+    return error;
+}
+
 static int open_integrity(struct controller *controller)
 {
     int error = 0;
 
-    for (uint32_t i = 0; i < controller->elements_count && error == 0; i++) {
-        struct owned_element *element = &controller->elements[i];
-        if (element->mark == NULL)
-            continue;
-        const struct tail *tail = &element->mark->superblock->content.tail;
-        if (tail->intents_bytes == 0 ||
-            (tail->checksums_bytes == 0 && !mark_has_members(element->mark)))
-            continue;
-        error = integrity_open(&element->integrity, &element->file, tail);
-        element->gate.exclusive = error == 0 && element->integrity->checksums != NULL;
-    }
+    for (uint32_t i = 0; i < controller->elements_count && error == 0; i++)
+        error = controller_open_integrity(&controller->elements[i], &controller->elements[i].file);
     return error;
 }
 
@@ -247,6 +252,10 @@ static int make_parts(struct controller *controller, const struct controller_sta
             *ret_what = missing;
         return error;
     }
+    *ret_what = "its trace";
+    error = tracing_init(controller);
+    if (error != 0)
+        return error;
     *ret_what = "its buffer pool";
     error = pool_new(&controller->pool, controller->segment.geometry.buffers_bytes, commit_buffers,
                      controller);
@@ -331,6 +340,7 @@ void controller_free(struct controller *controller)
     for (uint32_t i = 0; i < controller->elements_count; i++) {
         element_close(&controller->elements[i].file);
         mark_free(controller->elements[i].mark);
+        free(controller->elements[i].superblock);
         integrity_free(controller->elements[i].integrity);
     }
     free(controller->elements);
@@ -353,6 +363,7 @@ void controller_free(struct controller *controller)
 /* Changes the seat's state and tells the configuration controller. */
 static void declare(struct controller *controller, enum seat_state state)
 {
+    tracing_event(controller, TRACE_SEAT, TRACE_NO_CONTROLLER, state);
     seat_set_state(controller->seat, state);
     loop_doorbell_ring(controller->loop, controller->notice_fd);
 }
@@ -365,6 +376,7 @@ void controller_fail_element(struct controller *controller, uint32_t index, cons
     if (load_relaxed(&record->state) == ELEMENT_FAILED)
         return;
     store_relaxed(&record->state, ELEMENT_FAILED); /* relaxed: as above */
+    tracing_event(controller, TRACE_ELEMENT_FAILED, TRACE_NO_CONTROLLER, index);
     fprintf(stderr, "anyport: c%u: element %s failed: %s; its commands end with EIO\n",
             controller->id, record->name, why);
     settle_failed_elements(controller, NULL);
@@ -417,6 +429,7 @@ static void look_at_membership(struct controller *controller)
     if (membership == controller->membership_seen)
         return;
     controller->membership_seen = membership;
+    tracing_event(controller, TRACE_MEMBERSHIP, TRACE_NO_CONTROLLER, membership);
     peers_look_at_seats(controller);
     /* relaxed: written before membership, which was loaded with acquire. */
     uint32_t request = load_relaxed(&controller->seat->request);
@@ -472,6 +485,7 @@ static void turn(struct controller *controller)
 {
     controller->turn++;
     count_up(&controller->counters->turns, 1);
+    tracing_turn(controller);
     look_at_membership(controller);
     uint32_t received = peers_receive(controller);
     controller->arrivals += received;
@@ -554,6 +568,7 @@ int controller_run(struct controller *controller)
     cache_stop(controller);
     int error = flush_elements(controller);
     unlock_elements(controller);
+    tracing_event(controller, TRACE_SEAT, TRACE_NO_CONTROLLER, SEAT_STOPPED);
     seat_set_state(controller->seat, SEAT_STOPPED);
     return error;
 }

@@ -29,6 +29,7 @@
 #include "controller/recovery/fence.h"
 #include "controller/recovery/job.h"
 #include "controller/recovery/settle.h"
+#include "controller/tracing.h"
 #include "io/element.h"
 #include "io/loop.h"
 #include "shm/mapping.h"
@@ -40,9 +41,10 @@
 struct owned_element {
     struct element file;
     struct element_record *record;
-    struct gate gate;                    /* order of writes; elements used by whole blocks only */
-    bool cached;                         /* its gate is exclusive then (cache/cache.h) */
-    struct mark *mark;                   /* its superblock; NULL: it has none, or is not ours */
+    struct gate gate;  /* order of writes; elements used by whole blocks only */
+    bool cached;       /* its gate is exclusive then (cache/cache.h) */
+    struct mark *mark; /* its superblock; NULL: it has none, or is not ours */
+    struct superblock_of_image *superblock; /* of an image that came later: ours to free */
     struct integrity *integrity;         /* write intents and checksums; NULL: neither is needed */
     struct command_queue intent_waiters; /* for the bitmap of intents that is being written */
     uint64_t size_checked_turn; /* the image's length is looked at once a turn that writes */
@@ -124,7 +126,7 @@ struct controller {
     struct slot_table slots;
     struct command **slot_commands; /* by slot index; NULL: free */
     struct command_queue slot_waiters;
-    uint64_t sequence;
+    uint64_t sequence; /* host commands, numbered as they came: for the trace */
     struct peers peers;
     struct watched_life *lives; /* of the other controllers; NULL: not watched (deaths.h) */
     struct timer sweep_timer;
@@ -145,6 +147,7 @@ struct controller {
     uint64_t arrivals; /* commands and ring entries that have come, ever */
     uint64_t receives; /* that brought something from a host, ever; counted by the host ports */
     struct idle idle;
+    struct tracing tracing;
     bool quiescing;
     struct timer stop_timer; /* armed: to stop when all hosts are gone, or when it fires */
     bool finished;
@@ -186,6 +189,10 @@ void controller_fail_element(struct controller *controller, uint32_t element, co
 /* Whether the element's image is as long as it was; looked at once a turn. -EIO: it is not, and the
  * element has failed. */
 int controller_check_length(struct controller *controller, uint32_t element);
+
+/* Reads what an element of ours, whose mark is there, keeps beside its data on the image `file`, if
+ * anything is needed of it. 0 or -errno. */
+int controller_open_integrity(struct owned_element *element, const struct element *file);
 
 /* Whether any session waits in line for a command or a buffer. */
 static inline bool controller_has_waiters(const struct controller *controller)

@@ -12,6 +12,7 @@
  *      region sets regions / REGION_WAYS x struct region_set
  *      words       regions x struct region_words
  *      conflicts   regions x struct region_conflicts
+ *      traces      controllers x struct trace_ring of trace_events; none when that is 0
  *      buffers     controllers x buffers_bytes
  *      caches      controllers x what cache_region.h draws
  *
@@ -34,6 +35,7 @@
 #include "shm/region.h"
 #include "shm/ring.h"
 #include "shm/slot.h"
+#include "shm/trace.h"
 
 #define SEGMENT_MAGIC 0x0074726f70796e61ull /* "anyport" */
 enum { SEGMENT_VERSION = 1 };
@@ -48,6 +50,8 @@ struct segment_geometry {
     uint32_t ring_entries;
     uint32_t regions;       /* region structures; a power of two */
     uint32_t region_shift;  /* each covers 1 << region_shift bytes */
+    uint32_t trace_events;  /* kept of each controller; a power of two, or 0 */
+    uint32_t unused;        /* 0 */
     uint64_t buffers_bytes; /* of each controller */
     uint64_t cache_bytes;   /* blocks of each controller's cache; 0: it has none */
     uint64_t link_bytes;
@@ -61,6 +65,7 @@ struct segment_geometry {
     uint64_t region_sets_offset;
     uint64_t region_words_offset;
     uint64_t region_conflicts_offset;
+    uint64_t traces_offset;
     uint64_t buffers_offset;
     uint64_t caches_offset;
     uint64_t bytes;
@@ -73,11 +78,11 @@ struct segment_header {
     uint32_t pid; /* of the configuration controller */
     struct segment_geometry geometry;
     char array[NAME_BYTES_MAX + 1];
-    uint64_t started_ns;          /* CLOCK_REALTIME */
-    uint32_t coordination_policy; /* enum coordination_policy */
-    uint32_t cache_mode;          /* enum cache_mode */
-    uint32_t cache_policy;        /* enum cache_policy_kind */
-    uint32_t cache_in_memory;     /* 1: elements whose images live in memory are cached too */
+    uint64_t started_ns;             /* CLOCK_REALTIME */
+    uint32_t coordination_policy;    /* enum coordination_policy */
+    uint32_t cache_mode;             /* enum cache_mode */
+    uint32_t cache_policy;           /* enum cache_policy_kind */
+    uint32_t cache_in_memory;        /* 1: elements whose images live in memory are cached too */
     _Atomic uint64_t job_rate_bytes; /* of a job, in a second; 0: any; JOB_RATE_YIELDING */
     /* Grows whenever a seat changes state; controllers look at it once a turn. Writer: the
      * configuration controller. Stale: a death is noticed a turn later. */
@@ -85,6 +90,9 @@ struct segment_header {
     /* No volume has, or ever had, this number or a higher one: so far those who look at all volumes
      * look. Writer: the configuration controller; it only grows. Stale: a new one is seen later. */
     _Atomic uint32_t volumes_end;
+    /* enum trace_level; controllers look at it once a turn. Writer: the configuration controller.
+     * Stale: a turn is traced at the level before. */
+    _Atomic uint32_t trace_level;
 };
 
 enum seat_state {
@@ -135,7 +143,7 @@ _Static_assert(offsetof(struct seat, counters) == 128, "as drawn above");
 
 enum element_state {
     ELEMENT_ONLINE = 0,
-    ELEMENT_FAILED, /* found truncated, or a flush of it failed: EIO until the array is restarted */
+    ELEMENT_FAILED, /* found truncated, or a flush of it failed: EIO until its image is replaced */
 };
 
 enum element_flags {
@@ -151,9 +159,10 @@ enum element_flags {
 struct element_record {
     _Alignas(CACHELINE_BYTES) _Atomic uint32_t owner; /* seat; a takeover stores a new one */
     _Atomic uint32_t state;                           /* writer: the owner */
-    uint32_t flags;
+    /* Writer: the owner, when it takes another image. */
+    _Atomic uint32_t flags;
     uint32_t reserved;
-    uint64_t size_bytes;
+    _Atomic uint64_t size_bytes;
     char name[NAME_BYTES_MAX + 1];
     _Alignas(CACHELINE_BYTES) struct io_counters counters; /* writer: the owner */
 };
@@ -176,9 +185,9 @@ struct job_record {
     _Atomic uint32_t phase;  /* the kind's own */
     _Atomic int32_t status;  /* FAILED: -errno */
     _Atomic uint64_t position_bytes, end_bytes;
-    _Atomic uint64_t began_at_bytes;         /* the position when it was started */
-    _Atomic uint64_t started_ns, ended_ns;   /* CLOCK_MONOTONIC; 0: not yet */
-    _Atomic uint64_t found, repaired;        /* the kind's own */
+    _Atomic uint64_t began_at_bytes;       /* the position when this controller began */
+    _Atomic uint64_t started_ns, ended_ns; /* CLOCK_MONOTONIC; 0: not yet */
+    _Atomic uint64_t found, repaired;      /* the kind's own */
 };
 
 enum volume_flags {
@@ -208,9 +217,10 @@ struct volume_record {
     uint32_t marked; /* 1: members_marked is to follow members_now; their elements have
                         superblocks */
     /* Redundant: regions whose members may differ since an end without order, at most; 0: they
-     * agree. Writer: the configuration controller before the start. */
+     * agree. Writers: the configuration controller before the start; who runs the RESYNC, at its
+     * end. Stale: an orderly end keeps intents that need not be kept. */
     _Atomic uint64_t resync_regions;
-    uint64_t run;    /* how often the volume was started (controller/superblock/standing.h) */
+    uint64_t run; /* how often the volume was started (controller/superblock/standing.h) */
     /* Virtual: which members have failed and which of those are being rebuilt, and what is durable
      * of it; the rules are in member_states.h. Writers: any controller, by compare-and-swap. Stale:
      * a failed member is met once more; what is marked is marked once more. */

@@ -106,6 +106,12 @@ enum {
     RESERVATION_NUMBER_MAX = (1 << 25) - 1, /* in the order of one queue, until it is empty once */
     HELD_HISTOGRAM_BUCKETS = 40, /* bucket i: held for 2^i ns to 2^(i+1) ns; the last: longer */
 
+    /* --- trace --- */
+    TRACE_EVENTS_DEFAULT = 65536, /* of each controller, kept: 4 MiB, touched as they are written */
+    TRACE_EVENTS_MIN = 1024,      /* or 0: none are kept; a power of two */
+    TRACE_EVENTS_MAX = 16 << 20,  /* a power of two */
+    TRACE_COMMIT_EVENTS = 1024,   /* asked of the kernel at once */
+
     /* --- host ports --- */
     CONNECTIONS_DEFAULT = 256, /* per controller */
     CONNECTIONS_MAX = 4096,
@@ -120,8 +126,9 @@ enum {
     EXTENTS_TURN_MAX = 256,    /* and all of one turn of a controller, but for one each */
 
     /* --- jobs --- */
-    JOBS_MAX = 64,               /* that one controller runs at once */
-    JOB_PIECE_BYTES = 512 << 10, /* of a member, worked on by one command */
+    JOBS_MAX = 64,                /* that one controller runs at once */
+    JOB_PIECE_BYTES = 512 << 10,  /* of a member, worked on by one command */
+    JOB_RATE_BYTES_MAX = 1 << 30, /* in a second; a setting of more is as good as none */
 
     /* --- the control channel --- */
     CONTROL_REQUESTS_MAX = 32, /* of one controller, outstanding at once */
@@ -187,6 +194,11 @@ _Static_assert((REGIONS_MIN & (REGIONS_MIN - 1)) == 0 && (REGIONS_MAX & (REGIONS
 _Static_assert(REGIONS_MIN / REGION_WAYS >= REGIONS_PER_RESERVATION_MAX,
                "no reservation needs two structures of one set");
 _Static_assert(REGIONS_PER_RESERVATION_MAX == 129, "32 MiB and a byte in regions of 256 KiB");
+_Static_assert((TRACE_EVENTS_MIN & (TRACE_EVENTS_MIN - 1)) == 0 &&
+                   (TRACE_EVENTS_DEFAULT & (TRACE_EVENTS_DEFAULT - 1)) == 0 &&
+                   (TRACE_EVENTS_MAX & (TRACE_EVENTS_MAX - 1)) == 0 &&
+                   TRACE_EVENTS_MIN % TRACE_COMMIT_EVENTS == 0,
+               "trace rings wrap by masking, and are committed in whole steps");
 _Static_assert(EXTENTS_TURN_MAX <= EXTENTS_MAX, "what a turn finds fits a block status");
 _Static_assert(CONTROLLERS_MAX <= 64, "sets of controllers are 64-bit masks");
 

@@ -19,6 +19,7 @@ int verb_status(int argc, char **argv);
 int verb_top(int argc, char **argv);
 int verb_locks(int argc, char **argv);
 int verb_dump(int argc, char **argv);
+int verb_trace(int argc, char **argv);
 int verb_element(int argc, char **argv);
 int verb_element_list(int argc, char **argv);
 int verb_volume(int argc, char **argv);

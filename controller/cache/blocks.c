@@ -249,6 +249,32 @@ void cache_block_drop(struct cache_blocks *blocks, uint32_t block)
     cache_block_give(blocks, block);
 }
 
+static void forget_dirty(struct cache_blocks *blocks, uint32_t block)
+{
+    uint64_t key = cache_block_key(blocks, block);
+
+    list_take(&blocks->dirty[key_element(key)], blocks->links, block);
+    blocks->dirty_count--;
+    count_down(&counters(blocks, block)->dirty, 1);
+    index_remove(&blocks->index, block);
+    blocks->all[block].state = CACHE_FILLING; /* out of all lists */
+    cache_block_give(blocks, block);
+}
+
+void cache_blocks_forget(struct cache_blocks *blocks, uint32_t element)
+{
+    for (uint32_t block = 0; block < blocks->region.blocks; block++) {
+        uint8_t state = blocks->all[block].state;
+        if ((state != CACHE_CLEAN && state != CACHE_DIRTY) ||
+            key_element(cache_block_key(blocks, block)) != element)
+            continue;
+        if (state == CACHE_DIRTY)
+            forget_dirty(blocks, block);
+        else
+            cache_block_drop(blocks, block);
+    }
+}
+
 uint32_t cache_block_first_dirty(const struct cache_blocks *blocks, uint32_t element)
 {
     return blocks->dirty[element].oldest;

@@ -21,7 +21,8 @@
  *  3. Exactly the DIRTY ones are on the dirty list of their element, in the order in which they
  *     became dirty. What replaces a dirty block takes its place there, for the place says since
  *     when the element lacks something.
- *  4. A DIRTY block becomes CLEAN when it has been written back, and is never dropped otherwise.
+ *  4. A DIRTY block becomes CLEAN when it has been written back, and is never dropped otherwise,
+ * but when its element is replaced by an empty one.
  */
 #ifndef CONTROLLER_CACHE_BLOCKS_H
 #define CONTROLLER_CACHE_BLOCKS_H
@@ -119,6 +120,9 @@ void cache_block_written(struct cache_blocks *blocks, uint32_t block);
 
 /* A CLEAN block goes: its element holds something else. */
 void cache_block_drop(struct cache_blocks *blocks, uint32_t block);
+
+/* All blocks of an element go, also the DIRTY ones: the element itself is gone. */
+void cache_blocks_forget(struct cache_blocks *blocks, uint32_t element);
 
 /* The one of an element that is dirty longest, or BLOCK_NONE; and the next one. */
 uint32_t cache_block_first_dirty(const struct cache_blocks *blocks, uint32_t element);

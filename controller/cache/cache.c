@@ -219,6 +219,18 @@ void cache_free(struct cache *cache)
     free(cache);
 }
 
+void cache_element_replaced(struct controller *controller, uint32_t index)
+{
+    struct owned_element *element = &controller->elements[index];
+
+    if (controller->cache == NULL)
+        return;
+    cache_blocks_forget(&controller->cache->blocks, index);
+    /* The memory for it was taken at start, when there was anything to cache. */
+    element->cached = is_to_be_cached(controller, &element->file);
+    element->gate.exclusive |= element->cached;
+}
+
 bool cache_is_busy(const struct controller *controller)
 {
     return controller->cache != NULL && controller->cache->busy > 0;

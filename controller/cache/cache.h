@@ -94,6 +94,10 @@ void cache_free(struct cache *cache); /* NULL is allowed */
 /* Writes everything back and waits for it. Elements that fail keep what is dirty. */
 void cache_stop(struct controller *controller);
 
+/* The element lies on another image now: what was cached of the old one goes, dirty or not, for it
+ * is nowhere any more. Nothing of it is under way. */
+void cache_element_replaced(struct controller *controller, uint32_t element);
+
 /* Whether commands or I/O are still on their way through the cache. */
 bool cache_is_busy(const struct controller *controller);
 

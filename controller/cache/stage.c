@@ -276,6 +276,7 @@ enum stage_verdict cache_look(struct controller *controller, struct command *com
     case COMMAND_MARK:
     case COMMAND_RESTORE:
     case COMMAND_SETTLE:
+    case COMMAND_INTENTS:
     case COMMAND_OPS_END:
         break;
     }

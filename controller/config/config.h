@@ -12,6 +12,7 @@
 #include "controller/layout/layout.h"
 #include "shm/cache_mode.h"
 #include "shm/coordination_policy.h"
+#include "shm/trace.h"
 
 enum config_placement {
     PLACEMENT_AUTO,   /* spread over NUMA nodes when the machine has more than one */
@@ -23,6 +24,11 @@ enum config_fabric_model { FABRIC_DIRECT }; /* serial, loop, switch: not in this
 struct config_coordination {
     enum coordination_policy policy;
     uint32_t region_bytes; /* a power of two */
+};
+
+struct config_trace {
+    enum trace_level level;
+    uint32_t events; /* kept of each controller; a power of two, or 0 */
 };
 
 struct config_cache {
@@ -47,6 +53,7 @@ struct config_element {
     bool read_only;
     enum config_superblock superblock;
     bool checksums;
+    bool missing_ok;           /* the array may start without its image */
     uint32_t redundant_volume; /* one that has a member on it, or CONFIG_NONE */
     unsigned
         line; /* in the configuration file, for later messages (an image that cannot be opened) */
@@ -98,6 +105,8 @@ struct config {
     uint32_t slots;        /* interconnect: slots */
     uint32_t ring_entries; /* interconnect: ring-entries */
     struct config_coordination coordination;
+    struct config_trace trace;
+    uint64_t rebuild_rate_bytes; /* of a job, in a second; 0: any; JOB_RATE_YIELDING: not said */
 };
 
 /* Where and what is wrong: "FILE:LINE: FIELD: what; allowed: ...". One line, no newline. */

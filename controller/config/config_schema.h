@@ -29,6 +29,8 @@ enum top_field {
     TOP_PLACEMENT,
     TOP_INTERCONNECT,
     TOP_COORDINATION,
+    TOP_TRACE,
+    TOP_REBUILD,
     TOP_FIELDS,
 };
 enum cache_field { CACHE_SIZE, CACHE_MODE, CACHE_POLICY, CACHE_IN_MEMORY, CACHE_FIELDS };
@@ -40,6 +42,7 @@ enum element_field {
     ELEMENT_READ_ONLY,
     ELEMENT_SUPERBLOCK,
     ELEMENT_CHECKSUMS,
+    ELEMENT_MISSING_OK,
     ELEMENT_FIELDS,
 };
 enum volume_field {
@@ -68,6 +71,8 @@ enum interconnect_field {
     INTERCONNECT_FIELDS,
 };
 enum coordination_field { COORDINATION_POLICY, COORDINATION_REGION, COORDINATION_FIELDS };
+enum trace_field { TRACE_FIELD_LEVEL, TRACE_FIELD_EVENTS, TRACE_FIELDS };
+enum rebuild_field { REBUILD_RATE, REBUILD_FIELDS };
 enum { CONFIG_FIELDS_MAX = TOP_FIELDS };
 _Static_assert((int)CONFIG_FIELDS_MAX >= (int)VOLUME_FIELDS, "a place holds a line for each field");
 
@@ -81,6 +86,8 @@ enum config_part {
     PART_BUFFERS,
     PART_INTERCONNECT,
     PART_COORDINATION,
+    PART_TRACE,
+    PART_REBUILD,
     CONFIG_PARTS,
 };
 
@@ -96,6 +103,7 @@ enum config_rule_kind {
     RULE_SIZE_POWER_OF_TWO,
     RULE_NUMBER, /* min to max */
     RULE_POWER_OF_TWO,
+    RULE_POWER_OF_TWO_OR_0, /* min to max, or 0 */
     RULE_SWITCH,
     RULE_CHOICE, /* one of libcyaml's strings whose value is not CHOICE_UNSUPPORTED */
     RULE_ADDRESS,
@@ -133,6 +141,7 @@ struct raw_element {
     bool read_only;
     bool superblock;
     bool checksums;
+    bool missing_ok;
 };
 
 struct raw_volume {
@@ -177,6 +186,15 @@ struct raw_coordination {
     char *region;
 };
 
+struct raw_trace {
+    enum trace_level level;
+    uint32_t events;
+};
+
+struct raw_rebuild {
+    char *rate;
+};
+
 struct raw_config {
     char *array;
     char *run_dir;
@@ -193,6 +211,8 @@ struct raw_config {
     enum config_placement placement;
     struct raw_interconnect interconnect;
     struct raw_coordination coordination;
+    struct raw_trace trace;
+    struct raw_rebuild rebuild;
 };
 
 #endif

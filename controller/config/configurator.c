@@ -62,6 +62,7 @@ static int make_segment(struct configurator *configurator, struct config_error *
         .slots = config->slots,
         .ring_entries = config->ring_entries,
         .buffers_bytes = config->buffers_bytes,
+        .trace_events = config->trace.events,
         .cache_bytes = config->cache.mode == CACHE_OFF ? 0 : config->cache.size_bytes,
         .region_bytes = config->coordination.region_bytes};
     int error = segment_create(&configurator->segment, &wanted, config->array);
@@ -74,6 +75,9 @@ static int make_segment(struct configurator *configurator, struct config_error *
     header->cache_mode = config->cache.mode;
     header->cache_policy = config->cache.policy;
     header->cache_in_memory = config->cache.in_memory;
+    /* relaxed: no controller has started yet. */
+    store_relaxed(&header->trace_level, config->trace.level);
+    store_relaxed(&header->job_rate_bytes, config->rebuild_rate_bytes); /* relaxed: as above */
     return table_fill(&configurator->segment, config, &configurator->images, ret_error);
 }
 
@@ -162,6 +166,7 @@ static void look_at_phase(struct configurator *configurator)
     case CONFIGURATOR_STARTING:
         if (all_alive_are(configurator, SEAT_RUNNING)) {
             enter_phase(configurator, CONFIGURATOR_RUNNING, 0);
+            rebuilds_look(configurator);
         } else if (late) {
             fprintf(stderr, "anyport: controllers did not come up within %d s\n", START_SECONDS);
             configurator->failed = true;
@@ -186,6 +191,7 @@ static void look_at_phase(struct configurator *configurator)
     case CONFIGURATOR_STOPPED:
         break;
     }
+    resyncs_look(configurator);
 }
 
 static void controller_noticed(struct watched *watched, uint32_t events)
@@ -195,6 +201,7 @@ static void controller_noticed(struct watched *watched, uint32_t events)
     (void)events;
     (void)!read(watched->fd, &count, sizeof count);
     look_at_phase(CONFIGURATOR_OF(watched, notice));
+    rebuilds_look(CONFIGURATOR_OF(watched, notice));
 }
 
 /* --- deaths --- */
@@ -236,6 +243,7 @@ static void controller_died(struct watched *watched, uint32_t events)
         declare_dead(configurator, controller->id);
     }
     look_at_phase(configurator);
+    rebuilds_look(configurator);
 }
 
 _Static_assert(offsetof(struct watched_controller, death) == 0, "controller_died relies on it");
@@ -249,7 +257,7 @@ static void look_at_draining(struct configurator *configurator)
     for (uint32_t id = 0; id < config->controllers; id++) {
         bool drained = seat_state(seat_of(configurator, id)) == SEAT_DEAD;
         for (uint32_t i = 0; i < config->elements_count && drained; i++) {
-            if (config->elements[i].controller == id)
+            if (config->elements[i].controller == id && !configurator->images.absent[i])
                 drained = witness_saw_end(&configurator->witnesses[i]);
         }
         if (drained) {
@@ -391,8 +399,12 @@ int configurator_open(struct configurator *configurator, const struct config *co
         error = make_witnesses(configurator, ret_error);
     if (error == 0)
         error = make_segment(configurator, ret_error);
+    if (error == 0 && resyncs_init(configurator) != 0)
+        error = refuse(config, ret_error, -ENOMEM, "not enough memory");
     if (error == 0)
         error = make_descriptors(configurator, ret_error);
+    if (error == 0 && rebuilds_init(configurator) != 0)
+        error = refuse(config, ret_error, -ENOMEM, "not enough memory");
     if (error != 0)
         configurator_close(configurator);
     return error;
@@ -404,6 +416,7 @@ void configurator_close(struct configurator *configurator)
         sockets_close(&configurator->sockets);
     images_close(&configurator->images);
     close_witnesses(configurator);
+    resyncs_done(configurator);
     if (configurator->notice.fd >= 0)
         close(configurator->notice.fd);
     if (configurator->clock.fd >= 0)
@@ -415,6 +428,7 @@ void configurator_close(struct configurator *configurator)
         close_if_open(&configurator->control_ends[i]);
         control_line_close(&configurator->lines[i]);
     }
+    rebuilds_done(configurator);
     segment_done(&configurator->segment);
 }
 
@@ -467,6 +481,8 @@ static void become_controller(struct configurator *configurator, uint32_t id, pi
     images_free(
         &configurator->images); /* their descriptors were the controller's, and are closed */
     free(configurator->witnesses);
+    resyncs_done(configurator);
+    rebuilds_done(configurator);
     segment_done(&configurator->segment);
     fflush(NULL);
     exit(status);
@@ -520,6 +536,8 @@ static void hand_over_elements(struct configurator *configurator)
 {
     for (uint32_t i = 0; i < configurator->config->elements_count; i++) {
         struct element *element = &configurator->images.elements[i];
+        if (element->fd < 0)
+            continue;
         int error = witness_open(&configurator->witnesses[i], element->fd, element->mark_byte);
         if (error != 0)
             fprintf(stderr, "anyport: element %s: cannot open it once more: %s\n",

@@ -6,11 +6,13 @@
 
 #include "controller/controller.h"
 #include "controller/path/split.h"
+#include "controller/path/trail.h"
+
+typedef enum stage_verdict stage_fn(struct controller *, struct command *);
 
 static const struct {
     const char *name;
-    enum stage_verdict (*run)(struct controller *, struct command *);
-    enum stage_verdict (*complete)(struct controller *, struct command *);
+    stage_fn *run, *complete;
 } stages[] = {
 #define X(name, run, complete) {#name, run, complete},
     STAGES(X)
@@ -25,16 +27,26 @@ const char *stage_name(enum stage stage)
 const char *command_op_name(enum command_op op)
 {
     static const char *const names[COMMAND_OPS_END] = {
-        [COMMAND_READ] = "read",       [COMMAND_WRITE] = "write", [COMMAND_FLUSH] = "flush",
-        [COMMAND_TRIM] = "trim",       [COMMAND_ZERO] = "zero",   [COMMAND_PREFETCH] = "prefetch",
-        [COMMAND_EXTENTS] = "extents", [COMMAND_MARK] = "mark",   [COMMAND_RESTORE] = "restore",
-        [COMMAND_SETTLE] = "settle",
+        [COMMAND_READ] = "read",       [COMMAND_WRITE] = "write",   [COMMAND_FLUSH] = "flush",
+        [COMMAND_TRIM] = "trim",       [COMMAND_ZERO] = "zero",     [COMMAND_PREFETCH] = "prefetch",
+        [COMMAND_EXTENTS] = "extents", [COMMAND_MARK] = "mark",     [COMMAND_RESTORE] = "restore",
+        [COMMAND_INTENTS] = "intents", [COMMAND_SETTLE] = "settle",
     };
 
     return op < COMMAND_OPS_END && names[op] != NULL ? names[op] : "unknown";
 }
 
 /* --- the conductor --- */
+
+static enum stage_verdict run_stage(struct controller *controller, struct command *command,
+                                    stage_fn *function)
+{
+    struct trail_stage trail = trail_stage(controller, command);
+    enum stage_verdict verdict = function(controller, command);
+
+    trail_verdict(controller, &trail, verdict);
+    return verdict;
+}
 
 static void conduct(struct controller *controller, struct command *command,
                     enum stage_verdict verdict)
@@ -48,7 +60,7 @@ static void conduct(struct controller *controller, struct command *command,
         else
             command->stage++;
         bool last = command->stage == STAGE_REPLY;
-        verdict = stages[command->stage].run(controller, command);
+        verdict = run_stage(controller, command, stages[command->stage].run);
         if (last)
             return; /* it is its origin's again, and may be gone or another one by now */
     }
@@ -58,14 +70,15 @@ void command_start(struct controller *controller, struct command *command, enum 
 {
     aggregate_begin(&command->aggregate, 1);
     command->stage = stage;
-    conduct(controller, command, stages[stage].run(controller, command));
+    trail_begun(controller, command);
+    conduct(controller, command, run_stage(controller, command, stages[stage].run));
 }
 
 void command_complete(struct controller *controller, struct command *command, int64_t result)
 {
     assert(command->stage < STAGES_COUNT && stages[command->stage].complete != NULL);
     command->io.result = result;
-    conduct(controller, command, stages[command->stage].complete(controller, command));
+    conduct(controller, command, run_stage(controller, command, stages[command->stage].complete));
 }
 
 /* --- the small stages --- */
@@ -89,6 +102,7 @@ enum stage_verdict reply_send(struct controller *controller, struct command *com
     }
     if (command->split != NULL)
         command->split->active = false;
+    trail_replied(controller, command);
     command->origin->reply(controller, command);
     return STAGE_DONE;
 }
@@ -201,6 +215,7 @@ int command_take(struct controller *controller, uint64_t payload_bytes, uint64_t
     controller->free_commands = command->next;
     command->next = NULL;
     command->received_ns = loop_now_ns(controller->loop);
+    command->number = ++controller->sequence;
     controller->arrivals++;
     count_up(&controller->counters->host_in_flight, 1);
     *ret_command = command;

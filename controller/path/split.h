@@ -9,8 +9,8 @@
  *
  * Files: split.c the stage, and layouts without parity; split_parity.c writes of layouts with
  * parity, and reads of them that must do without a member; split_extents.c block status;
- * split_mark.c the marking of members that failed; split_divide.c reads that no member can answer
- * as a whole; split_restore.c what is special about RESTORE.
+ * split_mark.c the marking of members that failed; split_restore.c what is special about RESTORE;
+ * split_divide.c reads that no member can answer as a whole.
  */
 #ifndef CONTROLLER_PATH_SPLIT_H
 #define CONTROLLER_PATH_SPLIT_H
@@ -63,6 +63,7 @@ struct split_restore {
     bool in_use;
     bool writing;
     uint32_t set;    /* mask of the members that have this range */
+    uint32_t source; /* and of the one that it was read from */
     uint32_t member; /* the next one to be sent to */
     uint64_t member_offset_bytes;
 };
@@ -116,17 +117,6 @@ enum stage_verdict split_slices_complete(struct controller *controller, struct c
 enum stage_verdict split_mark_begin(struct controller *controller, struct command *command);
 enum stage_verdict split_mark_complete(struct controller *controller, struct command *command);
 
-/* A part is over. True: the read goes on with another one, for which any member may be asked again.
- */
-bool split_divide(struct command *command);
-
-/* Where the part's first byte stands in the segment, of a command with payload. */
-static inline uint64_t split_payload_offset_bytes(const struct command *command)
-{
-    return command->payload_offset_bytes + command->split->part_offset_bytes -
-           command->offset_bytes;
-}
-
 /* RESTORE of a layout with copies, as with slices. */
 void split_restore_begin(struct controller *controller, struct command *command);
 enum stage_verdict split_restore_go_on(struct controller *controller, struct command *command);
@@ -135,6 +125,19 @@ enum stage_verdict split_restore_complete(struct controller *controller, struct 
 uint32_t split_restore_targets(const struct command *command);
 /* It has ended well: with parity, the cursor moves while the range is still reserved. */
 void split_restore_done(const struct command *command);
+/* A part is over. True: the read goes on with another one, for which any member may be asked again.
+ */
+bool split_divide(struct command *command);
+
+/* It must be reserved, and is as a whole: then it begins anew. */
+void split_undivide(struct command *command);
+
+/* Where the part's first byte stands in the segment, of a command with payload. */
+static inline uint64_t split_payload_offset_bytes(const struct command *command)
+{
+    return command->payload_offset_bytes + command->split->part_offset_bytes -
+           command->offset_bytes;
+}
 
 /* The part that is coordinated and worked on next: MAP begins with the first. */
 void split_begin(struct controller *controller, struct command *command);

@@ -134,6 +134,9 @@ bool virtual_fail(struct controller *controller, const struct virtual_volume *vi
             return bears;
     } while (!member_states_swap(virtual->record, &old, next));
     say(controller, virtual, next.failed & ~old.failed, "failed; the volume is degraded");
+    if (next.failed != old.failed)
+        tracing_volume(controller, TRACE_MEMBERS_FAILED, virtual->volume,
+                       next.failed & ~old.failed);
     say(controller, virtual, old.rebuilding & ~next.rebuilding, "failed while it was rebuilt");
     return bears;
 }

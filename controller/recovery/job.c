@@ -70,7 +70,8 @@ static void errand_over(struct errand *errand)
         end(job, JOB_FAILED, error);
         return;
     }
-    uint64_t wait_ns = job->controller->quiescing ? 0 : job_rate_wait_ns(job, errand->length_bytes);
+    uint64_t bytes = errand->op == COMMAND_INTENTS ? 0 : errand->length_bytes;
+    uint64_t wait_ns = job->controller->quiescing ? 0 : job_rate_wait_ns(job, bytes);
     if (wait_ns > 0)
         loop_timer_start(job->controller->loop, &job->timer, wait_ns);
     else
@@ -128,8 +129,11 @@ static int begin(struct controller *controller, uint64_t volume, uint64_t kind)
         job->kind = NULL;
         return error;
     }
-    /* relaxed: we are its only writer now; the state is published behind it */
+    /* relaxed: we are its only writer now; the state is published behind them */
     store_relaxed(&job->record->runner, controller->id);
+    store_relaxed(&job->record->began_at_bytes, load_relaxed(&job->record->position_bytes));
+    store_relaxed(&job->record->started_ns,
+                  loop_clock_ns(controller->loop)); /* relaxed: as above */
     /* pairs with readers' loads */
     store_release(&job->record->state, JOB_RUNNING);
     go_on(job);

@@ -443,7 +443,8 @@ struct array *array_start(const struct array_wanted *wanted)
                                    .slots = wanted->slots,
                                    .ring_entries = wanted->ring_entries,
                                    .buffers_bytes = wanted->buffers_bytes,
-                                   .cache_bytes = wanted->cache_bytes};
+                                   .cache_bytes = wanted->cache_bytes,
+                                   .trace_events = TRACE_EVENTS_MIN};
 
     assert(array != NULL);
     array->wanted = *wanted;
@@ -451,6 +452,8 @@ struct array *array_start(const struct array_wanted *wanted)
     segment_header(&array->segment)->cache_mode = wanted->cache_mode;
     segment_header(&array->segment)->cache_in_memory = !wanted->direct;
     segment_header(&array->segment)->coordination_policy = wanted->policy;
+    /* relaxed: no controller has started yet */
+    store_relaxed(&segment_header(&array->segment)->trace_level, TRACE_STAGES);
     array->notice_fd = eventfd(0, EFD_CLOEXEC);
     for (uint32_t i = 0; i < wanted->controllers; i++) {
         array->doorbells[i] = eventfd(0, EFD_CLOEXEC);
