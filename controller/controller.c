@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controller/cache/cache.h"
 #include "controller/deaths.h"
 #include "controller/idle.h"
 #include "controller/integrity/ending.h"
@@ -241,6 +242,12 @@ static void sweep_is_due(struct timer *timer)
     redirect_sweep((struct controller *)((char *)timer - offsetof(struct controller, sweep_timer)));
 }
 
+/* What is due is sent at the end of the turn that this begins. */
+static void something_is_due(struct timer *timer)
+{
+    (void)timer;
+}
+
 static void stop_is_due(struct timer *timer)
 {
     struct controller *controller =
@@ -298,7 +305,8 @@ static int make_parts(struct controller *controller, const struct controller_sta
     if (error != 0)
         return error;
     *ret_what = "what its elements keep beside their data";
-    return open_integrity(controller);
+    error = open_integrity(controller);
+    return error != 0 ? error : cache_new(controller, ret_what);
 }
 
 int controller_new(struct controller **ret_controller, const struct controller_start *start,
@@ -318,12 +326,15 @@ int controller_new(struct controller **ret_controller, const struct controller_s
     controller->waiters.next = controller->waiters.previous = &controller->waiters;
     idle_init(&controller->idle);
     coordinate_init(controller);
+    controller->interconnect = segment_header(&controller->segment)->interconnect;
     errands_init(&controller->errands);
     settle_init(controller);
     fences_init(controller);
     jobs_init(controller);
     control_volumes_init(controller);
     controller->sweep_timer.fire = sweep_is_due;
+    controller->due_timer.fire = something_is_due;
+    redirect_init(controller);
     controller->stop_timer.fire = stop_is_due;
     int error = make_parts(controller, start, ret_what);
     if (error != 0) {
@@ -345,6 +356,7 @@ void controller_free(struct controller *controller)
     if (controller == NULL)
         return;
     loop_free(controller->loop);
+    cache_free(controller->cache);
     for (uint32_t i = 0; i < controller->elements_count; i++) {
         element_close(&controller->elements[i].file);
         mark_free(controller->elements[i].mark);
@@ -390,6 +402,23 @@ void controller_fail_element(struct controller *controller, uint32_t index, cons
     settle_failed_elements(controller, NULL);
 }
 
+/* An image that became shorter reads as nothing past its end, and a write there would make it long
+ * again with zeroes in between: neither may reach a host. So the length is looked at before
+ * writing, once a turn, and an element found short stays failed. */
+int controller_check_length(struct controller *controller, uint32_t index)
+{
+    struct owned_element *element = &controller->elements[index];
+
+    if (element->size_checked_turn == controller->turn)
+        return 0;
+    if (element_check_size(&element->file) != 0) {
+        controller_fail_element(controller, index, "its image was truncated");
+        return -EIO;
+    }
+    element->size_checked_turn = controller->turn;
+    return 0;
+}
+
 static void quiesce(struct controller *controller)
 {
     if (controller->quiescing)
@@ -422,6 +451,7 @@ static void look_at_membership(struct controller *controller)
     controller->membership_seen = membership;
     tracing_event(controller, TRACE_MEMBERSHIP, TRACE_NO_CONTROLLER, membership);
     peers_look_at_seats(controller);
+    ways_update(controller);
     /* relaxed: written before membership, which was loaded with acquire. */
     uint32_t request = load_relaxed(&controller->seat->request);
     if (request != SEAT_REQUEST_NONE)
@@ -542,7 +572,7 @@ static void unlock_elements(struct controller *controller)
  * what ends meanwhile is still answered. */
 static void finish_executing(struct controller *controller)
 {
-    while (controller->executing > 0)
+    while (controller->executing > 0 || cache_is_busy(controller))
         loop_turn(controller->loop, LOOP_FOREVER);
     if (controller->hooks.on_turn != NULL)
         controller->hooks.on_turn(controller->hooks.context);
@@ -556,6 +586,7 @@ int controller_run(struct controller *controller)
     while (!controller->finished)
         turn(controller);
     finish_executing(controller);
+    cache_stop(controller);
     int error = flush_elements(controller);
     unlock_elements(controller);
     tracing_event(controller, TRACE_SEAT, TRACE_NO_CONTROLLER, SEAT_STOPPED);

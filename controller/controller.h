@@ -32,6 +32,7 @@
 #include "controller/tracing.h"
 #include "io/element.h"
 #include "io/loop.h"
+#include "shm/interconnect.h"
 #include "shm/mapping.h"
 #include "shm/pool.h"
 #include "shm/seat.h"
@@ -42,6 +43,7 @@ struct owned_element {
     struct element file;
     struct element_record *record;
     struct gate gate;  /* order of writes; elements used by whole blocks only */
+    bool cached;       /* its gate is exclusive then (cache/cache.h) */
     struct mark *mark; /* its superblock; NULL: it has none, or is not ours */
     struct superblock_of_image *superblock; /* of an image that came later: ours to free */
     struct integrity *integrity;         /* write intents and checksums; NULL: neither is needed */
@@ -110,6 +112,7 @@ struct controller {
     uint64_t splits_begun; /* commands on virtual volumes, ever */
 
     struct coordinate coordinate;
+    struct cache *cache; /* NULL: off, or no element is to be cached */
 
     /* memory to compute parity in: a part of the buffers, taken at start */
     struct pool *workspaces;          /* NULL: no volume has parity */
@@ -127,7 +130,11 @@ struct controller {
     uint64_t sequence; /* host commands, numbered as they came: for the trace */
     struct peers peers;
     struct watched_life *lives; /* of the other controllers; NULL: not watched (deaths.h) */
+    struct interconnect_settings interconnect; /* a copy of the segment's */
+    struct command_queue way_waiters;          /* for a way to their targets */
     struct timer sweep_timer;
+    uint64_t sweep_ns;      /* until the next sweep, as losses of late suggest */
+    struct timer due_timer; /* for what leaves by a link later; the turn sends it */
 
     struct control control; /* what the configuration controller asks */
     struct errands errands;
@@ -187,6 +194,10 @@ int controller_keep_intents(struct owned_element *element);
 /* Marks an element as failed: its commands end with EIO from now on, and the members on it are
  * marked as failed durably, soon (recovery/settle.h). Says why on stderr, once. */
 void controller_fail_element(struct controller *controller, uint32_t element, const char *why);
+
+/* Whether the element's image is as long as it was; looked at once a turn. -EIO: it is not, and the
+ * element has failed. */
+int controller_check_length(struct controller *controller, uint32_t element);
 
 /* Reads what an element of ours, whose mark is there, keeps beside its data on the image `file`, if
  * anything is needed of it. 0 or -errno. */

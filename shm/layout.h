@@ -14,6 +14,7 @@
  *      conflicts   regions x struct region_conflicts
  *      traces      controllers x struct trace_ring of trace_events; none when that is 0
  *      buffers     controllers x buffers_bytes
+ *      caches      controllers x what cache_region.h draws
  *
  * Each part starts on a page. The geometry is computed once, by the process that makes the segment,
  * and inherited as private memory (struct segment); nobody computes an address from the header in
@@ -26,8 +27,11 @@
 
 #include <stddef.h>
 
+#include "shm/cache_mode.h"
+#include "shm/cache_region.h"
 #include "shm/coordination_policy.h"
 #include "shm/counters.h"
+#include "shm/interconnect_settings.h"
 #include "shm/limits.h"
 #include "shm/region.h"
 #include "shm/ring.h"
@@ -50,6 +54,7 @@ struct segment_geometry {
     uint32_t trace_events;  /* kept of each controller; a power of two, or 0 */
     uint32_t unused;        /* 0 */
     uint64_t buffers_bytes; /* of each controller */
+    uint64_t cache_bytes;   /* blocks of each controller's cache; 0: it has none */
     uint64_t link_bytes;
     uint64_t seats_offset;
     uint64_t elements_offset;
@@ -63,6 +68,7 @@ struct segment_geometry {
     uint64_t region_conflicts_offset;
     uint64_t traces_offset;
     uint64_t buffers_offset;
+    uint64_t caches_offset;
     uint64_t bytes;
 };
 
@@ -75,9 +81,13 @@ struct segment_header {
     char array[NAME_BYTES_MAX + 1];
     uint64_t started_ns;             /* CLOCK_REALTIME */
     uint32_t coordination_policy;    /* enum coordination_policy */
+    uint32_t cache_mode;             /* enum cache_mode */
+    uint32_t cache_policy;           /* enum cache_policy_kind */
+    uint32_t cache_in_memory;        /* 1: elements whose images live in memory are cached too */
     _Atomic uint64_t job_rate_bytes; /* of a job, in a second; 0: any; JOB_RATE_YIELDING */
-    /* Grows whenever a seat changes state; controllers look at it once a turn. Writer: the
-     * configuration controller. Stale: a death is noticed a turn later. */
+    struct interconnect_settings interconnect;
+    /* Grows whenever a seat changes state, or a link what is injected; controllers look at it once
+     * a turn. Writer: the configuration controller. Stale: a death is noticed a turn later. */
     _Alignas(CACHELINE_BYTES) _Atomic uint32_t membership;
     /* No volume has, or ever had, this number or a higher one: so far those who look at all volumes
      * look. Writer: the configuration controller; it only grows. Stale: a new one is seen later. */
@@ -227,6 +237,7 @@ struct volume_record {
     char name[NAME_BYTES_MAX + 1];
     char description[DESCRIPTION_BYTES_MAX + 1];
     _Alignas(CACHELINE_BYTES) struct io_counters counters; /* writer: the element's owner */
+    _Alignas(CACHELINE_BYTES) struct cache_counters cache; /* as above */
 };
 
 enum { ELEMENT_NONE = UINT32_MAX };
@@ -238,20 +249,41 @@ struct member_record {
     uint64_t size_bytes; /* of the volume; of a concat's, what is used of it */
 };
 
+/* What a link has carried under a model; and, of any process, wires (interconnect.h). Writers: all
+ * controllers, by atomic addition, and only under a model. */
+struct link_wires {
+    _Atomic uint64_t busy_until_ns[2];
+    _Atomic uint64_t transfers;
+    _Atomic uint64_t bytes;
+    _Atomic uint64_t busy_ns;       /* sum of the times that transfers took up a wire */
+    _Atomic uint64_t queued_ns;     /* sum of the times that they waited for it */
+    _Atomic uint64_t queued_max_ns; /* the longest one */
+};
+
 /*
- * One direction between two controllers on one fabric.
+ * One direction between two controllers on one fabric. (Those from a controller to itself carry
+ * nothing; a switch has their wires as its ports.)
  *
  *      offset 0    blocked     1: the producer found the ring full and waits for a wake-up.
  *                              Writers: producer (1), consumer (0).
- *      offset 64   counters    writer: the producer
- *      offset 128  ring
+ *      offset 64   injected    faults (link.h). Writer: the configuration controller, which then
+ *                              raises `membership`. Stale: acted upon a turn later.
+ *      offset 128  counters    writer: the producer
+ *      offset 256  wires
+ *      offset 320  ring
  */
 struct link {
     _Alignas(CACHELINE_BYTES) _Atomic uint32_t blocked;
+    _Alignas(CACHELINE_BYTES) _Atomic uint64_t injected;
+    _Atomic uint64_t failed_since_ns; /* CLOCK_REALTIME; 0: it works. Writer: as of `injected` */
     _Alignas(CACHELINE_BYTES) struct link_counters counters;
+    _Alignas(CACHELINE_BYTES) struct link_wires wires;
     _Alignas(CACHELINE_BYTES) struct ring ring;
 };
 
-_Static_assert(offsetof(struct link, ring) == 128, "as drawn above");
+_Static_assert(offsetof(struct link, injected) == 64, "as drawn above");
+_Static_assert(offsetof(struct link, counters) == 128, "as drawn above");
+_Static_assert(offsetof(struct link, wires) == 256, "as drawn above");
+_Static_assert(offsetof(struct link, ring) == 320, "as drawn above");
 
 #endif

@@ -31,6 +31,17 @@ enum {
     WORKSPACES_BYTES = 4 << 20,     /* of a controller's buffers, for computing parity in */
     CACHE_BYTES_DEFAULT = 64 << 20, /* one controller's cache */
     CACHE_BYTES_MIN = 1 << 20,
+    CACHE_LOOK_BYTES = 1 << 20,           /* longer commands are neither looked up nor taken in */
+    CACHE_WRITE_BACK_BYTES_MAX = 1 << 20, /* longer writes are written through */
+    CACHE_COMMANDS_MAX = 128,             /* I/Os of a cache's own, at once */
+    CACHE_WRITE_BACKS_MAX = 64,    /* of them, for write-back that nobody in a gate waits for */
+    CACHE_RUN_BLOCKS = 64,         /* of one such I/O */
+    CACHE_BATCH_BLOCKS = 1024,     /* written back in order of address */
+    CACHE_TICK_MS = 1000,          /* what is dirty is on its way after two ticks */
+    CACHE_STREAMS = 4,             /* sequential readers of one element that are known */
+    CACHE_AHEAD_BYTES = 512 << 10, /* read ahead of such a reader */
+    CACHE_AHEAD_COMMAND_BYTES = 128 << 10, /* longer reads keep an element busy by themselves */
+    CACHE_AHEAD_SHARE = 8, /* of a cache's blocks, one in so many is being read ahead at most */
 
     /* --- virtual volumes --- */
     MEMBERS_MAX = 32,      /* volumes that one virtual volume is made of */
@@ -74,6 +85,15 @@ enum {
     RING_ENTRIES_DEFAULT = 512, /* of one link on one fabric; a power of two */
     RING_ENTRIES_MIN = 2,
     RING_ENTRIES_MAX = 4096,
+
+    /* --- the interconnect --- */
+    LINK_LOSS_PER_MILLE_MAX = 1000,
+    INTERCONNECT_WAIT_SECONDS_DEFAULT = 5, /* of a command to whose target no way leads */
+    INTERCONNECT_WAIT_SECONDS_MAX = 3600,
+    INTERCONNECT_HOP_DELAY_NS_DEFAULT = 240, /* what a port of a fibre channel loop may hold back */
+    INTERCONNECT_LATENCY_NS_DEFAULT = 1000,
+    INTERCONNECT_BANDWIDTH_DEFAULT = 1000000000, /* bytes in a second, of one wire */
+    WIRE_QUEUED_SECONDS_MAX = 3600,              /* for a wire; what says more is damaged */
 
     /* --- coordination --- */
     REGION_SHIFT_MIN = 18, /* what one region structure covers is 1 << shift bytes */
@@ -142,7 +162,10 @@ enum {
 #define JOB_RATE_YIELDING UINT64_MAX /* as fast as it goes, and slowly while hosts work */
 
 /* The largest element that can have checksums: 1 TiB. */
-#define CHECKSUMMED_BYTES_MAX ((uint64_t)CHECKSUMS_BYTES_MAX / CHECKSUM_BYTES * BLOCK_BYTES)
+#define CHECKSUMMED_BYTES_MAX      ((uint64_t)CHECKSUMS_BYTES_MAX / CHECKSUM_BYTES * BLOCK_BYTES)
+#define INTERCONNECT_TIME_NS_MAX   10000000000ull /* a delay, latency or hop delay: 10 s */
+#define INTERCONNECT_BANDWIDTH_MIN ((uint64_t)1 << 20)
+#define INTERCONNECT_BANDWIDTH_MAX ((uint64_t)1 << 40)
 
 /* The largest virtual volume: sums and products of sizes within it do not overflow. */
 #define VIRTUAL_BYTES_MAX ((uint64_t)1 << 62)

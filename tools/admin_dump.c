@@ -11,34 +11,36 @@
 #include "tools/admin_methods.h"
 #include "tools/status_json.h"
 
-/* The images that have taken the place of others while the array ran. */
-static struct config_image *images_now(const struct configurator *configurator)
-{
-    uint32_t count = configurator->config->elements_count;
-    struct config_image *images = calloc(count, sizeof *images);
-
-    for (uint32_t i = 0; images != NULL && i < count; i++)
-        images[i] = (struct config_image){
-            .image = configurator->images.later[i],
-            .size_bytes = segment_element(&configurator->segment, i)->size_bytes};
-    return images;
-}
-
 /* Relative paths are relative to the folder that the array was started in. */
-static int dump_here(const struct configurator *configurator, char **ret_text)
+static int dump_here(const struct config *config, char **ret_text)
 {
     char *folder = getcwd(NULL, 0);
-    int error = folder == NULL ? -errno : 0;
-    struct config_image *images = images_now(configurator);
-    const struct config_dump_wanted wanted = {
-        .folder = folder, .images = images, .omit = CONFIG_NONE};
+    const struct config_dump_wanted wanted = {.folder = folder, .omit = CONFIG_NONE};
+    int error = folder == NULL ? -errno : config_dump(config, &wanted, ret_text);
 
-    if (error == 0 && images == NULL)
-        error = -ENOMEM;
-    if (error == 0)
-        error = config_dump(configurator->config, &wanted, ret_text);
-    free(images);
     free(folder);
+    return error;
+}
+
+/* With the images that came later, in the place of those that the array was started with. */
+static int dump_as_it_is_now(const struct configurator *configurator, char **ret_text)
+{
+    struct config now = *configurator->config;
+
+    now.elements = calloc(now.elements_count, sizeof *now.elements);
+    if (now.elements == NULL)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < now.elements_count; i++) {
+        now.elements[i] = configurator->config->elements[i];
+        if (configurator->images.later[i] == NULL)
+            continue;
+        now.elements[i].image = configurator->images.later[i];
+        /* relaxed: its owner has answered since it wrote it */
+        now.elements[i].size_bytes =
+            load_relaxed(&segment_element(&configurator->segment, i)->size_bytes);
+    }
+    int error = dump_here(&now, ret_text);
+    free(now.elements);
     return error;
 }
 
@@ -58,7 +60,7 @@ void admin_dump(const struct admin_service *service, const json_t *params,
 {
     struct config_error why;
     char *text = NULL;
-    int error = dump_here(service->configurator, &text);
+    int error = dump_as_it_is_now(service->configurator, &text);
 
     (void)params;
     if (error != 0)

@@ -20,6 +20,7 @@ static const struct verb {
     {"trace", verb_trace, "the last events of each controller, also of one that has died"},
     {"scrub", verb_scrub, "compare what the members of a redundant volume hold"},
     {"volume", verb_volume, "list, create, delete: the volumes of a running array"},
+    {"link", verb_link, "list the links between controllers, make them fail, repair them"},
     {"controller", verb_controller, "list: its controllers"},
 };
 

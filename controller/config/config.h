@@ -10,17 +10,16 @@
 #include <stdint.h>
 
 #include "controller/layout/layout.h"
+#include "shm/cache_mode.h"
 #include "shm/coordination_policy.h"
+#include "shm/interconnect_settings.h"
 #include "shm/trace.h"
 
-enum config_cache_mode { CACHE_OFF, CACHE_WRITE_THROUGH, CACHE_WRITE_BACK };
-enum config_cache_policy { CACHE_S3_FIFO, CACHE_SIEVE, CACHE_ARC, CACHE_LRU };
 enum config_placement {
     PLACEMENT_AUTO,   /* spread over NUMA nodes when the machine has more than one */
     PLACEMENT_NONE,   /* leave it to the scheduler */
     PLACEMENT_SPREAD, /* controller I on processor I modulo processors, memory on its node */
 };
-enum config_fabric_model { FABRIC_DIRECT }; /* serial, loop, switch: not in this version */
 
 struct config_coordination {
     enum coordination_policy policy;
@@ -34,8 +33,9 @@ struct config_trace {
 
 struct config_cache {
     uint64_t size_bytes;
-    enum config_cache_mode mode;
-    enum config_cache_policy policy;
+    enum cache_mode mode;
+    enum cache_policy_kind policy;
+    bool in_memory; /* elements whose images live in memory are cached too */
 };
 
 /* Whether an image has a superblock. */
@@ -79,7 +79,7 @@ struct config_volume {
     bool read_only;
     bool export;      /* default true, of a member false */
     bool export_said; /* it is not the default */
-    bool rotational; /* default false */
+    bool rotational;  /* default false */
     unsigned line;
 };
 
@@ -101,7 +101,7 @@ struct config {
     uint32_t connections;   /* per controller */
     uint32_t handshake_seconds;
     enum config_placement placement;
-    enum config_fabric_model fabric_model;
+    struct interconnect_settings interconnect;
     uint32_t slots;        /* interconnect: slots */
     uint32_t ring_entries; /* interconnect: ring-entries */
     struct config_coordination coordination;
@@ -130,9 +130,11 @@ void config_free(struct config *config); /* NULL is allowed */
  * (2^62 or more). */
 int config_parse_size(const char *text, uint64_t *ret_bytes);
 
-const char *config_cache_mode_name(enum config_cache_mode mode);
-const char *config_cache_policy_name(enum config_cache_policy policy);
+/* "250ns", "5us", "1ms", "2s" -> ns. 0 or -EINVAL (not a time) or -ERANGE (over 64 bits). */
+int config_parse_time(const char *text, uint64_t *ret_ns);
+
+const char *config_cache_mode_name(enum cache_mode mode);
+const char *config_cache_policy_name(enum cache_policy_kind policy);
 const char *config_placement_name(enum config_placement placement);
-const char *config_fabric_model_name(enum config_fabric_model model);
 
 #endif

@@ -82,18 +82,35 @@ static const char *switch_name(bool on)
 
 /* --- the parts --- */
 
+static void dump_interconnect(FILE *out, const struct config *config)
+{
+    const struct interconnect_settings *settings = &config->interconnect;
+
+    fprintf(out, "interconnect: {model: %s, slots: %" PRIu32 ", ring-entries: %" PRIu32,
+            interconnect_model_name(settings->model), config->slots, config->ring_entries);
+    fprintf(out, ", share: %s, wait: %" PRIu64, switch_name(settings->share != 0),
+            settings->wait_ns / 1000000000u);
+    if (settings->model != MODEL_DIRECT) {
+        fprintf(out, ", latency: %" PRIu64 "ns", settings->latency_ns);
+        put_size(out, ", bandwidth", settings->bandwidth);
+    }
+    if (settings->model == MODEL_LOOP)
+        fprintf(out, ", hop-delay: %" PRIu64 "ns", settings->hop_delay_ns);
+    fputs("}\n", out);
+}
+
 static void dump_settings(FILE *out, const struct config *config)
 {
     fprintf(out, "\ncontrollers: %" PRIu32 "\n", config->controllers);
     put_size(out, "cache: {size", config->cache.size_bytes);
-    fprintf(out, ", mode: %s, policy: %s}\n", config_cache_mode_name(config->cache.mode),
-            config_cache_policy_name(config->cache.policy));
+    fprintf(
+        out, ", mode: %s, policy: %s, in-memory: %s}\n", config_cache_mode_name(config->cache.mode),
+        config_cache_policy_name(config->cache.policy), config->cache.in_memory ? "true" : "false");
     put_size(out, "buffers: {size", config->buffers_bytes);
     fprintf(out, "}\nconnections: %" PRIu32 "\nhandshake-timeout: %" PRIu32 "\nplacement: %s\n",
             config->connections, config->handshake_seconds,
             config_placement_name(config->placement));
-    fprintf(out, "interconnect: {model: %s, slots: %" PRIu32 ", ring-entries: %" PRIu32 "}\n",
-            config_fabric_model_name(config->fabric_model), config->slots, config->ring_entries);
+    dump_interconnect(out, config);
     fprintf(out, "coordination: {policy: %s",
             coordination_policy_name(config->coordination.policy));
     put_size(out, ", region", config->coordination.region_bytes);
@@ -116,13 +133,13 @@ static void dump_ports(FILE *out, const struct config *config)
             bracketed ? "]" : "", config->tcp_port);
 }
 
-static int dump_element(FILE *out, const struct config_element *element,
-                        const struct config_image *image, const char *folder)
+static int dump_element(FILE *out, const struct config_element *element, uint64_t size_bytes,
+                        const char *folder)
 {
     put_text(out, "  - {name", element->name);
-    int result = put_path(out, ", image", folder, image->image);
-    if (image->size_bytes)
-        put_size(out, ", size", image->size_bytes);
+    int result = put_path(out, ", image", folder, element->image);
+    if (size_bytes)
+        put_size(out, ", size", size_bytes);
     fprintf(out, ", controller: %" PRIu32 ", read-only: %s, checksums: %s, missing-ok: %s",
             element->controller, switch_name(element->read_only), switch_name(element->checksums),
             switch_name(element->missing_ok));
@@ -170,19 +187,6 @@ static void dump_volume(FILE *out, const struct config *config, const struct con
     fputs("}\n", out);
 }
 
-/* The image that an element has now, and the size that is to be said of it (0: none). */
-static struct config_image image_of(const struct config_dump_wanted *wanted,
-                                    const struct config_element *element, uint32_t index)
-{
-    struct config_image image = {.image = element->image, .size_bytes = element->size_bytes};
-
-    if (wanted->images && wanted->images[index].image)
-        image = wanted->images[index];
-    else if (!image.size_bytes && wanted->element_bytes)
-        image.size_bytes = wanted->element_bytes[index];
-    return image;
-}
-
 static int dump_elements(FILE *out, const struct config *config,
                          const struct config_dump_wanted *wanted)
 {
@@ -190,9 +194,11 @@ static int dump_elements(FILE *out, const struct config *config,
 
     fputs("elements:\n", out);
     for (uint32_t i = 0; i < config->elements_count && result == 0; i++) {
-        const struct config_image image = image_of(wanted, &config->elements[i], i);
+        uint64_t said_bytes = config->elements[i].size_bytes;
 
-        result = dump_element(out, &config->elements[i], &image, wanted->folder);
+        if (!said_bytes && wanted->element_bytes)
+            said_bytes = wanted->element_bytes[i];
+        result = dump_element(out, &config->elements[i], said_bytes, wanted->folder);
     }
     return result;
 }

@@ -12,17 +12,14 @@
 struct config_dump_wanted {
     const char *folder;            /* absolute: what relative paths are relative to */
     const uint64_t *element_bytes; /* of elements that say no size; NULL: they say none here */
-    const struct config_image {
-        const char *image; /* absolute; NULL: it has the image that the configuration says */
-        uint64_t size_bytes;
-    } * images;         /* by element; NULL: all have */
-    uint32_t omit;      /* a volume that is left out; CONFIG_NONE: none is */
-    const char *append; /* an entry of volumes, as YAML on one line; NULL: none */
+    uint32_t omit;                 /* a volume that is left out; CONFIG_NONE: none is */
+    const char *append;            /* an entry of volumes, as YAML on one line; NULL: none */
 };
 
 /* Writes `config` as YAML that config_parse reads as the same configuration, wherever the text is
  * put: every path in it is absolute. Every setting is there, also where it is the default; of
- * elements and volumes what was said. *ret_text is allocated, the caller's to free. 0 or -ENOMEM.
+ * elements and volumes what was said; and of a rebuild's rate, because there is no word for that
+ * there is none. *ret_text is allocated, the caller's to free. 0 or -ENOMEM.
  *
  * What config_parse lets nobody say may get in by way of `folder` alone (it is no UTF-8, or too
  * long): who must be sure parses the text. */

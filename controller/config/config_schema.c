@@ -30,11 +30,10 @@ static const cyaml_strval_t placements[] = {
     {"spread", PLACEMENT_SPREAD},
 };
 
-static const cyaml_strval_t fabric_models[] = {
-    {"direct", FABRIC_DIRECT},
-    {"serial", CHOICE_UNSUPPORTED},
-    {"loop", CHOICE_UNSUPPORTED},
-    {"switch", CHOICE_UNSUPPORTED},
+static const cyaml_strval_t interconnect_models[] = {
+#define X(value, name) {name, value},
+    INTERCONNECT_MODELS(X)
+#undef X
 };
 
 /* The names that layout_name gives. */
@@ -56,12 +55,12 @@ static const cyaml_strval_t trace_levels[] = {
 #undef X
 };
 
-const char *config_cache_mode_name(enum config_cache_mode mode)
+const char *config_cache_mode_name(enum cache_mode mode)
 {
     return (unsigned)mode < COUNT(cache_modes) ? cache_modes[mode].str : "unknown";
 }
 
-const char *config_cache_policy_name(enum config_cache_policy policy)
+const char *config_cache_policy_name(enum cache_policy_kind policy)
 {
     return (unsigned)policy < COUNT(cache_policies) ? cache_policies[policy].str : "unknown";
 }
@@ -69,11 +68,6 @@ const char *config_cache_policy_name(enum config_cache_policy policy)
 const char *config_placement_name(enum config_placement placement)
 {
     return (unsigned)placement < COUNT(placements) ? placements[placement].str : "unknown";
-}
-
-const char *config_fabric_model_name(enum config_fabric_model model)
-{
-    return (unsigned)model < COUNT(fabric_models) ? fabric_models[model].str : "unknown";
 }
 
 /* --- cache --- */
@@ -85,12 +79,14 @@ static const cyaml_schema_field_t cache_fields[] = {
         CYAML_FIELD_ENUM("mode", CHOICE, struct raw_cache, mode, cache_modes, COUNT(cache_modes)),
     [CACHE_POLICY] = CYAML_FIELD_ENUM("policy", CHOICE, struct raw_cache, policy, cache_policies,
                                       COUNT(cache_policies)),
+    [CACHE_IN_MEMORY] = CYAML_FIELD_BOOL("in-memory", OPTIONAL, struct raw_cache, in_memory),
     [CACHE_FIELDS] = CYAML_FIELD_END,
 };
 static const struct config_rule cache_rules[] = {
     [CACHE_SIZE] = {.kind = RULE_SIZE, .min = CACHE_BYTES_MIN, .max = CACHE_BYTES_MAX},
     [CACHE_MODE] = {.kind = RULE_CHOICE},
     [CACHE_POLICY] = {.kind = RULE_CHOICE},
+    [CACHE_IN_MEMORY] = {.kind = RULE_SWITCH},
 };
 
 /* --- elements --- */
@@ -106,8 +102,7 @@ static const cyaml_schema_field_t element_fields[] = {
     [ELEMENT_READ_ONLY] = CYAML_FIELD_BOOL("read-only", OPTIONAL, struct raw_element, read_only),
     [ELEMENT_SUPERBLOCK] = CYAML_FIELD_BOOL("superblock", OPTIONAL, struct raw_element, superblock),
     [ELEMENT_CHECKSUMS] = CYAML_FIELD_BOOL("checksums", OPTIONAL, struct raw_element, checksums),
-    [ELEMENT_MISSING_OK] =
-        CYAML_FIELD_BOOL("missing-ok", OPTIONAL, struct raw_element, missing_ok),
+    [ELEMENT_MISSING_OK] = CYAML_FIELD_BOOL("missing-ok", OPTIONAL, struct raw_element, missing_ok),
     [ELEMENT_FIELDS] = CYAML_FIELD_END,
 };
 static const struct config_rule element_rules[] = {
@@ -195,22 +190,20 @@ static const struct config_rule buffers_rules[] = {
 
 /* --- interconnect --- */
 
-#define MODEL_SETTING                                                                              \
-    {                                                                                              \
-        .kind = RULE_UNSUPPORTED,                                                                  \
-        .not_yet = "it belongs to the models serial, loop and switch, which this version does "    \
-                   "not support yet",                                                              \
-        .instead = "model, slots, ring-entries",                                                   \
-    }
-
 static const cyaml_schema_field_t interconnect_fields[] = {
     [INTERCONNECT_MODEL] = CYAML_FIELD_ENUM("model", CHOICE, struct raw_interconnect, model,
-                                            fabric_models, COUNT(fabric_models)),
+                                            interconnect_models, COUNT(interconnect_models)),
     [INTERCONNECT_SLOTS] = CYAML_FIELD_UINT("slots", OPTIONAL, struct raw_interconnect, slots),
     [INTERCONNECT_RING_ENTRIES] =
         CYAML_FIELD_UINT("ring-entries", OPTIONAL, struct raw_interconnect, ring_entries),
-    [INTERCONNECT_LATENCY] = CYAML_FIELD_IGNORE("latency", OPTIONAL),
-    [INTERCONNECT_BANDWIDTH] = CYAML_FIELD_IGNORE("bandwidth", OPTIONAL),
+    [INTERCONNECT_SHARE] = CYAML_FIELD_BOOL("share", OPTIONAL, struct raw_interconnect, share),
+    [INTERCONNECT_WAIT] = CYAML_FIELD_UINT("wait", OPTIONAL, struct raw_interconnect, wait),
+    [INTERCONNECT_LATENCY] = CYAML_FIELD_STRING_PTR("latency", OPTIONAL, struct raw_interconnect,
+                                                    latency, 0, CYAML_UNLIMITED),
+    [INTERCONNECT_BANDWIDTH] = CYAML_FIELD_STRING_PTR(
+        "bandwidth", OPTIONAL, struct raw_interconnect, bandwidth, 0, CYAML_UNLIMITED),
+    [INTERCONNECT_HOP_DELAY] = CYAML_FIELD_STRING_PTR(
+        "hop-delay", OPTIONAL, struct raw_interconnect, hop_delay, 0, CYAML_UNLIMITED),
     [INTERCONNECT_FIELDS] = CYAML_FIELD_END,
 };
 static const struct config_rule interconnect_rules[] = {
@@ -219,8 +212,13 @@ static const struct config_rule interconnect_rules[] = {
     [INTERCONNECT_RING_ENTRIES] = {.kind = RULE_POWER_OF_TWO,
                                    .min = RING_ENTRIES_MIN,
                                    .max = RING_ENTRIES_MAX},
-    [INTERCONNECT_LATENCY] = MODEL_SETTING,
-    [INTERCONNECT_BANDWIDTH] = MODEL_SETTING,
+    [INTERCONNECT_SHARE] = {.kind = RULE_SWITCH},
+    [INTERCONNECT_WAIT] = {.kind = RULE_NUMBER, .min = 0, .max = INTERCONNECT_WAIT_SECONDS_MAX},
+    [INTERCONNECT_LATENCY] = {.kind = RULE_TIME, .max = INTERCONNECT_TIME_NS_MAX},
+    [INTERCONNECT_BANDWIDTH] = {.kind = RULE_SIZE,
+                                .min = INTERCONNECT_BANDWIDTH_MIN,
+                                .max = INTERCONNECT_BANDWIDTH_MAX},
+    [INTERCONNECT_HOP_DELAY] = {.kind = RULE_TIME, .max = INTERCONNECT_TIME_NS_MAX},
 };
 
 /* --- coordination --- */

@@ -14,6 +14,7 @@
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "controller/config/images.h"
@@ -55,27 +56,31 @@ static uint32_t with_spare(uint32_t count, uint32_t spare)
 static int make_segment(struct configurator *configurator, struct config_error *ret_error)
 {
     const struct config *config = configurator->config;
-    struct segment_wanted wanted = {.controllers = config->controllers,
-                                    .elements = config->elements_count,
-                                    .volumes = with_spare(config->volumes_count, VOLUMES_SPARE),
-                                    .members =
-                                        with_spare(table_members_count(config), MEMBERS_SPARE),
-                                    .slots = config->slots,
-                                    .ring_entries = config->ring_entries,
-                                    .buffers_bytes = config->buffers_bytes,
-                                    .trace_events = config->trace.events,
-                                    .region_bytes = config->coordination.region_bytes};
+    struct segment_wanted wanted = {
+        .controllers = config->controllers,
+        .elements = config->elements_count,
+        .volumes = with_spare(config->volumes_count, VOLUMES_SPARE),
+        .members = with_spare(table_members_count(config), MEMBERS_SPARE),
+        .slots = config->slots,
+        .ring_entries = config->ring_entries,
+        .buffers_bytes = config->buffers_bytes,
+        .trace_events = config->trace.events,
+        .cache_bytes = config->cache.mode == CACHE_OFF ? 0 : config->cache.size_bytes,
+        .region_bytes = config->coordination.region_bytes};
     int error = segment_create(&configurator->segment, &wanted, config->array);
 
     if (error != 0)
         return refuse(config, ret_error, error, "cannot make the shared-memory segment: %s",
                       strerror(-error));
-    segment_header(&configurator->segment)->coordination_policy = config->coordination.policy;
+    struct segment_header *header = segment_header(&configurator->segment);
+    header->coordination_policy = config->coordination.policy;
+    header->cache_mode = config->cache.mode;
+    header->cache_policy = config->cache.policy;
+    header->cache_in_memory = config->cache.in_memory;
+    header->interconnect = config->interconnect;
     /* relaxed: no controller has started yet. */
-    store_relaxed(&segment_header(&configurator->segment)->trace_level, config->trace.level);
-    /* relaxed: no controller has started yet */
-    store_relaxed(&segment_header(&configurator->segment)->job_rate_bytes,
-                  config->rebuild_rate_bytes);
+    store_relaxed(&header->trace_level, config->trace.level);
+    store_relaxed(&header->job_rate_bytes, config->rebuild_rate_bytes); /* relaxed: as above */
     return table_fill(&configurator->segment, config, &configurator->images, ret_error);
 }
 
@@ -564,4 +569,21 @@ int configurator_start(struct configurator *configurator, controller_main_fn *ma
     }
     hand_over_elements(configurator);
     return 0;
+}
+
+/* --- links --- */
+
+void configurator_inject(struct configurator *configurator, uint32_t source, uint32_t target,
+                         uint32_t fabric, struct link_fault fault)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    link_inject(segment_link(&configurator->segment, source, target, fabric), fault,
+                (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec);
+}
+
+void configurator_publish_links(struct configurator *configurator)
+{
+    publish_membership(configurator);
 }

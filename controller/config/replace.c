@@ -77,7 +77,7 @@ static int each_volume(const struct replacing *replacing,
     int error = 0;
 
     for (uint32_t i = 0; i < mapping_volumes_end(segment); i++) {
-        if (!mapping_has_volume(segment, i) || mapping_members(segment, i, &members) != 0 ||
+        if (mapping_members(segment, i, &members) != 0 ||
             !layout_kind_redundant((enum layout_kind)members.layout))
             continue;
         for (uint32_t j = 0; j < members.count && error == 0; j++) {

@@ -117,7 +117,7 @@ void resyncs_look(struct configurator *configurator)
     if (configurator->phase != CONFIGURATOR_RUNNING)
         return;
     for (uint32_t i = 0; i < mapping_volumes_end(&configurator->segment); i++) {
-        if (mapping_has_volume(&configurator->segment, i) && !configurator->resyncs[i].asking &&
+        if (!configurator->resyncs[i].asking &&
             is_wanted(configurator, segment_volume(&configurator->segment, i)))
             start(configurator, i);
     }

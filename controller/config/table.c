@@ -24,8 +24,8 @@ static void enter_element(const struct segment *segment, uint32_t index,
                      (file->mode == ELEMENT_MODE_INLINE ? ELEMENT_INLINE : 0) |
                      (file->tail_bytes != 0 ? ELEMENT_SUPERBLOCK : 0) |
                      (wanted->checksums ? ELEMENT_CHECKSUMS : 0);
-    store_relaxed(&record->flags, flags); /* relaxed: as above */
-    if (file->fd < 0) /* the array starts without it */
+    store_relaxed(&record->flags, flags);              /* relaxed: as above */
+    if (file->fd < 0)                                  /* the array starts without it */
         store_relaxed(&record->state, ELEMENT_FAILED); /* relaxed: as above */
     snprintf(record->name, sizeof record->name, "%s", wanted->name);
 }

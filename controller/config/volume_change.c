@@ -176,7 +176,8 @@ static uint64_t *element_sizes(const struct segment *segment)
     uint64_t *sizes = calloc(segment->geometry.elements, sizeof *sizes);
 
     for (uint32_t i = 0; sizes != NULL && i < segment->geometry.elements; i++)
-        sizes[i] = segment_element(segment, i)->size_bytes;
+        /* relaxed: its owner has answered since it wrote it */
+        sizes[i] = load_relaxed(&segment_element(segment, i)->size_bytes);
     return sizes;
 }
 

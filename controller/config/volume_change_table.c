@@ -103,7 +103,9 @@ static int find_places(struct volume_change *change, uint32_t *ret_first)
 static int enter_plain(struct volume_change *change)
 {
     const struct config_volume *wanted = change->wanted;
-    uint64_t size_bytes = segment_element(segment_of(change), wanted->element)->size_bytes;
+    /* relaxed: its owner has answered since it wrote it */
+    uint64_t size_bytes =
+        load_relaxed(&segment_element(segment_of(change), wanted->element)->size_bytes);
     struct volume_record record = {.offset_bytes = wanted->offset_bytes,
                                    .size_bytes = config_volume_bytes(wanted, size_bytes),
                                    .element = wanted->element};

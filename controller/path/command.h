@@ -45,14 +45,16 @@ enum command_flags {
     COMMAND_NO_HOLE = 1 << 1,   /* ZERO: keep the range allocated */
     COMMAND_FAST_ZERO = 1 << 2, /* ZERO: rather fail than write zeroes */
     COMMAND_ONE = 1 << 3,       /* EXTENTS: the first extent suffices */
-    COMMAND_FLAGS_ALL = (1 << 4) - 1,
+    COMMAND_UNCACHED = 1 << 4,  /* READ: what the element has, whatever the cache remembers */
+    COMMAND_FLAGS_ALL = (1 << 5) - 1,
 };
 
 /* Who wants the answer. */
 struct command_origin {
     const char *name;
-    bool host;    /* a host command: counted as such */
-    bool travels; /* may be redirected to the owner of its element */
+    bool host;      /* a host command: counted as such */
+    bool travels;   /* may be redirected to the owner of its element */
+    bool uncounted; /* nobody asked for it: no volume counts it */
     /* The command has its status and, for READ and EXTENTS, its payload; it is the origin's again.
      */
     void (*reply)(struct controller *controller, struct command *command);
@@ -79,6 +81,7 @@ struct command_io {
     uint8_t retries;   /* of the piece, after EAGAIN and EINTR */
     bool gated;        /* is on the element's list of writes (gate.h) */
     bool gate_waits;   /* and waits there for its turn */
+    bool gate_shared;  /* a read that may be there beside other such reads */
     bool marks;        /* is the one that writes the superblock (mark.h) */
     bool damages; /* changes a part of a block that is damaged, and stays so (execute_verify.c) */
     uint8_t *scratch; /* one block, or NULL */
@@ -86,6 +89,26 @@ struct command_io {
     struct gate_place gate_places[2];
     uint32_t gate_held_by;                 /* so many earlier ones */
     struct iovec vectors[COMMAND_VECTORS]; /* of a piece whose payload is in several */
+};
+
+/* What a command of the cache's own is for. */
+enum cache_own { OWN_WRITE_BACK, OWN_FILL, OWN_READ_AHEAD };
+
+/* Where a command is with the owner's cache (cache/cache.h). */
+struct command_cache {
+    uint64_t number;        /* FLUSH: what became dirty before this is written back first */
+    const uint32_t *blocks; /* own commands: the payload, a block of the cache each; else NULL */
+    uint32_t blocks_count;
+    uint32_t volume;      /* own commands: by which the blocks come */
+    uint32_t outstanding; /* own commands that this one waits for */
+    uint32_t reserved;    /* blocks that it may make dirty */
+    int32_t status;       /* of those that it waited for */
+    uint8_t waits_for;    /* enum cache_wait */
+    uint8_t kind;         /* own commands: enum cache_own */
+    bool ordered;         /* nobody else works on its blocks: EXECUTE need not see to that */
+    bool keeps;           /* a read whose blocks are taken in */
+    bool starting;        /* those that it will wait for */
+    bool tracked;         /* is counted in the cache's `busy` */
 };
 
 struct command {
@@ -123,6 +146,7 @@ struct command {
      * belongs to its command for ever; NULL: this is not a host command. */
     const struct virtual_volume *virtual;
     struct split *split;
+    struct command_cache cache;
     uint64_t lost_claimants; /* mask of lost peers whose I/O may still reach the buffer */
 
     struct aggregate aggregate; /* of the components' statuses */
@@ -131,10 +155,12 @@ struct command {
     uint32_t locations;         /* EXTENTS of a virtual volume: how many (split_extents.h) */
     uint32_t slot;              /* REDIRECT: index of the slot */
     uint32_t slot_generation;
-    uint32_t held_bytes;  /* the origin's: of the buffer, as it counts them */
-    uint8_t member;       /* of a component: the member of the virtual volume */
-    uint8_t receiver;     /* seat of the controller whose number it is */
-    uint8_t answer_flags; /* the origin's: what form its answer has */
+    uint64_t announced_ns; /* REDIRECT: when its doorbell was posted last, or it began to wait */
+    uint8_t suspected;     /* REDIRECT: enum slot_state in which the last sweep missed a doorbell */
+    uint32_t held_bytes;   /* the origin's: of the buffer, as it counts them */
+    uint8_t member;        /* of a component: the member of the virtual volume */
+    uint8_t receiver;      /* seat of the controller whose number it is */
+    uint8_t answer_flags;  /* the origin's: what form its answer has */
 };
 
 /* FIFO of commands. */

@@ -1,8 +1,8 @@
 /*
  * SPLIT: SCRUB reads all members at one place, at the same time, and compares what they hold
- * (scrub_compare.h). command->members says which may be written: none, or, to repair, all. It is
- * reserved as a read or as a write is, so that no host's write is seen half done, and none comes in
- * between when members are written.
+ * (scrub_compare.h): what the elements have, not what caches remember. command->members says which
+ * may be written: none, or, to repair, all. It is reserved as a read or as a write is, so that no
+ * host's write is seen half done, and none comes in between when members are written.
  *
  *      round of READ  ->  compare  ->  round of WRITE, of members that are to hold something else
  *
@@ -114,6 +114,7 @@ static bool send_round(struct controller *controller, struct command *command)
         uint64_t at_bytes = slot_of(command, scrub->member) * whole_blocks(command->length_bytes);
         const struct component_wanted component = {
             .op = scrub->writing ? COMMAND_WRITE : COMMAND_READ,
+            .flags = scrub->writing ? 0 : COMMAND_UNCACHED,
             .member = scrub->member,
             .member_offset_bytes = scrub->member_offset_bytes,
             .length_bytes = command->length_bytes,

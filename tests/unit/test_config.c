@@ -30,7 +30,7 @@
 static const char full[] = "array: full\n"
                            "run-dir: run/full\n"
                            "controllers: 4\n"
-                           "cache: {size: 1GiB, mode: write-through, policy: arc}\n"
+                           "cache: {size: 1GiB, mode: write-back, policy: arc, in-memory: true}\n"
                            "elements:\n"
                            "  - name: d0\n"
                            "    image: d0.img\n"
@@ -139,16 +139,41 @@ static void has_defaults(void)
     CU_ASSERT_STRING_EQUAL(config->run_dir, "/etc/lab.run");
     CU_ASSERT_EQUAL(config->controllers, 1);
     CU_ASSERT_EQUAL(config->cache.size_bytes, MIB(64));
-    CU_ASSERT_EQUAL(config->cache.mode, CACHE_WRITE_BACK);
+    CU_ASSERT_EQUAL(config->cache.mode, CACHE_WRITE_THROUGH);
+    CU_ASSERT_FALSE(config->cache.in_memory);
     CU_ASSERT_EQUAL(config->cache.policy, CACHE_S3_FIFO);
     CU_ASSERT_PTR_NULL(config->tcp_host);
     CU_ASSERT_EQUAL(config->buffers_bytes, BUFFERS_BYTES_DEFAULT);
     CU_ASSERT_EQUAL(config->connections, CONNECTIONS_DEFAULT);
     CU_ASSERT_EQUAL(config->handshake_seconds, HANDSHAKE_SECONDS_DEFAULT);
     CU_ASSERT_EQUAL(config->placement, PLACEMENT_AUTO);
-    CU_ASSERT_EQUAL(config->fabric_model, FABRIC_DIRECT);
+    CU_ASSERT_EQUAL(config->interconnect.model, MODEL_DIRECT);
+    CU_ASSERT_EQUAL(config->interconnect.share, 0);
+    CU_ASSERT_EQUAL(config->interconnect.bandwidth, 0);
+    CU_ASSERT_EQUAL(config->interconnect.wait_ns,
+                    INTERCONNECT_WAIT_SECONDS_DEFAULT * UINT64_C(1000000000));
     CU_ASSERT_EQUAL(config->slots, SLOTS_DEFAULT);
     CU_ASSERT_EQUAL(config->ring_entries, RING_ENTRIES_DEFAULT);
+    config_free(config);
+}
+
+static void models_have_settings_and_defaults(void)
+{
+    struct config *config = expect_config(
+        "lab.yaml", LEAST "interconnect: {model: loop, share: true, wait: 0, latency: 3us,\n"
+                          "  bandwidth: 100MB, hop-delay: 40ns}\n");
+
+    CU_ASSERT_EQUAL(config->interconnect.model, MODEL_LOOP);
+    CU_ASSERT_EQUAL(config->interconnect.share, 1);
+    CU_ASSERT_EQUAL(config->interconnect.wait_ns, 0);
+    CU_ASSERT_EQUAL(config->interconnect.latency_ns, 3000);
+    CU_ASSERT_EQUAL(config->interconnect.bandwidth, 100000000);
+    CU_ASSERT_EQUAL(config->interconnect.hop_delay_ns, 40);
+    config_free(config);
+    config = expect_config("lab.yaml", LEAST "interconnect: {model: switch}\n");
+    CU_ASSERT_EQUAL(config->interconnect.latency_ns, INTERCONNECT_LATENCY_NS_DEFAULT);
+    CU_ASSERT_EQUAL(config->interconnect.bandwidth, INTERCONNECT_BANDWIDTH_DEFAULT);
+    CU_ASSERT_EQUAL(config->interconnect.hop_delay_ns, 0);
     config_free(config);
 }
 
@@ -181,7 +206,8 @@ static void takes_every_setting(void)
     CU_ASSERT_STRING_EQUAL(config->run_dir, "run/full");
     CU_ASSERT_EQUAL(config->controllers, 4);
     CU_ASSERT_EQUAL(config->cache.size_bytes, GIB(1));
-    CU_ASSERT_EQUAL(config->cache.mode, CACHE_WRITE_THROUGH);
+    CU_ASSERT_EQUAL(config->cache.mode, CACHE_WRITE_BACK);
+    CU_ASSERT_TRUE(config->cache.in_memory);
     CU_ASSERT_EQUAL(config->cache.policy, CACHE_ARC);
     CU_ASSERT_STRING_EQUAL(config->tcp_host, "::1");
     CU_ASSERT_EQUAL(config->tcp_port, 10809);
@@ -252,8 +278,8 @@ static void takes_every_choice(void)
         snprintf(yaml, sizeof(yaml), LEAST "cache: {mode: %s, policy: %s}\nplacement: %s\n",
                  modes[i % 3], policies[i % 4], placements[i % 3]);
         config = expect_config("lab.yaml", yaml);
-        CU_ASSERT_EQUAL(config->cache.mode, (enum config_cache_mode)(i % 3));
-        CU_ASSERT_EQUAL(config->cache.policy, (enum config_cache_policy)(i % 4));
+        CU_ASSERT_EQUAL(config->cache.mode, (enum cache_mode)(i % 3));
+        CU_ASSERT_EQUAL(config->cache.policy, (enum cache_policy_kind)(i % 4));
         CU_ASSERT_EQUAL(config->placement, (enum config_placement)(i % 3));
         CU_ASSERT_STRING_EQUAL(config_cache_mode_name(config->cache.mode), modes[i % 3]);
         CU_ASSERT_STRING_EQUAL(config_cache_policy_name(config->cache.policy), policies[i % 4]);
@@ -527,12 +553,12 @@ static void refuses_deep_nesting(void)
     text_repeat(&mappings, "{a: ", 1000000);
     text_repeat(&blocks, "- ", 1000000);
     expect_text_refused(&lists, "lab.yaml:2: cache: a list; allowed: a mapping of size, mode, "
-                                "policy");
+                                "policy, in-memory");
     expect_text_refused(&mappings, "lab.yaml:2: cache.a: unknown field; allowed: size, mode, "
-                                   "policy");
+                                   "policy, in-memory");
     expect_text_refused(&blocks, "lab.yaml:3: elements: an entry is no mapping; allowed: a list of "
                                  "1 to 4096 mappings of name, image, size, controller, read-only, "
-                                 "superblock, checksums");
+                                 "superblock, checksums, missing-ok");
 }
 
 static void refuses_directives_before_they_are_compared(void)
@@ -600,7 +626,7 @@ static void refuses_too_many_elements(void)
     fputs("volumes:\n- {name: v0, element: d0}\n", text.stream);
     expect_text_refused(&text, "lab.yaml:4099: elements: more than 4096; allowed: a list of 1 to "
                                "4096 mappings of name, image, size, controller, read-only, "
-                               "superblock, checksums");
+                               "superblock, checksums, missing-ok");
 }
 
 static void refuses_too_many_volumes(void)
@@ -796,6 +822,7 @@ int main(void)
         return EXIT_FAILURE;
     suite = CU_add_suite("config", make_folder, remove_folder);
     CU_ADD_TEST(suite, has_defaults);
+    CU_ADD_TEST(suite, models_have_settings_and_defaults);
     CU_ADD_TEST(suite, elements_and_volumes_have_defaults);
     CU_ADD_TEST(suite, takes_every_setting);
     CU_ADD_TEST(suite, takes_every_field_of_an_element);

@@ -84,13 +84,14 @@ static bool same_settings(const struct config *a, const struct config *b)
            a->controllers == b->controllers && a->cache.size_bytes == b->cache.size_bytes &&
            a->cache.mode == b->cache.mode && a->cache.policy == b->cache.policy &&
            same_text(a->tcp_host, b->tcp_host) && a->tcp_port == b->tcp_port &&
-           a->rebuild_rate_bytes == b->rebuild_rate_bytes && a->buffers_bytes == b->buffers_bytes &&
-           a->connections == b->connections && a->handshake_seconds == b->handshake_seconds &&
-           a->placement == b->placement && a->fabric_model == b->fabric_model &&
+           a->buffers_bytes == b->buffers_bytes && a->connections == b->connections &&
+           a->handshake_seconds == b->handshake_seconds && a->placement == b->placement &&
+           memcmp(&a->interconnect, &b->interconnect, sizeof a->interconnect) == 0 &&
            a->slots == b->slots && a->ring_entries == b->ring_entries &&
            a->coordination.policy == b->coordination.policy &&
            a->coordination.region_bytes == b->coordination.region_bytes &&
-           a->trace.level == b->trace.level && a->trace.events == b->trace.events;
+           a->rebuild_rate_bytes == b->rebuild_rate_bytes && a->trace.level == b->trace.level &&
+           a->trace.events == b->trace.events;
 }
 
 static bool same_config(const struct config *a, const struct config *b)
@@ -175,11 +176,12 @@ static void every_field_is_written(void)
     struct config *config = parse(
         "lab.yaml", "array: lab\n"
                     "elements: [{name: a, image: a, size: 1MiB, superblock: true,\n"
-                    "   checksums: true}, {name: b, image: b, size: 1MiB}]\n"
+                    "   checksums: true, missing-ok: true}, {name: b, image: b, size: 1MiB}]\n"
                     "volumes: [{name: v, element: a, size: 64KiB, description: d, export: true},\n"
                     "  {name: w, element: b},\n"
                     "  {name: r, layout: raid10, members: [v, w]}]\n"
                     "ports: {tcp: 'localhost:10809'}\n"
+                    "interconnect: {model: loop}\n"
                     "rebuild: {rate: 1MiB}\n");
     char *text = dump(config);
     char wanted[64];
@@ -256,7 +258,14 @@ static void random_settings(FILE *out)
     maybe(out, "connections: %u\n", 1 + below(4096));
     maybe(out, "handshake-timeout: %u\n", 1 + below(3600));
     maybe(out, "placement: %s\n", PICK(places));
-    maybe(out, "interconnect: {slots: %u, ring-entries: %u}\n", 1 + below(4096), 2u << below(11));
+    if (below(2) == 0)
+        maybe(out, "interconnect: {slots: %u, ring-entries: %u}\n", 1 + below(4096),
+              2u << below(11));
+    else
+        maybe(out,
+              "interconnect: {model: loop, latency: %uus, hop-delay: %uns, bandwidth: %uMiB,\n"
+              "  share: true, wait: %u}\n",
+              below(1000), below(1000), 1 + below(1000), below(3601));
     maybe(out, "coordination: {policy: %s, region: %u}\n", PICK(orders),
           REGION_BYTES_MIN << below(9));
     maybe(out, "rebuild: {rate: %uMiB}\n", 1 + below(100));
