@@ -331,6 +331,7 @@ int controller_new(struct controller **ret_controller, const struct controller_s
     settle_init(controller);
     fences_init(controller);
     jobs_init(controller);
+    read_repairs_init(controller);
     control_volumes_init(controller);
     controller->sweep_timer.fire = sweep_is_due;
     controller->due_timer.fire = something_is_due;
@@ -471,6 +472,7 @@ bool controller_has_work(const struct controller *controller)
 {
     return loop_has_events(controller->loop) || peers_have_entries(controller) ||
            controller->errands.over != NULL || settle_has_work(controller) ||
+           read_repairs_have_work(&controller->read_repairs) ||
            membership_changed(controller) || coordinate_has_work(controller);
 }
 
@@ -513,6 +515,7 @@ static void turn(struct controller *controller)
     coordinate_turn(controller);
     errands_turn(controller);
     settle_turn(controller);
+    read_repairs_turn(controller);
     if (controller->hooks.on_turn != NULL)
         controller->hooks.on_turn(controller->hooks.context);
     peers_flush(controller);

@@ -28,6 +28,7 @@
 #include "controller/recovery/errand.h"
 #include "controller/recovery/fence.h"
 #include "controller/recovery/job.h"
+#include "controller/recovery/read_repair.h"
 #include "controller/recovery/settle.h"
 #include "controller/tracing.h"
 #include "io/element.h"
@@ -141,6 +142,7 @@ struct controller {
     struct settle settle;
     struct fences fences;
     struct jobs jobs;
+    struct read_repairs read_repairs;
     struct control_volumes control_volumes;
 
     /* the loop */

@@ -139,6 +139,7 @@ enum {
     JOB_PIECE_BYTES = 512 << 10,  /* of a member, worked on by one command */
     SCRUB_BUFFER_BYTES = 4 << 20, /* for a piece of all members together */
     SCRUB_SAID_MAX = 10,          /* places that one scrub names on stderr */
+    READ_REPAIRS_MAX = 64,        /* ranges that wait for their repair in one controller */
     JOB_RATE_BYTES_MAX = 1 << 30, /* in a second; a setting of more is as good as none */
 
     /* --- the control channel --- */

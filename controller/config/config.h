@@ -79,7 +79,7 @@ struct config_volume {
     bool read_only;
     bool export;      /* default true, of a member false */
     bool export_said; /* it is not the default */
-    bool rotational;  /* default false */
+    bool rotational; /* default false */
     unsigned line;
 };
 

@@ -102,7 +102,8 @@ static const cyaml_schema_field_t element_fields[] = {
     [ELEMENT_READ_ONLY] = CYAML_FIELD_BOOL("read-only", OPTIONAL, struct raw_element, read_only),
     [ELEMENT_SUPERBLOCK] = CYAML_FIELD_BOOL("superblock", OPTIONAL, struct raw_element, superblock),
     [ELEMENT_CHECKSUMS] = CYAML_FIELD_BOOL("checksums", OPTIONAL, struct raw_element, checksums),
-    [ELEMENT_MISSING_OK] = CYAML_FIELD_BOOL("missing-ok", OPTIONAL, struct raw_element, missing_ok),
+    [ELEMENT_MISSING_OK] =
+        CYAML_FIELD_BOOL("missing-ok", OPTIONAL, struct raw_element, missing_ok),
     [ELEMENT_FIELDS] = CYAML_FIELD_END,
 };
 static const struct config_rule element_rules[] = {

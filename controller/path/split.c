@@ -227,10 +227,11 @@ static void settle_write(struct controller *controller, struct command *command)
 }
 
 /* Whether a read that met failing members can be had from others. */
-static bool may_read_again(struct command *command)
+static bool may_read_again(struct controller *controller, struct command *command)
 {
     struct split *split = command->split;
 
+    read_repair_want(controller, command, split->bad);
     split->absent |= split->bad;
     return virtual_bears(&command->virtual->layout, split->absent);
 }
@@ -262,7 +263,7 @@ static enum stage_verdict end_round(struct controller *controller, struct comman
     if (command->split->bad != 0 && is_redundant(layout)) {
         if (!is_read(command))
             settle_write(controller, command);
-        else if (may_read_again(command))
+        else if (may_read_again(controller, command))
             return STAGE_NEXT;
     }
     return STAGE_DONE;

@@ -134,6 +134,29 @@ def with_checksums(places):
             check(whole(array, layout) == data, f'the data of {layout}')
 
 
+def repaired(array):
+    return sum(one['repaired'] for one in array.state()['controllers'])
+
+
+def read_repair(places):
+    """A read that meets a wrong block is answered from others, and the block is written anew. What
+    no read has met, a scrub finds."""
+    said = r'checksum|copies differ|parity does not fit|do not agree|wrong|block'
+    layouts = {'mirror': 2, 'raid5': 3, 'raid6': 4}
+    with lab(places, layouts, element={'checksums': True}, cache={'mode': 'off'},
+             expected=said) as array:
+        for n, (layout, count) in enumerate(layouts.items()):
+            data, before = fill(array, layout), repaired(array)
+            for member, block in places_of(layout, 20, range(count)):
+                flip(array, member, n * MEMBER + block * BLOCK + random.randrange(BLOCK))
+            check(whole(array, layout) == data, f'the data of {layout}')
+            wait_until(lambda: repaired(array) > before, f'{layout} is repaired')
+            said = command('/bin/sh', '-c', '"$@"; true', 'sh', ANYPORT, 'scrub', '--wait', layout,
+                           array.run_dir)
+            same(int(said.split()[2]) + repaired(array) - before, 20,
+                 f'what a scrub of {layout} finds, and what was repaired before')
+
+
 def refusals(places):
     with lab(places, {'raid5': 3, 'mirror': 2}) as array:
         for why, *words in (('there is no such volume', 'nobody'),
@@ -178,7 +201,7 @@ def runner_dies(places):
 
 
 def main():
-    for test in (finds_and_mends, under_load, with_checksums, degraded, refusals, runner_dies):
+    for test in (finds_and_mends, under_load, with_checksums, read_repair, degraded, refusals, runner_dies):
         note(test.__name__)
         with folders() as places:
             test(places)
