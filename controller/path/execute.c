@@ -483,8 +483,8 @@ static int after_mark(struct controller *controller, struct command *command)
 {
     if (command->io.result < 0)
         return write_failed(controller, command);
-    if (command->io.result != SUPERBLOCK_COPY_BYTES)
-        return -EIO;
+    if (command->io.result != SUPERBLOCK_COPY_BYTES) /* it was short: all of it once more */
+        return command->io.retries++ < RETRIES_MAX ? NEXT_STEP : -EIO;
     mark_written(owned(controller, command)->mark);
     return NEXT_OVER;
 }
