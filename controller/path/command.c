@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "controller/controller.h"
+#include "shm/crash_point.h"
 
 static const struct {
     const char *name;
@@ -46,6 +47,7 @@ static void conduct(struct controller *controller, struct command *command,
         else
             command->stage++;
         bool last = command->stage == STAGE_REPLY;
+        CRASH_POINT(stages[command->stage].name);
         verdict = stages[command->stage].run(controller, command);
         if (last)
             return; /* it is its origin's again, and may be gone or another one by now */

@@ -9,6 +9,7 @@
 #include "controller/controller.h"
 #include "controller/path/redirect.h"
 #include "controller/path/split.h"
+#include "shm/crash_point.h"
 
 enum { RECEIVE_BATCH = 64 };
 
@@ -166,6 +167,7 @@ static int produce(struct controller *controller, struct peer *peer)
     int produced, total = 0;
 
     while (peer->outbox_count > 0) {
+        CRASH_POINT("peer.publishing");
         produced = produce_run(controller, peer);
         if (produced < 0)
             return produced;
@@ -406,6 +408,7 @@ static uint32_t receive_from(struct controller *controller, struct peer *peer, u
         return 0;
     }
     for (int i = 0; i < count; i++) {
+        CRASH_POINT("peer.received");
         if (!doorbell_unpack(entries[i], controller->segment.geometry.slots, &doorbell))
             continue; /* damaged; the sweep finds what it may have meant */
         take_doorbell(controller, peer, doorbell);
