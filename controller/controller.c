@@ -8,6 +8,7 @@
 
 #include "controller/deaths.h"
 #include "controller/idle.h"
+#include "controller/integrity/ending.h"
 #include "controller/path/redirect.h"
 #include "controller/path/split.h"
 #include "controller/path/virtual.h"
@@ -155,6 +156,25 @@ static int make_marks(struct controller *controller, struct superblock_of_image 
     return error;
 }
 
+/* Plain volumes without checksums have nothing to compare with after an end without order. */
+static int open_integrity(struct controller *controller)
+{
+    int error = 0;
+
+    for (uint32_t i = 0; i < controller->elements_count && error == 0; i++) {
+        struct owned_element *element = &controller->elements[i];
+        if (element->mark == NULL)
+            continue;
+        const struct tail *tail = &element->mark->superblock->content.tail;
+        if (tail->intents_bytes == 0 ||
+            (tail->checksums_bytes == 0 && !mark_has_members(element->mark)))
+            continue;
+        error = integrity_open(&element->integrity, &element->file, tail);
+        element->gate.exclusive = error == 0 && element->integrity->checksums != NULL;
+    }
+    return error;
+}
+
 static bool has_direct_element(const struct controller *controller)
 {
     for (uint32_t i = 0; i < controller->elements_count; i++) {
@@ -257,7 +277,12 @@ static int make_parts(struct controller *controller, const struct controller_sta
         return error;
     *ret_what = "its elements";
     error = attach_elements(controller, start->elements);
-    return error != 0 ? error : make_marks(controller, start->superblocks);
+    if (error == 0)
+        error = make_marks(controller, start->superblocks);
+    if (error != 0)
+        return error;
+    *ret_what = "what its elements keep beside their data";
+    return open_integrity(controller);
 }
 
 int controller_new(struct controller **ret_controller, const struct controller_start *start,
@@ -277,6 +302,10 @@ int controller_new(struct controller **ret_controller, const struct controller_s
     controller->waiters.next = controller->waiters.previous = &controller->waiters;
     idle_init(&controller->idle);
     coordinate_init(controller);
+    errands_init(&controller->errands);
+    settle_init(controller);
+    fences_init(controller);
+    jobs_init(controller);
     controller->sweep_timer.fire = sweep_is_due;
     controller->stop_timer.fire = stop_is_due;
     int error = make_parts(controller, start, ret_what);
@@ -289,6 +318,7 @@ int controller_new(struct controller **ret_controller, const struct controller_s
     controller->notice_fd = start->notice_fd;
     controller->doorbell.fire = doorbell_rang;
     loop_doorbell_listen(controller->loop, controller->doorbell_fd, &controller->doorbell);
+    control_listen(controller, start->control != NULL ? *start->control : -1);
     *ret_controller = controller;
     return 0;
 }
@@ -301,6 +331,7 @@ void controller_free(struct controller *controller)
     for (uint32_t i = 0; i < controller->elements_count; i++) {
         element_close(&controller->elements[i].file);
         mark_free(controller->elements[i].mark);
+        integrity_free(controller->elements[i].integrity);
     }
     free(controller->elements);
     deaths_done(controller);
@@ -336,6 +367,7 @@ void controller_fail_element(struct controller *controller, uint32_t index, cons
     store_relaxed(&record->state, ELEMENT_FAILED); /* relaxed: as above */
     fprintf(stderr, "anyport: c%u: element %s failed: %s; its commands end with EIO\n",
             controller->id, record->name, why);
+    settle_failed_elements(controller, NULL);
 }
 
 static void quiesce(struct controller *controller)
@@ -345,6 +377,7 @@ static void quiesce(struct controller *controller)
     controller->quiescing = true;
     if (controller->hooks.on_quiesce != NULL)
         controller->hooks.on_quiesce(controller->hooks.context);
+    jobs_quiesce(controller);
 }
 
 /* What hosts have asked for is done first: a command on a virtual volume that ended between its
@@ -386,13 +419,15 @@ static bool membership_changed(const struct controller *controller)
 bool controller_has_work(const struct controller *controller)
 {
     return loop_has_events(controller->loop) || peers_have_entries(controller) ||
+           controller->errands.over != NULL || settle_has_work(controller) ||
            membership_changed(controller) || coordinate_has_work(controller);
 }
 
 static bool is_quiet(const struct controller *controller)
 {
-    return controller->hooks.is_quiet == NULL ||
-           controller->hooks.is_quiet(controller->hooks.context);
+    return jobs_are_quiet(controller) && !settle_has_work(controller) &&
+           (controller->hooks.is_quiet == NULL ||
+            controller->hooks.is_quiet(controller->hooks.context));
 }
 
 static void declare_quiet(struct controller *controller)
@@ -424,6 +459,8 @@ static void turn(struct controller *controller)
     uint32_t received = peers_receive(controller);
     controller->arrivals += received;
     coordinate_turn(controller);
+    errands_turn(controller);
+    settle_turn(controller);
     if (controller->hooks.on_turn != NULL)
         controller->hooks.on_turn(controller->hooks.context);
     peers_flush(controller);
@@ -449,7 +486,15 @@ static int flush_elements(struct controller *controller)
         if (element_sync_now(file) != 0) {
             controller_fail_element(controller, i, "the last flush of it failed");
             failed = -EIO;
+            continue;
         }
+        /* relaxed: its only writer is this controller. What one that failed lacks is not known. */
+        if (load_relaxed(&controller->elements[i].record->state) == ELEMENT_ONLINE &&
+            ending_settle(controller, i) != 0)
+            fprintf(stderr,
+                    "anyport: c%u: element %s: what is kept beside its data cannot be "
+                    "written; the next start finds it as after a crash\n",
+                    controller->id, controller->elements[i].record->name);
     }
     return failed;
 }

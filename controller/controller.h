@@ -16,12 +16,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "controller/control.h"
 #include "controller/idle.h"
+#include "controller/integrity/integrity.h"
 #include "controller/path/command.h"
 #include "controller/path/coordinate.h"
 #include "controller/path/gate.h"
 #include "controller/path/mark.h"
 #include "controller/path/peer.h"
+#include "controller/recovery/errand.h"
+#include "controller/recovery/fence.h"
+#include "controller/recovery/job.h"
+#include "controller/recovery/settle.h"
 #include "io/element.h"
 #include "io/loop.h"
 #include "shm/mapping.h"
@@ -33,8 +39,10 @@
 struct owned_element {
     struct element file;
     struct element_record *record;
-    struct gate gate;           /* order of partial writes; direct elements only */
-    struct mark *mark;          /* its superblock; NULL: it has none, or is not ours */
+    struct gate gate;                    /* order of writes; elements used by whole blocks only */
+    struct mark *mark;                   /* its superblock; NULL: it has none, or is not ours */
+    struct integrity *integrity;         /* write intents and checksums; NULL: neither is needed */
+    struct command_queue intent_waiters; /* for the bitmap of intents that is being written */
     uint64_t size_checked_turn; /* the image's length is looked at once a turn that writes */
 };
 
@@ -87,7 +95,8 @@ struct controller {
     struct command *free_components;
     struct command_queue component_waiters;
     bool waking_component_waiters;
-    struct split *splits; /* one for each host command */
+    struct split *splits;  /* one for each host command */
+    uint64_t splits_begun; /* commands on virtual volumes, ever */
 
     struct coordinate coordinate;
 
@@ -108,6 +117,12 @@ struct controller {
     struct peers peers;
     struct watched_life *lives; /* of the other controllers; NULL: not watched (deaths.h) */
     struct timer sweep_timer;
+
+    struct control control; /* what the configuration controller asks */
+    struct errands errands;
+    struct settle settle;
+    struct fences fences;
+    struct jobs jobs;
 
     /* the loop */
     struct completion doorbell;
@@ -132,6 +147,7 @@ struct controller_start {
     const int *doorbells;     /* eventfds by seat */
     int notice_fd;            /* an eventfd: rung when the seat's state changed */
     const int *lifelines;     /* the others', by seat (deaths.h); NULL: none */
+    const int *control;       /* our end of the control channel; NULL: none */
     /* By element index; NULL: it has none. They outlive the controller. All NULL: none has one. */
     struct superblock_of_image **superblocks;
 };
@@ -151,7 +167,8 @@ void controller_stop(struct controller *controller);
 /* NULL is allowed. */
 void controller_free(struct controller *controller);
 
-/* Marks an element as failed: its commands end with EIO from now on. Says why on stderr, once. */
+/* Marks an element as failed: its commands end with EIO from now on, and the members on it are
+ * marked as failed durably, soon (recovery/settle.h). Says why on stderr, once. */
 void controller_fail_element(struct controller *controller, uint32_t element, const char *why);
 
 /* Whether any session waits in line for a command or a buffer. */

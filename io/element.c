@@ -243,6 +243,18 @@ int element_check_creatable(const struct element_wanted *wanted, struct element_
     return 0;
 }
 
+/* A file system that cannot do it is no worse off than with any sparse file. */
+static int take_space_of_tail(const struct element *element, struct element_error *ret_error)
+{
+    if (fallocate(element->fd, 0, (off_t)element->tail_offset_bytes, element->tail_bytes) == 0 ||
+        errno != ENOSPC)
+        return 0;
+    return refuse(ret_error, -ENOSPC,
+                  "there is no space for the %" PRIu32
+                  " bytes that the array keeps behind its data",
+                  element->tail_bytes);
+}
+
 int element_create(struct element *ret_element, const struct element_wanted *wanted,
                    struct element_error *ret_error)
 {
@@ -253,6 +265,8 @@ int element_create(struct element *ret_element, const struct element_wanted *wan
     error = open_with(ret_element, wanted, O_CREAT | O_EXCL, true, ret_error);
     if (error == 0 && wanted->tail_bytes != 0)
         error = element_keep_tail(ret_element, wanted->size_bytes, wanted->tail_bytes, ret_error);
+    if (error == 0 && wanted->tail_bytes != 0)
+        error = take_space_of_tail(ret_element, ret_error);
     /* EEXIST and EBUSY: it is somebody else's, made between the look and the creation. */
     if (error != 0 && error != -EEXIST && error != -EBUSY)
         (void)unlink(wanted->image);

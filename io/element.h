@@ -50,7 +50,8 @@ struct element_wanted {
     const char *image;   /* path */
     uint64_t size_bytes; /* 0: the image's own */
     bool read_only;
-    uint32_t tail_bytes; /* element_create: so much more than size_bytes, as element_keep_tail */
+    uint32_t tail_bytes; /* element_create: so much more than size_bytes, as element_keep_tail; its
+                            space is taken at once, so that no writing of it meets a full disk */
 };
 
 /* Looks at, opens and locks an image that exists. -ENOENT when there is none (the caller may then
@@ -86,6 +87,14 @@ int element_bytes_read(const struct element *element, void *into, size_t bytes,
                        uint64_t offset_bytes);
 int element_bytes_write(const struct element *element, const void *from, size_t bytes,
                         uint64_t offset_bytes);
+
+/* The tail at once, in these calls, for an element that nobody else uses: before its owner serves
+ * it, and after. Offsets count from where the tail begins. On a direct element all is in whole
+ * blocks, and the memory aligned to one. Written is not durable (element_sync_now). 0 or -errno. */
+int element_read_tail_now(const struct element *element, void *into, uint64_t bytes,
+                          uint64_t offset_bytes);
+int element_write_tail_now(const struct element *element, const void *from, uint64_t bytes,
+                           uint64_t offset_bytes);
 
 /* Closes the descriptor if it is open. */
 void element_close(struct element *element);

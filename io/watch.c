@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <sys/epoll.h>
+#include <time.h>
 #include <unistd.h>
 
 int watch_init(struct watch *ret_watch)
@@ -48,4 +49,12 @@ void watch_once(struct watch *watch, int timeout_ms)
         struct watched *watched = event.data.ptr;
         watched->ready(watched, event.events);
     }
+}
+
+uint64_t watch_now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }

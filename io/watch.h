@@ -28,4 +28,7 @@ void watch_remove(struct watch *watch, struct watched *watched);
 /* Waits until something is ready, at most timeout_ms (-1: for ever), and tells one of them. */
 void watch_once(struct watch *watch, int timeout_ms);
 
+/* CLOCK_MONOTONIC now. */
+uint64_t watch_now_ns(void);
+
 #endif

@@ -49,6 +49,7 @@
 #define store_seq_cst(word, value) atomic_store_explicit((word), (value), memory_order_seq_cst)
 #define exchange_seq_cst(word, value)                                                              \
     atomic_exchange_explicit((word), (value), memory_order_seq_cst)
+#define add_seq_cst(word, value) atomic_fetch_add_explicit((word), (value), memory_order_seq_cst)
 #define or_seq_cst(word, value)  atomic_fetch_or_explicit((word), (value), memory_order_seq_cst)
 #define and_seq_cst(word, value) atomic_fetch_and_explicit((word), (value), memory_order_seq_cst)
 #define cas_seq_cst(word, expected, desired)                                                       \

@@ -90,7 +90,7 @@ static void offer(struct coordination *c, const struct region *region, uint32_t 
 void conflict_hand_off(struct coordination *c, const struct region *region, uint32_t place,
                        uint64_t freed, const struct byte_range *bytes)
 {
-    struct scope scope = scope_of(place);
+    struct scope scope = scope_of(region, place);
 
     SCOPE_FOR_EACH(at, scope)
     {

@@ -19,6 +19,7 @@
     X(read_bytes)                                                                                  \
     X(write_bytes)                                                                                 \
     X(errors)                                                                                      \
+    X(checksum_errors) /* commands that met a block which does not fit its checksum */             \
     X(in_flight)                                                                                   \
     X(latency_ns)
 

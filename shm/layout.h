@@ -70,6 +70,7 @@ struct segment_header {
     char array[NAME_BYTES_MAX + 1];
     uint64_t started_ns;          /* CLOCK_REALTIME */
     uint32_t coordination_policy; /* enum coordination_policy */
+    _Atomic uint64_t job_rate_bytes; /* of a job, in a second; 0: any; JOB_RATE_YIELDING */
     /* Grows whenever a seat changes state; controllers look at it once a turn. Writer: the
      * configuration controller. Stale: a death is noticed a turn later. */
     _Alignas(CACHELINE_BYTES) _Atomic uint32_t membership;
@@ -132,6 +133,7 @@ enum element_flags {
     ELEMENT_DEVICE = 1 << 2,
     ELEMENT_INLINE = 1 << 3,
     ELEMENT_SUPERBLOCK = 1 << 4,
+    ELEMENT_CHECKSUMS = 1 << 5,
 };
 
 /* The mapping table, first half. Constant but for the _Atomic fields. */
@@ -145,10 +147,34 @@ struct element_record {
     _Alignas(CACHELINE_BYTES) struct io_counters counters; /* writer: the owner */
 };
 
+enum job_state {
+    JOB_NONE = 0, /* there was none */
+    JOB_WAITING,  /* for a controller to run it, or for its next piece after a death */
+    JOB_RUNNING,
+    JOB_DONE,
+    JOB_FAILED,
+};
+
+/* The job of a virtual volume, at most one at a time (controller/recovery/job.h). Writers: the
+ * configuration controller, to begin it (kind, state WAITING); then the controller that runs it.
+ * Stale: what is shown is late. Rates and what is left of the time are made by readers. */
+struct job_record {
+    _Atomic uint32_t kind;   /* enum job_kind */
+    _Atomic uint32_t state;  /* enum job_state */
+    _Atomic uint32_t runner; /* seat */
+    _Atomic uint32_t phase;  /* the kind's own */
+    _Atomic int32_t status;  /* FAILED: -errno */
+    _Atomic uint64_t position_bytes, end_bytes;
+    _Atomic uint64_t began_at_bytes;         /* the position when it was started */
+    _Atomic uint64_t started_ns, ended_ns;   /* CLOCK_MONOTONIC; 0: not yet */
+    _Atomic uint64_t found, repaired;        /* the kind's own */
+};
+
 enum volume_flags {
     VOLUME_READ_ONLY = 1 << 0,
     VOLUME_EXPORTED = 1 << 1,
-    VOLUME_ROTATIONAL = 1 << 2
+    VOLUME_ROTATIONAL = 1 << 2,
+    VOLUME_REDUNDANT_MEMBER = 1 << 3, /* what it holds can be had from others */
 };
 
 /* The mapping table, second half: volume -> element and place on it, or, of a virtual volume,
@@ -162,15 +188,22 @@ struct volume_record {
     uint32_t members_first, members_count; /* in `members` */
     uint32_t copies;                       /* raid10: members in each mirror set */
     uint32_t chunk_bytes;                  /* 0 where the layout has no chunks */
-    /* Virtual: mask of members whose data is stale; they are neither read nor written. Writers: any
-     * controller, by compare-and-swap, before it answers the write that made a member stale. */
-    _Atomic uint32_t members_failed;
-    /* The part of them that the superblocks of all others have durably. Writers: any controller, by
-     * compare-and-swap. Stale: they are marked once more. */
-    _Atomic uint32_t members_marked;
-    uint32_t marked; /* 1: members_marked is to follow members_failed; their elements have
+    uint32_t marked; /* 1: members_marked is to follow members_now; their elements have
                         superblocks */
+    /* Redundant: regions whose members may differ since an end without order, at most; 0: they
+     * agree. Writer: the configuration controller before the start. */
+    _Atomic uint64_t resync_regions;
     uint64_t run;    /* how often the volume was started (controller/superblock/standing.h) */
+    /* Virtual: which members have failed and which of those are being rebuilt, and what is durable
+     * of it; the rules are in member_states.h. Writers: any controller, by compare-and-swap. Stale:
+     * a failed member is met once more; what is marked is marked once more. */
+    _Atomic uint64_t members_now, members_marked;
+    /* The next run, and who is good in it. Writer: whoever rebuilds. */
+    _Atomic uint32_t announced, completing;
+    /* How far those that are being rebuilt hold all, and how far durably. Writer: whoever rebuilds.
+     * Stale: a write does without them where it need not. */
+    _Atomic uint64_t rebuilt_bytes, rebuilt_flushed_bytes;
+    struct job_record job;
     char name[NAME_BYTES_MAX + 1];
     char description[DESCRIPTION_BYTES_MAX + 1];
     _Alignas(CACHELINE_BYTES) struct io_counters counters; /* writer: the element's owner */

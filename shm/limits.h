@@ -46,6 +46,15 @@ enum {
     SUPERBLOCK_COPY_BYTES = 32 << 10, /* of two, written in turn */
     SUPERBLOCK_MEMBERS_MAX = 254,     /* members of redundant volumes on one element */
 
+    /* --- what an image keeps in front of its superblock --- */
+    INTENTS_BYTES_MAX = 16 << 10, /* the write-intent bitmap of one element */
+    INTENT_SECTOR_BYTES = 512,    /* of it that a disk writes as a whole or not at all */
+    INTENT_SECTOR_REGIONS = 4032, /* bits in a sector; the rest of it is its CRC and state */
+    INTENT_REGION_SHIFT_MIN = 20, /* a region is 1 << shift bytes: 1 MiB, or more if it must be */
+    INTENT_REGION_SHIFT_MAX = 62,
+    CHECKSUM_BYTES = 4,            /* of each block */
+    CHECKSUMS_BYTES_MAX = 1 << 30, /* the table of one element, held in memory by its owner */
+
     /* --- coordination --- */
     REGION_BYTES_MIN = 256 << 10, /* of a virtual volume, reserved together; a power of two */
     REGION_BYTES_MAX = 64 << 20,
@@ -75,7 +84,9 @@ enum {
     REGION_CELLS = 16,      /* a region is divided into so many cells */
     REGION_LINE_WORDS = 8,  /* reservation words of one cell, and of the region as a whole */
     REGION_UNITS = 2048,    /* a region's ranges are counted in so many units */
-    REGION_PLACES = (1 + REGION_CELLS) * REGION_LINE_WORDS,
+    REGION_CROWD_LINES = 14, /* more of them, for when both lines of a cell are taken */
+    REGION_CROWD_FIRST = (1 + REGION_CELLS) * REGION_LINE_WORDS, /* the first place of those */
+    REGION_PLACES = REGION_CROWD_FIRST + REGION_CROWD_LINES * REGION_LINE_WORDS,
     RESERVATION_BYTES_MAX = PAYLOAD_BYTES_MAX + 1, /* one may lie at any odd place */
     /* The longest reservation that begins with the last byte of a smallest region. */
     REGIONS_PER_RESERVATION_MAX = (RESERVATION_BYTES_MAX - 2) / (1 << REGION_SHIFT_MIN) + 2,
@@ -95,6 +106,14 @@ enum {
     EXTENTS_MAX = 1024,        /* one block status answers with at most so many extents */
     EXTENTS_TURN_MAX = 256,    /* and all of one turn of a controller, but for one each */
 
+    /* --- jobs --- */
+    JOBS_MAX = 64,               /* that one controller runs at once */
+    JOB_PIECE_BYTES = 512 << 10, /* of a member, worked on by one command */
+
+    /* --- the control channel --- */
+    CONTROL_REQUESTS_MAX = 32, /* of one controller, outstanding at once */
+    CONTROL_SECONDS = 20,      /* that an answer may take */
+
     /* --- anyport run --- */
     COMMAND_END_SECONDS = 5, /* from SIGTERM to SIGKILL for what --run started */
 
@@ -106,6 +125,10 @@ enum {
 
 #define ELEMENT_BYTES_MAX ((uint64_t)1 << 62)
 #define CACHE_BYTES_MAX   ((uint64_t)1 << 40)
+#define JOB_RATE_YIELDING UINT64_MAX /* as fast as it goes, and slowly while hosts work */
+
+/* The largest element that can have checksums: 1 TiB. */
+#define CHECKSUMMED_BYTES_MAX ((uint64_t)CHECKSUMS_BYTES_MAX / CHECKSUM_BYTES * BLOCK_BYTES)
 
 /* The largest virtual volume: sums and products of sizes within it do not overflow. */
 #define VIRTUAL_BYTES_MAX ((uint64_t)1 << 62)
@@ -132,6 +155,11 @@ _Static_assert((CHUNK_BYTES_MAX & (CHUNK_BYTES_MAX - 1)) == 0 &&
 _Static_assert(PARITY_COLUMN_BYTES % BLOCK_BYTES == 0, "columns are divided at whole blocks");
 _Static_assert(SUPERBLOCK_BYTES == 2 * SUPERBLOCK_COPY_BYTES, "it holds two copies of itself");
 _Static_assert(SUPERBLOCK_COPY_BYTES % BLOCK_BYTES == 0, "copies share no block");
+_Static_assert(INTENT_SECTOR_BYTES == INTENT_SECTOR_REGIONS / 8 + 8 &&
+                   INTENT_SECTOR_REGIONS % 64 == 0,
+               "a sector is whole words of bits and one word more");
+_Static_assert(INTENTS_BYTES_MAX % BLOCK_BYTES == 0 && BLOCK_BYTES % INTENT_SECTOR_BYTES == 0,
+               "bitmaps are written in whole blocks of whole sectors");
 _Static_assert(MIRROR_COPIES_MAX <= MEMBERS_MAX, "a mirror may have its most copies");
 _Static_assert(REGION_BYTES_MIN == 1 << REGION_SHIFT_MIN &&
                    REGION_BYTES_DEFAULT == 1 << REGION_SHIFT_DEFAULT &&

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "shm/member_states.h"
+
 /* FNV-1a: names are short, and the table is built by a trusted configuration. */
 static uint32_t hash_name(const char *name, size_t name_bytes)
 {
@@ -88,8 +90,7 @@ int mapping_members(const struct segment *segment, uint32_t volume,
         .chunk_bytes = record->chunk_bytes,
         .copies = record->copies,
         .count = count,
-        /* pairs with virtual_fail's swap */
-        .failed = load_acquire(&segment_volume(segment, volume)->members_failed),
+        .failed = member_states_now(segment_volume(segment, volume)).failed,
         .records = segment_member(segment, first)};
     return 0;
 }

@@ -7,12 +7,19 @@
 
 #include "shm/crash_point.h"
 
+/* Tests make places rare, so that crowds are common, and FULL too. */
+#ifdef ANYPORT_TEST_FEW_PLACES
+enum { LINE_WORDS = 2, CROWD_LINES = 1 };
+#else
+enum { LINE_WORDS = REGION_LINE_WORDS, CROWD_LINES = REGION_CROWD_LINES };
+#endif
+
 /* A free place of one line, or -1. Seats begin at different ones, so that they seldom meet. */
 static int publish_in_line(struct coordination *c, const struct region *region, uint32_t line,
                            uint64_t pending)
 {
-    for (uint32_t i = 0; i < REGION_LINE_WORDS; i++) {
-        uint32_t place = line * REGION_LINE_WORDS + (c->seat + i) % REGION_LINE_WORDS;
+    for (uint32_t i = 0; i < LINE_WORDS; i++) {
+        uint32_t place = line * REGION_LINE_WORDS + (c->seat + i) % LINE_WORDS;
         _Atomic uint64_t *word = &region->words->words[place];
         uint64_t none = 0;
         /* pairs with the same swap by others: one of us has the place; and with every scan */
@@ -22,18 +29,39 @@ static int publish_in_line(struct coordination *c, const struct region *region, 
     return -1;
 }
 
+/* A free place in the lines of a crowd, or -1. */
+static int publish_in_crowd(struct coordination *c, const struct region *region, uint64_t pending)
+{
+    const uint32_t first = REGION_CROWD_FIRST / REGION_LINE_WORDS;
+
+    /* pairs with scope_of: who does not see this has looked there before the word came */
+    add_seq_cst(&region->words->crowd, 1);
+    CRASH_POINT("order.crowd_counted");
+    for (uint32_t line = first; line < first + CROWD_LINES; line++) {
+        int place = publish_in_line(c, region, line, pending);
+        if (place >= 0)
+            return place;
+    }
+    order_left(region, REGION_CROWD_FIRST);
+    return -1;
+}
+
 int order_publish(struct coordination *c, const struct region *region, uint64_t pending)
 {
     uint32_t cell = cell_of((struct word_range){word_first(pending), word_last(pending), false});
-    int place = cell < REGION_CELLS ? publish_in_line(c, region, 1 + cell, pending) : -1;
+    int place = -1;
 
-    return place >= 0 ? place : publish_in_line(c, region, 0, pending);
+    if (cell < REGION_CELLS)
+        place = publish_in_line(c, region, 1 + cell, pending);
+    if (place < 0)
+        place = publish_in_line(c, region, 0, pending);
+    return place >= 0 ? place : publish_in_crowd(c, region, pending);
 }
 
 /* The highest number of those that conflict with the word at `place`; 0 when there is none. */
 static uint32_t highest_number(const struct region *region, uint32_t place, uint64_t word)
 {
-    struct scope scope = scope_of(place);
+    struct scope scope = scope_of(region, place);
     uint32_t highest = 0;
 
     SCOPE_FOR_EACH(at, scope)
@@ -61,6 +89,7 @@ bool order_number(struct coordination *c, const struct region *region, uint32_t 
     if (!cas_seq_cst(word, &pending, 0))
         return false;
     CRASH_POINT("order.withdrawn");
+    order_left(region, place);
     region_tell(c, region);
     return true;
 }
@@ -85,7 +114,7 @@ static bool comes_before(struct coordination *c, const struct region *region, ui
 bool order_grantable(struct coordination *c, const struct region *region, uint32_t place,
                      uint64_t word)
 {
-    struct scope scope = scope_of(place);
+    struct scope scope = scope_of(region, place);
 
     assert(word_state(word) == WORD_NUMBERED);
     SCOPE_FOR_EACH(at, scope)

@@ -17,6 +17,11 @@
  * scans all. So two words that conflict are in each other's scope, always, and reservations of
  * different cells write no line in common.
  *
+ * When both lines are taken, a word stands in one of the lines of a crowd, which are as the
+ * region's, and which nobody looks at while `crowd` says that they are empty. That is a look at
+ * them all: a word that is published there was counted before, and is until it was freed. So who
+ * comes when there are no places in its cell still has its number before those who come later.
+ *
  * This is Lamport's bakery, with helping in the place of waiting. A word is published PENDING. Its
  * number is one more than the highest of all NUMBERED words in its scope that conflict with it,
  * found by a scan that began after it was published; whoever meets it PENDING makes that scan and
@@ -123,26 +128,31 @@ static inline bool words_conflict(uint64_t a, uint64_t b)
     return word_first(a) <= word_last(b) && word_first(b) <= word_last(a) && ((a | b) & 4) != 0;
 }
 
-/* The places that count for one: 0 up to 8, and first up to end. */
+/* The places that count for one: the region's line, then a cell's or all cells', then a crowd's. */
 struct scope {
-    uint32_t first;
-    uint32_t end;
+    struct {
+        uint32_t first, end;
+    } parts[3];
+    uint32_t count;
 };
 
-static inline struct scope scope_of(uint32_t place)
+/* To be taken anew for each scan: it looks whether there is a crowd. */
+static inline struct scope scope_of(const struct region *region, uint32_t place)
 {
     uint32_t line = place & ~(REGION_LINE_WORDS - 1u);
+    bool all = line == 0 || line >= REGION_CROWD_FIRST;
+    bool crowd = load_seq_cst(&region->words->crowd) != 0;
 
-    if (line == 0)
-        return (struct scope){REGION_LINE_WORDS, REGION_PLACES};
-    return (struct scope){line, line + REGION_LINE_WORDS};
+    return (struct scope){.parts = {{0, REGION_LINE_WORDS},
+                                    {all ? REGION_LINE_WORDS : line,
+                                     all ? REGION_CROWD_FIRST : line + REGION_LINE_WORDS},
+                                    {REGION_CROWD_FIRST, REGION_PLACES}},
+                          .count = crowd ? 3 : 2};
 }
-static inline uint32_t scope_next(struct scope scope, uint32_t place)
-{
-    return place == REGION_LINE_WORDS - 1 ? scope.first : place + 1;
-}
+/* Two loops in one: what is done for each place may return, but not break. */
 #define SCOPE_FOR_EACH(at, scope)                                                                  \
-    for (uint32_t at = 0; at < (scope).end; at = scope_next((scope), at))
+    for (uint32_t part = 0; part < (scope).count; part++)                                          \
+        for (uint32_t at = (scope).parts[part].first; at < (scope).parts[part].end; at++)
 
 /* The cell that holds the whole range, or REGION_CELLS. */
 static inline uint32_t cell_of(struct word_range range)
@@ -153,9 +163,16 @@ static inline uint32_t cell_of(struct word_range range)
                                                                : REGION_CELLS;
 }
 
-/* Publishes a PENDING word at a free place of its cell's line or the region's. The place, or -1
- * when all are taken. Wait-free. */
+/* Publishes a PENDING word at a free place of its cell's line, the region's, or a crowd's. The
+ * place, or -1 when all are taken. Wait-free. */
 int order_publish(struct coordination *c, const struct region *region, uint64_t pending);
+
+/* After a word at `place` was freed, by who freed it. */
+static inline void order_left(const struct region *region, uint32_t place)
+{
+    if (place >= REGION_CROWD_FIRST) /* pairs with scope_of: the place is looked at until then */
+        add_seq_cst(&region->words->crowd, (uint64_t)-1);
+}
 
 /* Gives the PENDING word at `place` its number, whosever it is; or withdraws it when there is none
  * left. Nothing when it is not there any more. True when we did. Wait-free. */

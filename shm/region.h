@@ -6,7 +6,7 @@
  * the commands that are held for them. A structure is three things of the same index:
  *
  *      a way in a set      key, closer, claim, wanted      struct region_set has 8 ways
- *      region words        17 lines of 8 words             one word a reservation (order.h)
+ *      region words        31 lines of 8 words             one word a reservation (order.h)
  *      conflict entries    one a word, cold                who is held for it (conflict.h)
  *
  *      struct region_set                     struct region_words
@@ -14,6 +14,8 @@
  *      offset 64   closers[8]                offset 64   words 8..15     of cell 0
  *      offset 128  claims[8]                 ...
  *      offset 192  wanted[8]                 offset 1024 words 128..135  of cell 15
+ *                                            offset 1088 words 136..247  of a crowd, wherever it is
+ *                                            offset 1984 crowd
  *
  *      key         1..0 state, and then by state:
  *                  EMPTY       63..2 anything; 0: never used
@@ -23,6 +25,9 @@
  *      closer      0, or 63..32 nonce | 31 one | 15..8 epoch | 7..0 seat of who may change the key
  *                  from EMPTY, and from LIVE
  *      claim       the key that will be LIVE; its writer is the closer, while the key is EMPTY
+ *      crowd       at least how many words stand in the places of a crowd: counted up before one is
+ *                  published there, and down after it was freed, by who does that. A death between
+ *                  leaves it too high, which costs others a look at those places and nothing else.
  *      wanted      seats that were told FULL and are to hear of the next release here: a bit each
  *
  *      EMPTY --allocate--> ALLOCATING --settle--> LIVE <--anybody-- CLOSING --closer--> EMPTY
@@ -65,6 +70,7 @@ struct region_set {
 
 struct region_words {
     _Alignas(CACHELINE_BYTES) _Atomic uint64_t words[REGION_PLACES];
+    _Alignas(CACHELINE_BYTES) _Atomic uint64_t crowd;
 };
 
 /*
@@ -89,7 +95,7 @@ struct region_conflicts {
 };
 
 _Static_assert(sizeof(struct region_set) == 256, "as drawn above");
-_Static_assert(sizeof(struct region_words) == 1088, "as drawn above");
+_Static_assert(sizeof(struct region_words) == 2048, "as drawn above");
 _Static_assert(sizeof(struct conflict_entry) == 64, "one line each");
 _Static_assert(VOLUMES_MAX <= 1 << 17, "a volume fits a key");
 _Static_assert(CONTROLLERS_MAX <= 64, "a seat fits a key");

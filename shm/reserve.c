@@ -114,6 +114,7 @@ static void free_word(struct coordination *c, const struct region *region, uint3
     /* pairs with every scan: the range is free, and what was done under it is seen */
     store_seq_cst(&region->words->words[place], 0);
     CRASH_POINT("release.freed");
+    order_left(region, place);
 #ifndef ANYPORT_DEFECT_SEARCH_BEFORE_FREE
     conflict_hand_off(c, region, place, word, bytes);
 #endif

@@ -29,6 +29,7 @@ static void end_word(struct coordination *c, const struct region *region, uint32
         /* pairs with every scan; and with the same swap by other survivors */
         if (cas_seq_cst(at, &word, 0)) {
             CRASH_POINT("recover.freed");
+            order_left(region, place);
             count_up(&c->counters->recovered, 1);
             conflict_hand_off(c, region, place, word, NULL);
             region_tell(c, region);

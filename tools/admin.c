@@ -8,7 +8,6 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "tools/admin_rpc.h"
@@ -19,6 +18,8 @@ struct connection {
     struct connection *next, *previous;
     char in[ADMIN_LINE_BYTES_MAX];
     size_t in_bytes;
+    struct admin_reply *reply;  /* to what it asked, which is not complete yet; NULL: none */
+    bool asking;                /* it is being asked right now */
     struct admin_answer answer; /* not yet sent, but for its first bytes */
     size_t sent_bytes;
     bool waits_for_room;      /* in the socket: its client has to read first */
@@ -30,19 +31,11 @@ struct admin {
     struct watched watched;
     struct watched clock; /* a timerfd; ticks only while there is something to look at */
     struct watch *watch;
-    const struct segment *segment;
+    struct admin_service service;
     struct connection *connections, *longest_idle; /* in order of what was last heard of them */
     uint32_t connections_count;
     bool accept_paused; /* out of descriptors */
 };
-
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 static void set_clock(struct admin *admin);
 
@@ -85,6 +78,8 @@ static void connection_free(struct connection *connection)
     admin->connections_count--;
     close(connection->watched.fd);
     drop_answer(connection);
+    if (connection->reply != NULL)
+        connection->reply->owner = NULL; /* it is freed when it is ready */
     free(connection);
 }
 
@@ -100,23 +95,42 @@ static size_t line_bytes(const struct connection *connection)
     return end == NULL ? 0 : (size_t)(end - connection->in) + 1;
 }
 
-/* Answers the first line, if a whole one is there. */
+static void reply_is_ready(struct admin_reply *reply);
+
+static struct admin_reply *make_reply(struct connection *connection)
+{
+    struct admin_reply *reply = calloc(1, sizeof *reply);
+
+    if (reply == NULL)
+        return NULL;
+    reply->ready = reply_is_ready;
+    reply->owner = connection;
+    connection->reply = reply;
+    return reply;
+}
+
+/* Does what the first line asks, if a whole one is there. The answer may come later. */
 static bool handle_first_line(struct connection *connection)
 {
     size_t bytes = line_bytes(connection);
 
-    connection->unread_since_ns = now_ns();
+    connection->unread_since_ns = watch_now_ns();
+    if (bytes == 0 && connection->in_bytes < sizeof connection->in)
+        return true;
+    struct admin_reply *reply = make_reply(connection);
+    if (reply == NULL)
+        return false;
+    connection->asking = true;
     if (bytes > 0) {
-        int error =
-            admin_rpc(connection->admin->segment, connection->in, bytes - 1, &connection->answer);
+        admin_rpc(&connection->admin->service, connection->in, bytes - 1, reply);
         connection->in_bytes -= bytes;
         memmove(connection->in, connection->in + bytes, connection->in_bytes);
-        return error == 0;
+    } else {
+        connection->closing = true;
+        admin_rpc_too_long(reply);
     }
-    if (connection->in_bytes < sizeof connection->in)
-        return true;
-    connection->closing = true;
-    return admin_rpc_too_long(&connection->answer) == 0;
+    connection->asking = false;
+    return true;
 }
 
 static ssize_t send_some(struct connection *connection)
@@ -155,7 +169,7 @@ static bool send_output(struct connection *connection)
         if (sent < 0)
             return errno == EAGAIN || errno == EINTR;
         connection->sent_bytes += (size_t)sent;
-        connection->unread_since_ns = now_ns();
+        connection->unread_since_ns = watch_now_ns();
     }
     drop_answer(connection);
     return !connection->closing;
@@ -176,12 +190,29 @@ static bool receive_input(struct connection *connection)
  * many requests at once has one of them answered before others have their turn. */
 static bool advance(struct connection *connection, uint32_t events)
 {
+    if (connection->reply != NULL) /* it waits for its answer, or has gone */
+        return (events & EPOLLHUP) == 0;
     if (has_output(connection) || connection->closing)
         return send_output(connection);
     if (line_bytes(connection) == 0 && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0 &&
         !receive_input(connection))
         return false;
-    return handle_first_line(connection) && send_output(connection);
+    if (!handle_first_line(connection))
+        return false;
+    return connection->reply != NULL || send_output(connection);
+}
+
+/* Nothing is read of one that waits for its answer; that it goes away is heard all the same. */
+static void watch_for_what_is_next(struct connection *connection)
+{
+    bool waits_for_answer = connection->reply != NULL;
+
+    connection->waits_for_room =
+        !waits_for_answer && (has_output(connection) || line_bytes(connection) > 0);
+    (void)watch_change(connection->admin->watch, &connection->watched,
+                       waits_for_answer             ? 0
+                       : connection->waits_for_room ? EPOLLOUT
+                                                    : EPOLLIN);
 }
 
 static void connection_ready(struct watched *watched, uint32_t events)
@@ -196,9 +227,30 @@ static void connection_ready(struct watched *watched, uint32_t events)
     }
     connection_unlink(connection);
     connection_link(connection); /* it is the least idle now */
-    connection->waits_for_room = has_output(connection) || line_bytes(connection) > 0;
-    (void)watch_change(admin->watch, watched, connection->waits_for_room ? EPOLLOUT : EPOLLIN);
+    watch_for_what_is_next(connection);
     set_clock(admin);
+}
+
+/* A method has ended. One that did so at once is looked at by who asked. */
+static void reply_is_ready(struct admin_reply *reply)
+{
+    struct connection *connection = reply->owner;
+    struct admin_answer answer = reply->answer;
+    bool no_memory = reply->no_memory;
+
+    free(reply);
+    if (connection == NULL) { /* gone meanwhile */
+        free(answer.text);
+        if (answer.pass_fd >= 0)
+            close(answer.pass_fd);
+        return;
+    }
+    connection->reply = NULL;
+    connection->answer = answer;
+    connection->closing = connection->closing || no_memory;
+    connection->unread_since_ns = watch_now_ns();
+    if (!connection->asking)
+        connection_ready(&connection->watched, EPOLLOUT);
 }
 
 /* --- accepting --- */
@@ -271,7 +323,7 @@ static void drop_unread(struct admin *admin)
 
     for (struct connection *one = admin->connections; one != NULL; one = next) {
         next = one->next;
-        if (one->waits_for_room && now_ns() - one->unread_since_ns > limit_ns)
+        if (one->waits_for_room && watch_now_ns() - one->unread_since_ns > limit_ns)
             connection_free(one);
     }
 }
@@ -292,7 +344,7 @@ static void clock_ticked(struct watched *watched, uint32_t events)
 }
 
 int admin_new(struct admin **ret_admin, struct watch *watch, int listen_fd,
-              const struct segment *segment)
+              const struct admin_service *service)
 {
     struct admin *admin = calloc(1, sizeof *admin);
 
@@ -300,7 +352,7 @@ int admin_new(struct admin **ret_admin, struct watch *watch, int listen_fd,
         return -ENOMEM;
     admin->watched = (struct watched){.ready = accept_ready, .fd = listen_fd};
     admin->watch = watch;
-    admin->segment = segment;
+    admin->service = *service;
     admin->clock = (struct watched){
         .ready = clock_ticked, .fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)};
     int error = admin->clock.fd < 0 ? -errno : watch_add(watch, &admin->clock, EPOLLIN);

@@ -1,6 +1,7 @@
 #include "tools/admin_client.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -106,9 +107,26 @@ static json_t *result_of(const char *path, const char *line)
     return result;
 }
 
-json_t *admin_call(const char *socket_path, const char *method, int *ret_fd)
+static char *request_text(const char *method, const json_t *params)
 {
-    char request[256];
+    json_t *request = json_pack("{s:s, s:s, s:i, s:O*}", "jsonrpc", "2.0", "method", method, "id",
+                                1, "params", params);
+    char *text = request != NULL ? json_dumps(request, JSON_COMPACT) : NULL;
+
+    json_decref(request);
+    return text;
+}
+
+static bool send_line(int fd, const char *text)
+{
+    size_t bytes = strlen(text);
+
+    return send(fd, text, bytes, MSG_NOSIGNAL) == (ssize_t)bytes &&
+           send(fd, "\n", 1, MSG_NOSIGNAL) == 1;
+}
+
+static json_t *call(const char *socket_path, const char *method, const json_t *params, int *ret_fd)
+{
     int passed = -1;
 
     if (socket_path == NULL) {
@@ -119,18 +137,30 @@ json_t *admin_call(const char *socket_path, const char *method, int *ret_fd)
     int fd = connect_to(socket_path);
     if (fd < 0)
         return NULL;
-    int bytes = snprintf(request, sizeof request,
-                         "{\"jsonrpc\":\"2.0\",\"method\":\"%s\",\"id\":1}\n", method);
-    char *line = NULL;
-    if (send(fd, request, (size_t)bytes, MSG_NOSIGNAL) == bytes)
+    char *request = request_text(method, params), *line = NULL;
+    if (request != NULL && send_line(fd, request))
         line = receive_line(fd, &passed);
     json_t *result = result_of(socket_path, line);
+    free(request);
     free(line);
     close(fd);
     if (result != NULL && ret_fd != NULL)
         *ret_fd = passed;
     else if (passed >= 0)
         close(passed);
+    return result;
+}
+
+json_t *admin_call(const char *socket_path, const char *method, int *ret_fd)
+{
+    return call(socket_path, method, NULL, ret_fd);
+}
+
+json_t *admin_call_with(const char *socket_path, const char *method, json_t *params)
+{
+    json_t *result = call(socket_path, method, params, NULL);
+
+    json_decref(params);
     return result;
 }
 

@@ -13,6 +13,9 @@
  * the answer, or -1. */
 json_t *admin_call(const char *socket_path, const char *method, int *ret_fd);
 
+/* The same of a method that has parameters: an object, whose reference is taken. */
+json_t *admin_call_with(const char *socket_path, const char *method, json_t *params);
+
 /* The path that admin_call will use for this argument of a verb: a socket, a run-dir, or NULL. */
 const char *admin_path(const char *argument, char *buffer, size_t buffer_bytes);
 

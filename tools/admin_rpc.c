@@ -1,62 +1,99 @@
 #include "tools/admin_rpc.h"
 
-#include <errno.h>
-#include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "tools/status_json.h"
 
-/* JSON-RPC 2.0, section 5.1. */
-enum {
-    RPC_PARSE_ERROR = -32700,
-    RPC_INVALID_REQUEST = -32600,
-    RPC_METHOD_NOT_FOUND = -32601,
-    RPC_INTERNAL_ERROR = -32603,
-};
-
 /* --- methods --- */
 
-static json_t *method_segment(const struct segment *segment, int *ret_pass_fd)
+static json_t *method_segment(const struct admin_service *service, int *ret_pass_fd)
 {
-    int fd = segment_open_read_only(segment);
+    int fd = segment_open_read_only(service->segment);
 
     if (fd < 0)
         return NULL;
     *ret_pass_fd = fd;
-    return json_pack("{s:I}", "bytes", (json_int_t)segment->geometry.bytes);
+    return json_pack("{s:I}", "bytes", (json_int_t)service->segment->geometry.bytes);
 }
 
-static json_t *method_status(const struct segment *segment, int *ret_pass_fd)
+static json_t *method_status(const struct admin_service *service, int *ret_pass_fd)
 {
     (void)ret_pass_fd;
-    return status_json(segment);
+    return status_json(service->segment);
 }
 
-static json_t *method_controllers(const struct segment *segment, int *ret_pass_fd)
+static json_t *method_controllers(const struct admin_service *service, int *ret_pass_fd)
 {
     (void)ret_pass_fd;
-    return status_json_controllers(segment);
+    return status_json_controllers(service->segment);
 }
 
-static json_t *method_volumes(const struct segment *segment, int *ret_pass_fd)
+static json_t *method_volumes(const struct admin_service *service, int *ret_pass_fd)
 {
     (void)ret_pass_fd;
-    return status_json_volumes(segment);
+    return status_json_volumes(service->segment);
 }
 
-static const struct {
-    const char *name;
-    json_t *(*call)(const struct segment *segment, int *ret_pass_fd);
-} methods[] = {
-    {"status", method_status},
-    {"controller.list", method_controllers},
-    {"volume.list", method_volumes},
-    {"segment", method_segment},
+static json_t *method_elements(const struct admin_service *service, int *ret_pass_fd)
+{
+    (void)ret_pass_fd;
+    return status_json_elements(service->segment);
+}
+
+static const struct admin_method looks[] = {
+    {.name = "status", .call = method_status},
+    {.name = "controller.list", .call = method_controllers},
+    {.name = "element.list", .call = method_elements},
+    {.name = "volume.list", .call = method_volumes},
+    {.name = "segment", .call = method_segment},
+    {0},
 };
 
-/* --- answers: objects, NULL when there is no memory --- */
+static const struct admin_method *find_in(const struct admin_method *table, const char *name)
+{
+    for (; table != NULL && table->name != NULL; table++) {
+        if (strcmp(table->name, name) == 0)
+            return table;
+    }
+    return NULL;
+}
+
+static const struct admin_method *find_method(const struct admin_service *service, const char *name)
+{
+    const struct admin_method *found = find_in(looks, name);
+
+    return found != NULL ? found : find_in(service->changes, name);
+}
+
+/* --- replies --- */
+
+/* Takes the reference; NULL: no memory. A notification is not answered, but for what is no request
+ * at all. */
+static void finish(struct admin_reply *reply, json_t *object, bool answered)
+{
+    char *text = object != NULL && answered ? json_dumps(object, JSON_COMPACT) : NULL;
+    size_t bytes = text != NULL ? strlen(text) : 0;
+    char *line = text != NULL ? realloc(text, bytes + 2) : NULL;
+
+    json_decref(object);
+    json_decref(reply->id);
+    reply->id = NULL;
+    reply->no_memory = answered && line == NULL;
+    if (line == NULL) {
+        free(text);
+        if (reply->answer.pass_fd >= 0)
+            close(reply->answer.pass_fd);
+        reply->answer.pass_fd = -1;
+    } else {
+        memcpy(line + bytes, "\n", 2);
+        reply->answer.text = line;
+        reply->answer.text_bytes = bytes + 1;
+    }
+    reply->ready(reply);
+}
 
 static json_t *error_object(json_t *id, int code, const char *message)
 {
@@ -66,83 +103,91 @@ static json_t *error_object(json_t *id, int code, const char *message)
                      message, "id", shown);
 }
 
-static json_t *call(const struct segment *segment, const char *name, json_t *id, int *ret_pass_fd)
+static void refuse(struct admin_reply *reply, int code, const char *message)
 {
-    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
-        if (strcmp(methods[i].name, name) != 0)
-            continue;
-        json_t *result = methods[i].call(segment, ret_pass_fd);
-        if (result == NULL)
-            return error_object(id, RPC_INTERNAL_ERROR, "out of memory or descriptors");
-        json_t *shown = id != NULL ? json_incref(id) : json_null();
-        return json_pack("{s:s, s:o, s:o}", "jsonrpc", "2.0", "result", result, "id", shown);
-    }
-    return error_object(id, RPC_METHOD_NOT_FOUND,
-                        "unknown method; allowed: status, controller.list, volume.list, segment");
+    finish(reply, error_object(reply->id, code, message), true);
 }
 
-static int say(json_t *object, struct admin_answer *answer)
+void admin_reply_result(struct admin_reply *reply, json_t *result)
 {
-    char *text = object != NULL ? json_dumps(object, JSON_COMPACT) : NULL;
-    size_t bytes = text != NULL ? strlen(text) : 0;
-    char *line = text != NULL ? realloc(text, bytes + 2) : NULL;
-
-    json_decref(object);
-    if (line == NULL) {
-        free(text);
-        return -ENOMEM;
+    if (result == NULL) {
+        admin_reply_error(reply, RPC_INTERNAL_ERROR, "out of memory or descriptors");
+        return;
     }
-    memcpy(line + bytes, "\n", 2);
-    answer->text = line;
-    answer->text_bytes = bytes + 1;
-    return 0;
+    json_t *shown = reply->id != NULL ? json_incref(reply->id) : json_null();
+    finish(reply, json_pack("{s:s, s:o, s:o}", "jsonrpc", "2.0", "result", result, "id", shown),
+           reply->id != NULL);
 }
 
-static bool is_request(const char *version, const char *name, const json_t *id)
+void admin_reply_error(struct admin_reply *reply, int code, const char *message)
 {
+    finish(reply, error_object(reply->id, code, message), reply->id != NULL);
+}
+
+/* --- requests --- */
+
+/* The methods there are: "unknown method; allowed: status, ...". */
+static void refuse_unknown(const struct admin_service *service, struct admin_reply *reply)
+{
+    const struct admin_method *const tables[] = {looks, service->changes};
+    char text[512] = "unknown method; allowed:";
+    size_t length = strlen(text);
+
+    for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
+        for (const struct admin_method *one = tables[i]; one != NULL && one->name != NULL; one++) {
+            if (length < sizeof text)
+                length += (size_t)snprintf(text + length, sizeof text - length, "%s %s",
+                                           one == looks ? "" : ",", one->name);
+        }
+    }
+    admin_reply_error(reply, RPC_METHOD_NOT_FOUND, text);
+}
+
+static bool is_request(const json_t *request, const char *name)
+{
+    const char *version = json_string_value(json_object_get(request, "jsonrpc"));
+    const json_t *id = json_object_get(request, "id");
+
     return version != NULL && strcmp(version, "2.0") == 0 && name != NULL &&
            (id == NULL || json_is_string(id) || json_is_number(id) || json_is_null(id));
 }
 
-int admin_rpc(const struct segment *segment, const char *line, size_t bytes,
-              struct admin_answer *ret_answer)
+static void perform(const struct admin_service *service, const json_t *request, const char *name,
+                    struct admin_reply *reply)
 {
-    struct admin_answer answer = {.pass_fd = -1};
-    json_t *request = json_loadb(line, bytes, 0, NULL), *object;
-    const char *version = json_string_value(json_object_get(request, "jsonrpc"));
-    const char *name = json_string_value(json_object_get(request, "method"));
-    json_t *id = json_object_get(request, "id");
-    bool answered = true;
+    const struct admin_method *method = find_method(service, name);
 
-    if (request == NULL) {
-        object = error_object(NULL, RPC_PARSE_ERROR, "not JSON");
-    } else if (!is_request(version, name, id)) {
-        object = error_object(NULL, RPC_INVALID_REQUEST,
-                              "not a JSON-RPC 2.0 request; allowed: an object with jsonrpc "
-                              "\"2.0\", method and id");
-    } else {
-        object = call(segment, name, id, &answer.pass_fd);
-        answered = id != NULL; /* else it is a notification */
-    }
-    int error = say(object, &answer);
-    json_decref(request);
-    if (error != 0 || !answered) {
-        free(answer.text);
-        if (answer.pass_fd >= 0)
-            close(answer.pass_fd);
-        answer = (struct admin_answer){.pass_fd = -1};
-    }
-    if (error == 0)
-        *ret_answer = answer;
-    return error;
+    reply->id = json_incref(json_object_get(request, "id"));
+    if (method == NULL)
+        refuse_unknown(service, reply);
+    else if (method->call != NULL)
+        admin_reply_result(reply, method->call(service, &reply->answer.pass_fd));
+    else
+        method->start(service, json_object_get(request, "params"), reply);
 }
 
-int admin_rpc_too_long(struct admin_answer *ret_answer)
+void admin_rpc(const struct admin_service *service, const char *line, size_t bytes,
+               struct admin_reply *reply)
 {
-    struct admin_answer answer = {.pass_fd = -1};
-    int error = say(error_object(NULL, RPC_INVALID_REQUEST, "a line is too long"), &answer);
+    json_t *request = json_loadb(line, bytes, 0, NULL);
+    const char *name = json_string_value(json_object_get(request, "method"));
 
-    if (error == 0)
-        *ret_answer = answer;
-    return error;
+    reply->answer = (struct admin_answer){.pass_fd = -1};
+    reply->id = NULL;
+    if (request == NULL)
+        refuse(reply, RPC_PARSE_ERROR, "not JSON");
+    else if (!is_request(request, name))
+        refuse(
+            reply, RPC_INVALID_REQUEST,
+            "not a JSON-RPC 2.0 request; allowed: an object with jsonrpc \"2.0\", method and id");
+    else
+        perform(service, request, name, reply);
+    json_decref(request);
+}
+
+void admin_rpc_too_long(struct admin_reply *reply)
+{
+    reply->answer = (struct admin_answer){.pass_fd = -1};
+    reply->id = NULL;
+    refuse(reply, RPC_INVALID_REQUEST, "a line is too long");
 }

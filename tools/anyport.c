@@ -15,6 +15,7 @@ static const struct verb {
     {"status", verb_status, "what a running array is and has done"},
     {"top", verb_top, "the same, live"},
     {"locks", verb_locks, "the ranges that commands on virtual volumes have reserved now"},
+    {"element", verb_element, "list, fail: the elements of a running array"},
     {"volume", verb_volume, "list: the volumes of a running array"},
     {"controller", verb_controller, "list: its controllers"},
 };

@@ -18,6 +18,7 @@
 #include "controller/config/configurator.h"
 #include "hostif/ports.h"
 #include "tools/admin.h"
+#include "tools/admin_methods.h"
 #include "tools/anyport.h"
 #include "tools/run_command.h"
 
@@ -295,7 +296,9 @@ static int serve(struct runner *runner)
         return EXIT_FAILED;
     }
     error = admin_new(&runner->admin, &runner->watch, configurator->sockets.admin.fd,
-                      &configurator->segment);
+                      &(struct admin_service){.segment = &configurator->segment,
+                                              .configurator = configurator,
+                                              .changes = admin_methods});
     if (error != 0) {
         fprintf(stderr, "anyport: no admin socket: %s\n", strerror(-error));
         configurator_stop(configurator);

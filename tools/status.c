@@ -1,5 +1,5 @@
 /*
- * anyport status, anyport controller list, anyport volume list: what a running array says of
+ * anyport status, anyport controller list, element list, volume list: what a running array says of
  * itself.
  */
 #include <argp.h>
@@ -237,6 +237,11 @@ static int verb_list(int argc, char **argv, const char *method, void (*print)(co
 int verb_volume(int argc, char **argv)
 {
     return verb_list(argc, argv, "volume.list", print_volumes);
+}
+
+int verb_element_list(int argc, char **argv)
+{
+    return verb_list(argc, argv, "element.list", print_elements);
 }
 
 int verb_controller(int argc, char **argv)

@@ -61,6 +61,7 @@ static json_t *element_json(const struct segment *segment, uint32_t index)
     json_set(object, "io", json_string(element_io_name(record->flags)));
     json_set(object, "read_only", json_boolean((record->flags & ELEMENT_READ_ONLY) != 0));
     json_set(object, "superblock", json_boolean((record->flags & ELEMENT_SUPERBLOCK) != 0));
+    json_set(object, "checksums", json_boolean((record->flags & ELEMENT_CHECKSUMS) != 0));
     add_io(object, &values);
     return object;
 }
@@ -93,6 +94,9 @@ static void add_members(json_t *object, const struct segment *segment, uint32_t 
             json_set(object, "copies", json_integer(members.copies));
         for (uint32_t i = 0; i < members.count; i++)
             (void)json_array_append_new(array, member_json(segment, &members, i));
+        if (layout_kind_redundant((enum layout_kind)members.layout))
+            json_set(object, "resync",
+                     json_integer(READ(segment_volume(segment, index)->resync_regions)));
     }
     json_set(object, "members", array);
 }
@@ -175,6 +179,14 @@ json_t *status_json_controllers(const struct segment *segment)
 
     json_set(object, "controllers",
              list_json(segment, segment->geometry.controllers, controller_json));
+    return object;
+}
+
+json_t *status_json_elements(const struct segment *segment)
+{
+    json_t *object = begin();
+
+    json_set(object, "elements", list_json(segment, segment->geometry.elements, element_json));
     return object;
 }
 

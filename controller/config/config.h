@@ -34,7 +34,7 @@ struct config_cache {
 
 /* Whether an image has a superblock. */
 enum config_superblock {
-    SUPERBLOCK_UNSAID, /* a new image that carries a member of a redundant volume */
+    SUPERBLOCK_UNSAID, /* one that carries a member of a redundant volume, or has checksums */
     SUPERBLOCK_YES,
     SUPERBLOCK_NO,
 };
@@ -46,6 +46,7 @@ struct config_element {
     uint32_t controller;
     bool read_only;
     enum config_superblock superblock;
+    bool checksums;
     uint32_t redundant_volume; /* one that has a member on it, or CONFIG_NONE */
     unsigned
         line; /* in the configuration file, for later messages (an image that cannot be opened) */

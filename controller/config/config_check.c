@@ -1,5 +1,6 @@
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,6 +52,31 @@ static uint64_t whole_blocks(uint64_t bytes)
 
 /* --- elements --- */
 
+/* Their table has whole blocks only, is found by the superblock, and is held in memory. */
+static int check_checksums(const struct config_reading *reading, uint32_t index,
+                           const struct config_element *element)
+{
+    if (!element->checksums)
+        return 0;
+    if (element->superblock == SUPERBLOCK_NO)
+        return config_refuse(reading, ref(PART_ELEMENTS, index, ELEMENT_CHECKSUMS),
+                             "true, and superblock is false, which says where they are; allowed: "
+                             "with a superblock only");
+    if (element->size_bytes % BLOCK_BYTES != 0)
+        return config_refuse(reading, ref(PART_ELEMENTS, index, ELEMENT_CHECKSUMS),
+                             "true, and size is %" PRIu64 "; allowed: with a multiple of %d bytes",
+                             element->size_bytes, BLOCK_BYTES);
+    if (element->size_bytes > CHECKSUMMED_BYTES_MAX)
+        return config_refuse(reading, ref(PART_ELEMENTS, index, ELEMENT_CHECKSUMS),
+                             "true, and size is %" PRIu64 ", whose checksums would take %" PRIu64
+                             " bytes of memory; allowed: up to %" PRIu64 " bytes (1TiB), whose "
+                             "checksums take 1GiB",
+                             element->size_bytes,
+                             element->size_bytes / BLOCK_BYTES * CHECKSUM_BYTES,
+                             CHECKSUMMED_BYTES_MAX);
+    return 0;
+}
+
 static int check_element(const struct config_reading *reading, struct raw_element *raw,
                          uint32_t index, struct config *config)
 {
@@ -63,6 +89,7 @@ static int check_element(const struct config_reading *reading, struct raw_elemen
     element->redundant_volume = CONFIG_NONE;
     if (config_line(reading, PART_ELEMENTS, index, ELEMENT_SUPERBLOCK))
         element->superblock = raw->superblock ? SUPERBLOCK_YES : SUPERBLOCK_NO;
+    element->checksums = raw->checksums;
     element->line = reading->parts[PART_ELEMENTS].place[index].line;
     element->image = config_path_resolve(config->folder, raw->image);
     if (!element->image)
@@ -75,7 +102,7 @@ static int check_element(const struct config_reading *reading, struct raw_elemen
         return config_refuse(reading, ref(PART_ELEMENTS, index, ELEMENT_CONTROLLER),
                              "there is no controller %u; allowed: 0 to %u (controllers is %u)",
                              element->controller, config->controllers - 1, config->controllers);
-    return 0;
+    return check_checksums(reading, index, element);
 }
 
 /* Two spellings of one path that go through ".." or links are not told apart here; the lock on the

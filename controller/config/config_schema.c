@@ -89,6 +89,7 @@ static const cyaml_schema_field_t element_fields[] = {
     [ELEMENT_CONTROLLER] = CYAML_FIELD_UINT("controller", OPTIONAL, struct raw_element, controller),
     [ELEMENT_READ_ONLY] = CYAML_FIELD_BOOL("read-only", OPTIONAL, struct raw_element, read_only),
     [ELEMENT_SUPERBLOCK] = CYAML_FIELD_BOOL("superblock", OPTIONAL, struct raw_element, superblock),
+    [ELEMENT_CHECKSUMS] = CYAML_FIELD_BOOL("checksums", OPTIONAL, struct raw_element, checksums),
     [ELEMENT_FIELDS] = CYAML_FIELD_END,
 };
 static const struct config_rule element_rules[] = {
@@ -98,6 +99,7 @@ static const struct config_rule element_rules[] = {
     [ELEMENT_CONTROLLER] = {.kind = RULE_NUMBER, .min = 0, .max = CONTROLLERS_MAX - 1},
     [ELEMENT_READ_ONLY] = {.kind = RULE_SWITCH},
     [ELEMENT_SUPERBLOCK] = {.kind = RULE_SWITCH},
+    [ELEMENT_CHECKSUMS] = {.kind = RULE_SWITCH},
 };
 static const cyaml_schema_value_t element_entry = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_element, element_fields),

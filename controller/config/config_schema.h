@@ -39,6 +39,7 @@ enum element_field {
     ELEMENT_CONTROLLER,
     ELEMENT_READ_ONLY,
     ELEMENT_SUPERBLOCK,
+    ELEMENT_CHECKSUMS,
     ELEMENT_FIELDS,
 };
 enum volume_field {
@@ -131,6 +132,7 @@ struct raw_element {
     uint32_t controller;
     bool read_only;
     bool superblock;
+    bool checksums;
 };
 
 struct raw_volume {

@@ -14,10 +14,10 @@
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "controller/config/images.h"
+#include "controller/config/intents_look.h"
 #include "controller/config/placement.h"
 #include "controller/config/superblocks.h"
 #include "controller/config/table.h"
@@ -31,14 +31,6 @@ enum {
 
 #define CONFIGURATOR_OF(pointer, member)                                                           \
     ((struct configurator *)((char *)(pointer)-offsetof(struct configurator, member)))
-
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 __attribute__((format(printf, 4, 5))) static int refuse(const struct config *config,
                                                         struct config_error *ret_error, int error,
@@ -105,7 +97,7 @@ static void enter_phase(struct configurator *configurator, enum configurator_pha
                         uint32_t seconds)
 {
     configurator->phase = phase;
-    configurator->deadline_ns = now_ns() + seconds * 1000000000ull;
+    configurator->deadline_ns = watch_now_ns() + seconds * 1000000000ull;
     if (configurator->on_phase != NULL)
         configurator->on_phase(configurator->on_phase_context, phase);
 }
@@ -147,7 +139,7 @@ void configurator_stop(struct configurator *configurator)
 /* Goes on to the next phase when the present one is complete, or its time is over. */
 static void look_at_phase(struct configurator *configurator)
 {
-    bool late = now_ns() > configurator->deadline_ns;
+    bool late = watch_now_ns() > configurator->deadline_ns;
 
     if (!any_alive(configurator)) {
         if (configurator->phase != CONFIGURATOR_STOPPED)
@@ -223,6 +215,7 @@ static void controller_died(struct watched *watched, uint32_t events)
     close(watched->fd);
     watched->fd = -1;
     controller->alive = false;
+    control_line_close(&configurator->lines[controller->id]);
     bool in_order = info.si_code == CLD_EXITED && info.si_status == 0 &&
                     seat_state(seat_of(configurator, controller->id)) == SEAT_STOPPED;
     if (!in_order) {
@@ -265,7 +258,8 @@ static void set_clock(struct configurator *configurator)
     struct itimerspec interval = {0};
 
     for (uint32_t id = 0; id < configurator->config->controllers; id++)
-        wanted = wanted || seat_state(seat_of(configurator, id)) == SEAT_DEAD;
+        wanted = wanted || seat_state(seat_of(configurator, id)) == SEAT_DEAD ||
+                 configurator->lines[id].waiting > 0;
     if (wanted)
         interval.it_value.tv_nsec = CLOCK_MS * 1000000;
     (void)timerfd_settime(configurator->clock.fd, 0, &interval, NULL);
@@ -278,6 +272,8 @@ static void clock_ticked(struct watched *watched, uint32_t events)
 
     (void)events;
     (void)!read(watched->fd, &count, sizeof count);
+    for (uint32_t id = 0; id < configurator->config->controllers; id++)
+        control_line_look_at_time(&configurator->lines[id], watch_now_ns());
     look_at_draining(configurator);
     look_at_phase(configurator);
 }
@@ -342,15 +338,23 @@ static int make_descriptors(struct configurator *configurator, struct config_err
     bool made = configurator->notice.fd >= 0 && configurator->clock.fd >= 0;
     for (uint32_t i = 0; i < config->controllers && made; i++) {
         configurator->doorbells[i] = eventfd(0, EFD_CLOEXEC);
-        made = configurator->doorbells[i] >= 0 && make_lifeline(configurator, i);
+        made = configurator->doorbells[i] >= 0 && make_lifeline(configurator, i) &&
+               control_line_open(&configurator->lines[i], configurator->watch,
+                                 &configurator->control_ends[i]) == 0;
     }
     if (!made)
-        return refuse(config, ret_error, -errno, "cannot make an eventfd or a pipe: %s",
+        return refuse(config, ret_error, -errno, "cannot make an eventfd, a pipe or a socket: %s",
                       strerror(errno));
     int error = watch_add(configurator->watch, &configurator->notice, EPOLLIN);
     if (error == 0)
         error = watch_add(configurator->watch, &configurator->clock, EPOLLIN);
     return error == 0 ? 0 : refuse(config, ret_error, error, "epoll: %s", strerror(-error));
+}
+
+static void say_standing(const struct config *config, const struct images *images)
+{
+    superblocks_say_stale(config, images);
+    intents_say_lost(config, images);
 }
 
 int configurator_open(struct configurator *configurator, const struct config *config,
@@ -359,9 +363,10 @@ int configurator_open(struct configurator *configurator, const struct config *co
     *configurator = (struct configurator){
         .config = config, .watch = watch, .notice.fd = -1, .clock.fd = -1, .segment.fd = -1};
     configurator->sockets.run_dir_fd = -1;
-    for (uint32_t i = 0; i < CONTROLLERS_MAX; i++)
+    for (uint32_t i = 0; i < CONTROLLERS_MAX; i++) {
         configurator->doorbells[i] = configurator->lifelines[i] = configurator->lifelines_own[i] =
-            -1;
+            configurator->control_ends[i] = configurator->lines[i].watched.fd = -1;
+    }
     /* The sockets first: what they may meet (an array that runs already, a port in use) is found
      * before an image is created. */
     int error = sockets_open(config, &configurator->sockets, ret_error);
@@ -369,7 +374,7 @@ int configurator_open(struct configurator *configurator, const struct config *co
         return error;
     error = images_open(config, &configurator->images, ret_error);
     if (error == 0)
-        superblocks_say_stale(config, &configurator->images);
+        say_standing(config, &configurator->images);
     if (error == 0)
         error = make_witnesses(configurator, ret_error);
     if (error == 0)
@@ -395,6 +400,8 @@ void configurator_close(struct configurator *configurator)
         close_if_open(&configurator->doorbells[i]);
         close_if_open(&configurator->lifelines[i]);
         close_if_open(&configurator->lifelines_own[i]);
+        close_if_open(&configurator->control_ends[i]);
+        control_line_close(&configurator->lines[i]);
     }
     segment_done(&configurator->segment);
 }
@@ -413,7 +420,8 @@ static void become_controller(struct configurator *configurator, uint32_t id, pi
                   .superblocks = configurator->images.superblocks,
                   .doorbells = configurator->doorbells,
                   .notice_fd = configurator->notice.fd,
-                  .lifelines = configurator->lifelines},
+                  .lifelines = configurator->lifelines,
+                  .control = &configurator->control_ends[id]},
         .sockets = &configurator->sockets,
         .config = config,
         .parent = parent,
@@ -429,8 +437,11 @@ static void become_controller(struct configurator *configurator, uint32_t id, pi
             close(configurator->controllers[i].death.fd);
     }
     for (uint32_t i = 0; i < config->controllers; i++) {
-        if (i != id) /* else that one would seem to live as long as we do */
-            close_if_open(&configurator->lifelines_own[i]);
+        close_if_open(&configurator->lines[i].watched.fd);
+        if (i == id)
+            continue;
+        close_if_open(&configurator->control_ends[i]);
+        close_if_open(&configurator->lifelines_own[i]); /* else it would seem to live as long */
     }
     sockets_keep_only(&configurator->sockets, id);
     for (uint32_t i = 0; i < config->elements_count; i++) {
@@ -463,6 +474,7 @@ static int start_one(struct configurator *configurator, uint32_t id, controller_
     if (pid == 0)
         become_controller(configurator, id, self, main);
     close_if_open(&configurator->lifelines_own[id]);
+    close_if_open(&configurator->control_ends[id]);
     store_relaxed(&seat->pid, (uint32_t)pid); /* relaxed: for status only */
     controller->configurator = configurator;
     controller->id = id;

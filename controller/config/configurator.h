@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "controller/config/config.h"
+#include "controller/config/control_line.h"
 #include "controller/config/images.h"
 #include "controller/config/sockets.h"
 #include "controller/controller.h"
@@ -62,6 +63,8 @@ struct configurator {
     struct watched
         clock; /* a timerfd: deadlines, and looking whether a dead one's I/O has landed */
     struct watched_controller controllers[CONTROLLERS_MAX];
+    struct control_line lines[CONTROLLERS_MAX]; /* to them */
+    int control_ends[CONTROLLERS_MAX];          /* theirs, until each has its own */
     enum configurator_phase phase;
     uint64_t deadline_ns; /* of the phase */
     bool failed;          /* something ended otherwise than in order */
@@ -81,6 +84,17 @@ int configurator_start(struct configurator *configurator, controller_main_fn *ma
 
 /* Waits for one thing to happen and deals with it. */
 void configurator_turn(struct configurator *configurator);
+
+/* Asks one controller something over its control channel, as control_line_ask. */
+int configurator_ask(struct configurator *configurator, uint32_t id,
+                     const struct control_message *message, int pass_fd, control_answered *answered,
+                     void *context);
+
+/* Asks all controllers that are alive the same. `answered` is called once, when all have answered,
+ * with the first error by their order; those that died meanwhile do not count. 0, or -errno: it is
+ * not called, though some may have been asked. */
+int configurator_ask_all(struct configurator *configurator, const struct control_message *message,
+                         control_answered *answered, void *context);
 
 /* Begins the orderly end. A second call does not hurt. */
 void configurator_stop(struct configurator *configurator);

@@ -6,16 +6,19 @@
 #include <stdlib.h>
 
 #include "controller/config/config_layout.h"
+#include "controller/config/intents_look.h"
 #include "controller/config/refusal.h"
 #include "controller/config/superblocks.h"
 
 static struct element_wanted wanted_of(const struct config_element *element)
 {
+    const struct tail tail = superblocks_new_tail(element);
+
     return (struct element_wanted){.image = element->image,
                                    .size_bytes = element->size_bytes,
                                    .read_only = element->read_only,
                                    .tail_bytes =
-                                       superblocks_wanted(element) ? SUPERBLOCK_BYTES : 0};
+                                       superblocks_wanted(element) ? tail_bytes(&tail) : 0};
 }
 
 /* Opens those that exist; notes which do not, after checking that they could be made. */
@@ -131,17 +134,17 @@ static int make_lists(const struct config *config, struct images *images)
 {
     uint32_t count = config->elements_count;
 
-    *images =
-        (struct images){.count = count,
-                        .elements = calloc(count, sizeof *images->elements),
-                        .missing = calloc(count, sizeof *images->missing),
-                        .superblocks = calloc(count, sizeof(struct superblock_of_image *)),
-                        .changed = calloc(count, sizeof *images->changed),
-                        .standings = calloc(config->volumes_count, sizeof *images->standings)};
+    *images = (struct images){.count = count,
+                              .elements = calloc(count, sizeof *images->elements),
+                              .missing = calloc(count, sizeof *images->missing),
+                              .superblocks = calloc(count, sizeof(struct superblock_of_image *)),
+                              .changed = calloc(count, sizeof *images->changed),
+                              .standings = calloc(config->volumes_count, sizeof *images->standings),
+                              .doubtful = calloc(config->volumes_count, sizeof *images->doubtful)};
     for (uint32_t i = 0; images->elements != NULL && i < count; i++)
         images->elements[i].fd = images->elements[i].file = -1;
     return images->elements != NULL && images->missing != NULL && images->superblocks != NULL &&
-                   images->changed != NULL && images->standings != NULL
+                   images->changed != NULL && images->standings != NULL && images->doubtful != NULL
                ? 0
                : -ENOMEM;
 }
@@ -163,6 +166,8 @@ static int open_or_check(const struct config *config, bool create, struct images
         error = check_layouts(config, images, ret_error);
     if (error == 0)
         error = superblocks_judge(config, images, ret_error);
+    if (error == 0)
+        error = intents_look(config, images, ret_error);
     if (error == 0 && create)
         error = create_missing(config, images, ret_error);
     return error;
@@ -206,5 +211,6 @@ void images_free(struct images *images)
     free(images->superblocks);
     free(images->changed);
     free(images->standings);
+    free(images->doubtful);
     *images = (struct images){0};
 }

@@ -16,6 +16,7 @@ struct images {
     struct superblock_of_image **superblocks; /* by element; NULL: a bare image */
     bool *changed;                            /* superblocks that are to be written */
     struct standing *standings;               /* by volume; of redundant ones */
+    uint64_t *doubtful; /* by volume: regions in which its members may differ */
 };
 
 /* Opens and locks every image, creating those that are missing once all others were found good, and

@@ -1,6 +1,7 @@
 #include "controller/config/superblocks.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,8 +11,16 @@
 
 bool superblocks_wanted(const struct config_element *element)
 {
-    return element->superblock == SUPERBLOCK_YES ||
+    return element->superblock == SUPERBLOCK_YES || element->checksums ||
            (element->superblock == SUPERBLOCK_UNSAID && element->redundant_volume != CONFIG_NONE);
+}
+
+struct tail superblocks_new_tail(const struct config_element *element)
+{
+    /* Without a size nothing is created. */
+    if (!superblocks_wanted(element) || element->size_bytes == 0)
+        return (struct tail){0};
+    return tail_of(element->size_bytes, element->checksums);
 }
 
 /* --- looking --- */
@@ -27,14 +36,42 @@ static struct superblock_of_image *keep(struct images *images, uint32_t element,
     return kept;
 }
 
+/* Whether an image has checksums was settled when it was made: the configuration must agree, for
+ * what is written without them would later be taken for damage. */
+static int check_checksums(const struct config *config, const struct images *images,
+                           uint32_t element, const struct tail *tail,
+                           struct config_error *ret_error)
+{
+    bool wanted = config->elements[element].checksums, has = tail->checksums_bytes != 0;
+
+    if (wanted && !has)
+        return refuse_element(config, element, -EINVAL, ret_error,
+                              "checksums is true, and it was created without; allowed: checksums: "
+                              "false, or a new image (put this one elsewhere, and copy its data to "
+                              "the volume when the array runs)");
+    if (!wanted && has)
+        return refuse_element(config, element, -EINVAL, ret_error,
+                              "it was created with checksums, and the configuration does not say "
+                              "checksums: true; allowed: checksums: true");
+    if (!tail_covers(tail, images->elements[element].tail_offset_bytes))
+        return refuse_element(config, element, -EINVAL, ret_error,
+                              "it has %" PRIu64 " bytes, and its superblock is that of a smaller "
+                              "one; allowed: the image as it was created",
+                              images->elements[element].tail_offset_bytes);
+    return 0;
+}
+
 static int keep_tail(const struct config *config, struct images *images, uint32_t element,
                      struct config_error *ret_error)
 {
+    const struct tail *tail = &images->superblocks[element]->content.tail;
     struct element_error why;
     int error = element_keep_tail(&images->elements[element], config->elements[element].size_bytes,
-                                  SUPERBLOCK_BYTES, &why);
+                                  tail_bytes(tail), &why);
 
-    return error == 0 ? 0 : refuse_element(config, element, error, ret_error, "%s", why.text);
+    if (error != 0)
+        return refuse_element(config, element, error, ret_error, "%s", why.text);
+    return check_checksums(config, images, element, tail, ret_error);
 }
 
 /* An image that must have one, and has none that can be used. */
@@ -42,7 +79,9 @@ static int refuse_without(const struct config *config, uint32_t element, int err
                           struct config_error *ret_error)
 {
     uint32_t volume = config->elements[element].redundant_volume;
-    const char *who = volume != CONFIG_NONE ? config->volumes[volume].name : "superblock: true";
+    const char *setting =
+        config->elements[element].checksums ? "checksums: true" : "superblock: true";
+    const char *who = volume != CONFIG_NONE ? config->volumes[volume].name : setting;
 
     switch (error) {
     case -ENOENT:
@@ -56,9 +95,11 @@ static int refuse_without(const struct config *config, uint32_t element, int err
                               "its superblock is damaged, so that nobody knows whether its data is "
                               "up to date; allowed: the undamaged image");
     case -EPROTONOSUPPORT:
-        return refuse_element(config, element, -EINVAL, ret_error,
-                              "its superblock was written by a later version; allowed: version %d",
-                              SUPERBLOCK_VERSION);
+        return refuse_element(
+            config, element, -EINVAL, ret_error,
+            "its superblock was written by a later version; allowed: up to version "
+            "%d",
+            SUPERBLOCK_VERSION);
     default:
         return refuse_element(config, element, error, ret_error,
                               "its superblock cannot be read: %s", strerror(-error));
@@ -118,7 +159,7 @@ static int look_at_other(const struct config *config, struct images *images, uin
     if (config->elements[element].superblock == SUPERBLOCK_NO ||
         superblock_read(file, &found) != 0 || !names_fit(config, element, &found.content) ||
         (array_id != NULL && memcmp(array_id, found.content.array_id, SUPERBLOCK_ID_BYTES) != 0) ||
-        needed_bytes(config, element) > file->image_bytes - SUPERBLOCK_BYTES)
+        needed_bytes(config, element) + tail_bytes(&found.content.tail) > file->image_bytes)
         return 0;
     if (keep(images, element, &found) == NULL)
         return refuse_element(config, element, -ENOMEM, ret_error, "not enough memory");
@@ -174,6 +215,7 @@ static int make_new(const struct config *config, struct images *images, uint32_t
     snprintf(made->content.array, sizeof made->content.array, "%s", config->array);
     snprintf(made->content.element, sizeof made->content.element, "%s",
              config->elements[element].name);
+    made->content.tail = superblocks_new_tail(&config->elements[element]);
     images->changed[element] = true;
     return 0;
 }

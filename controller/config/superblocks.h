@@ -15,6 +15,9 @@
  */
 bool superblocks_wanted(const struct config_element *element);
 
+/* What is behind the data of the element's image, if it is created: all 0 where it is bare. */
+struct tail superblocks_new_tail(const struct config_element *element);
+
 /* Reads those of the images that exist, sets their tails apart, and makes, in memory, those of
  * images that are missing. 0, or -errno and *ret_error. */
 int superblocks_look(const struct config *config, struct images *images,

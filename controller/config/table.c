@@ -7,6 +7,7 @@
 #include "controller/config/config_layout.h"
 #include "controller/config/refusal.h"
 #include "shm/mapping.h"
+#include "shm/member_states.h"
 
 static void enter_element(const struct segment *segment, uint32_t index,
                           const struct config_element *wanted, const struct element *file)
@@ -20,11 +21,18 @@ static void enter_element(const struct segment *segment, uint32_t index,
                     (file->device ? ELEMENT_DEVICE : 0) |
                     (file->mode == ELEMENT_MODE_DIRECT ? ELEMENT_DIRECT : 0) |
                     (file->mode == ELEMENT_MODE_INLINE ? ELEMENT_INLINE : 0) |
-                    (file->tail_bytes != 0 ? ELEMENT_SUPERBLOCK : 0);
+                    (file->tail_bytes != 0 ? ELEMENT_SUPERBLOCK : 0) |
+                    (wanted->checksums ? ELEMENT_CHECKSUMS : 0);
     snprintf(record->name, sizeof record->name, "%s", wanted->name);
 }
 
 /* --- volumes --- */
+
+static bool is_redundant_member(const struct config *config, const struct config_volume *volume)
+{
+    return volume->member_of != CONFIG_NONE &&
+           layout_kind_redundant(config->volumes[volume->member_of].layout);
+}
 
 /* What plain and virtual volumes have in common; the rest of the record is what it was. */
 static int enter_volume(const struct segment *segment, const struct config *config, uint32_t index,
@@ -34,7 +42,8 @@ static int enter_volume(const struct segment *segment, const struct config *conf
 
     record->flags = (wanted->read_only ? VOLUME_READ_ONLY : 0) |
                     (wanted->export ? VOLUME_EXPORTED : 0) |
-                    (wanted->rotational ? VOLUME_ROTATIONAL : 0);
+                    (wanted->rotational ? VOLUME_ROTATIONAL : 0) |
+                    (is_redundant_member(config, wanted) ? VOLUME_REDUNDANT_MEMBER : 0);
     snprintf(record->name, sizeof record->name, "%s", wanted->name);
     if (wanted->description != NULL)
         snprintf(record->description, sizeof record->description, "%s", wanted->description);
@@ -76,15 +85,14 @@ static void enter_members(const struct segment *segment, const struct config_vol
 /* What the superblocks said: which members are stale from the beginning. Nothing is written to a
  * volume that is read-only, so none of its members becomes stale. */
 static void enter_standing(struct volume_record *record, const struct config_volume *wanted,
-                           const struct standing *standing)
+                           const struct standing *standing, uint64_t doubtful)
 {
     if (!layout_kind_redundant(wanted->layout))
         return;
     record->marked = !wanted->read_only;
-    record->run = standing->run;
-    /* relaxed: no controller has started yet. */
-    store_relaxed(&record->members_failed, standing->stale);
-    store_relaxed(&record->members_marked, standing->stale);
+    member_states_start(record,
+                        &(struct member_standing){.run = standing->run, .failed = standing->stale});
+    store_relaxed(&record->resync_regions, doubtful); /* relaxed: no controller has started yet. */
 }
 
 /* All plain volumes have been entered. */
@@ -108,7 +116,7 @@ static int enter_virtual(const struct segment *segment, const struct config *con
                                    .members_count = layout.members,
                                    .copies = layout.copies,
                                    .chunk_bytes = layout.chunk_bytes};
-    enter_standing(&record, wanted, &images->standings[index]);
+    enter_standing(&record, wanted, &images->standings[index], images->doubtful[index]);
     if (wanted->description == NULL)
         config_layout_describe(&layout, record.description);
     enter_members(segment, wanted, member_bytes, members_first);

@@ -162,14 +162,35 @@ int parity_plan_read(struct parity_plan *ret_plan, const struct layout *layout,
 
 /* --- writes --- */
 
+/* Members whose old content modifying reads, and reconstructing. */
+static uint32_t read_to_modify(const struct planner *planner)
+{
+    uint32_t members = 0;
+
+    for (uint32_t i = 0; i < planner->layout->columns; i++)
+        members |= has(planner->slice->columns, i) ? 1u << member_of(planner, i) : 0;
+    members |= planner->p_there ? 1u << planner->p_member : 0;
+    return members | (planner->q_there ? 1u << planner->q_member : 0);
+}
+
+static uint32_t read_to_reconstruct(const struct planner *planner)
+{
+    uint32_t members = 0;
+
+    for (uint32_t i = 0; i < planner->layout->columns; i++)
+        members |= has(planner->slice->columns, i) ? 0 : 1u << member_of(planner, i);
+    return members;
+}
+
 /* The method, by what is possible and then by what reads least. */
-static enum parity_method method_of(const struct planner *planner)
+static enum parity_method method_of(const struct planner *planner, uint32_t unreadable)
 {
     uint32_t written = planner->slice->columns;
     uint32_t parities = (uint32_t)planner->p_there + (uint32_t)planner->q_there;
     uint32_t others = (planner->data_there | planner->lost) & ~written;
-    bool can_modify = (planner->lost & written) == 0;
-    bool can_reconstruct = (planner->lost & others) == 0;
+    bool can_modify = (planner->lost & written) == 0 && (read_to_modify(planner) & unreadable) == 0;
+    bool can_reconstruct =
+        (planner->lost & others) == 0 && (read_to_reconstruct(planner) & unreadable) == 0;
 
     if (parities == 0)
         return PARITY_WRITE_PLAIN;
@@ -226,15 +247,31 @@ static void plan_modify(struct planner *planner)
         read_q(planner);
 }
 
+static bool reads_any(const struct parity_plan *plan, uint32_t members)
+{
+    for (uint32_t i = 0; i < plan->reads; i++) {
+        if (has(members, plan->read[i].member))
+            return true;
+    }
+    return false;
+}
+
 int parity_plan_write(struct parity_plan *ret_plan, const struct layout *layout,
                       const struct parity_slice *slice, uint32_t failed)
+{
+    return parity_plan_write_without_reading(ret_plan, layout, slice, failed, 0);
+}
+
+int parity_plan_write_without_reading(struct parity_plan *ret_plan, const struct layout *layout,
+                                      const struct parity_slice *slice, uint32_t failed,
+                                      uint32_t unreadable)
 {
     struct parity_plan plan;
     struct planner planner = planner_of(&plan, layout, slice, failed);
 
     if (!enough(&planner))
         return -EIO;
-    plan.method = method_of(&planner);
+    plan.method = method_of(&planner, unreadable);
     if (plan.method == PARITY_WRITE_MODIFY)
         plan_modify(&planner);
     else if (plan.method == PARITY_WRITE_RECONSTRUCT)
@@ -248,6 +285,8 @@ int parity_plan_write(struct parity_plan *ret_plan, const struct layout *layout,
     write_columns(&planner);
     write_parity(&planner,
                  plan.method == PARITY_WRITE_MODIFY || plan.method == PARITY_WRITE_RECOVER);
+    if (reads_any(&plan, unreadable))
+        return -EIO;
     *ret_plan = plan;
     return 0;
 }

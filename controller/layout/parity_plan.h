@@ -84,6 +84,13 @@ struct parity_plan {
 int parity_plan_write(struct parity_plan *ret_plan, const struct layout *layout,
                       const struct parity_slice *slice, uint32_t failed);
 
+/* The same, and members of the mask `unreadable` are written and not read: a block of theirs is
+ * bad, here or there. One can always be done without while none has failed. -EIO also where there
+ * is no such plan. */
+int parity_plan_write_without_reading(struct parity_plan *ret_plan, const struct layout *layout,
+                                      const struct parity_slice *slice, uint32_t failed,
+                                      uint32_t unreadable);
+
 /* Plans the read of the slice's columns into the payload; `writes` is 0. -EIO: as above, and at
  * least one column that is wanted is lost. */
 int parity_plan_read(struct parity_plan *ret_plan, const struct layout *layout,

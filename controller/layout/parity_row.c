@@ -96,6 +96,13 @@ bool parity_walk_next(struct parity_walk *walk, struct parity_slice *ret_slice)
     return false;
 }
 
+void parity_walk_cut(struct parity_walk *walk, struct parity_slice *slice, uint32_t length_bytes)
+{
+    assert(length_bytes > 0 && length_bytes < slice->length_bytes);
+    walk->from -= slice->length_bytes - length_bytes;
+    slice->length_bytes = length_bytes;
+}
+
 void parity_member_range(const struct layout *layout, uint64_t offset_bytes, uint64_t length_bytes,
                          uint64_t *ret_offset_bytes, uint64_t *ret_length_bytes)
 {

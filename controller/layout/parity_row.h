@@ -44,6 +44,10 @@ void parity_walk_begin(struct parity_walk *ret_walk, const struct layout *layout
 /* The next slice, or false: there are no more. */
 bool parity_walk_next(struct parity_walk *walk, struct parity_slice *ret_slice);
 
+/* Makes the slice that the walk gave last end after so many bytes (less than it has, and not 0);
+ * the next one begins there. */
+void parity_walk_cut(struct parity_walk *walk, struct parity_slice *slice, uint32_t length_bytes);
+
 /* The places on the members that a range (not empty) touches, as one range: what a command
  * reserves, because parity ties together what lies at the same place of all members. Within one
  * chunk it is as long as the range; what reaches over several chunks takes in whole ones. */

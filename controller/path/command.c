@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "controller/controller.h"
+#include "controller/path/split.h"
 #include "shm/crash_point.h"
 
 static const struct {
@@ -27,10 +28,11 @@ const char *command_op_name(enum command_op op)
     static const char *const names[COMMAND_OPS_END] = {
         [COMMAND_READ] = "read",       [COMMAND_WRITE] = "write", [COMMAND_FLUSH] = "flush",
         [COMMAND_TRIM] = "trim",       [COMMAND_ZERO] = "zero",   [COMMAND_PREFETCH] = "prefetch",
-        [COMMAND_EXTENTS] = "extents", [COMMAND_MARK] = "mark",
+        [COMMAND_EXTENTS] = "extents", [COMMAND_MARK] = "mark",   [COMMAND_RESTORE] = "restore",
+        [COMMAND_SETTLE] = "settle",
     };
 
-    return op >= COMMAND_READ && op < COMMAND_OPS_END ? names[op] : "unknown";
+    return op < COMMAND_OPS_END && names[op] != NULL ? names[op] : "unknown";
 }
 
 /* --- the conductor --- */
@@ -87,6 +89,8 @@ enum stage_verdict reply_send(struct controller *controller, struct command *com
         if (command->status != 0)
             count_up(&counters->failed, 1);
     }
+    if (command->split != NULL)
+        command->split->active = false;
     command->origin->reply(controller, command);
     return STAGE_DONE;
 }

@@ -30,8 +30,10 @@ enum command_op {
     COMMAND_TRIM,
     COMMAND_ZERO,
     COMMAND_PREFETCH,
-    COMMAND_EXTENTS, /* the payload is an array of struct extent */
-    COMMAND_MARK,    /* of an element: its superblock says which members have failed (mark.h) */
+    COMMAND_EXTENTS,     /* the payload is an array of struct extent */
+    COMMAND_MARK,        /* of an element: its superblock says which members have failed (mark.h) */
+    COMMAND_RESTORE = 9, /* of a virtual volume: some members' bytes are made from the others' */
+    COMMAND_SETTLE = 13, /* of a virtual volume: what its members' superblocks say is up to date */
     COMMAND_OPS_END,
 };
 
@@ -75,7 +77,8 @@ struct command_io {
     bool gated;        /* is on the element's list of writes (gate.h) */
     bool gate_waits;   /* and waits there for its turn */
     bool marks;        /* is the one that writes the superblock (mark.h) */
-    uint8_t *scratch;  /* one block, or NULL */
+    bool damages; /* changes a part of a block that is damaged, and stays so (execute_verify.c) */
+    uint8_t *scratch; /* one block, or NULL */
     struct command *gate_next, *gate_previous, *gate_next_ready;
     struct gate_place gate_places[2];
     uint32_t gate_held_by;                 /* so many earlier ones */
@@ -100,6 +103,7 @@ struct command {
     uint64_t offset_bytes; /* on the volume */
     uint64_t element_offset_bytes;
     uint64_t length_bytes;
+    uint32_t members; /* RESTORE: mask of those that are made; SETTLE: of those that have failed */
 
     /* Payload, in the segment; a first byte at a multiple of BLOCK_BYTES plus the offset's
      * remainder, so that direct I/O of its whole blocks needs no copy. */
@@ -176,6 +180,12 @@ const char *stage_name(enum stage stage);
 static inline bool command_has_payload(uint32_t op)
 {
     return op == COMMAND_READ || op == COMMAND_WRITE || op == COMMAND_EXTENTS;
+}
+
+/* Of a whole virtual volume: never a component command. */
+static inline bool command_is_maintenance(uint32_t op)
+{
+    return op == COMMAND_RESTORE || op == COMMAND_SETTLE;
 }
 
 static inline bool command_changes_data(uint32_t op)

@@ -8,18 +8,37 @@
 
 /* --- what is reserved --- */
 
+/* What others must not see half done. */
+static bool is_exclusive(const struct command *command)
+{
+    return command_changes_data(command->op) || command->op == COMMAND_RESTORE;
+}
+
+/* A read that computes what a member held from the others of its row, of which a write changes one
+ * after the other: also a write of other bytes of the row. */
+static bool reads_by_parity(const struct command *command)
+{
+    return command->op == COMMAND_READ && command->virtual->layout.parities > 0 &&
+           (command->split->absent | virtual_failed(command->virtual)) != 0;
+}
+
 static bool wants_reservation(const struct controller *controller, const struct command *command)
 {
     if (command->virtual == NULL || command->length_bytes == 0)
         return false;
+    if (reads_by_parity(command))
+        return true;
     switch (controller->coordinate.policy) {
     case COORDINATION_STRICT:
-        return command_changes_data(command->op) || command->op == COMMAND_READ;
+        return is_exclusive(command) || command->op == COMMAND_READ;
     case COORDINATION_WRITES:
-        return command_changes_data(command->op);
+        return is_exclusive(command);
     case COORDINATION_NONE:
-        /* Parity is computed from what is read first: two at once would leave it wrong for ever. */
-        return command->virtual->layout.parities > 0 && command_changes_data(command->op);
+        /* Parity, and what a member is rebuilt from, is read first and written then: a write in
+         * between would be lost for ever. */
+        return is_exclusive(command) &&
+               (command->virtual->layout.parities > 0 || command->op == COMMAND_RESTORE ||
+                member_states_now(command->virtual->record).rebuilding);
     }
     return true;
 }
@@ -33,7 +52,7 @@ static void fill(const struct controller *controller, struct command *command)
         .length_bytes = command->split->part_bytes,
         .volume = command->volume,
         .cookie = (uint32_t)(command - controller->commands),
-        .exclusive = command_changes_data(command->op),
+        .exclusive = is_exclusive(command),
     };
     if (command->virtual->layout.parities > 0)
         parity_member_range(&command->virtual->layout, command->split->part_offset_bytes,

@@ -36,10 +36,10 @@ static bool is_partial(const struct command *command)
 }
 
 /* Whether the later one of the two waits for the earlier one. */
-static bool must_not_meet(const struct command *a, const struct command *b)
+static bool must_not_meet(const struct gate *gate, const struct command *a, const struct command *b)
 {
     return block_start(a) < block_end(b) && block_start(b) < block_end(a) &&
-           (is_partial(a) || is_partial(b));
+           (gate->exclusive || is_partial(a) || is_partial(b));
 }
 
 /* --- places in chains --- */
@@ -104,7 +104,8 @@ static void meet_in_region(struct gate *gate, struct command *command, uint64_t 
 {
     for (struct gate_place *place = chain_of(gate, region)->first; place != NULL;
          place = place->next) {
-        if (is_first_meeting(place, command, region) && must_not_meet(place->command, command))
+        if (is_first_meeting(place, command, region) &&
+            must_not_meet(gate, place->command, command))
             meeting(gate, command, place->command);
     }
 }
@@ -115,13 +116,13 @@ static void meet_all(struct gate *gate, struct command *command, meeting_fn *mee
 {
     if (is_long(command)) {
         for (struct command *other = gate->first; other != NULL; other = other->io.gate_next) {
-            if (must_not_meet(other, command))
+            if (must_not_meet(gate, other, command))
                 meeting(gate, command, other);
         }
         return;
     }
     for (struct gate_place *place = gate->long_ones.first; place != NULL; place = place->next) {
-        if (must_not_meet(place->command, command))
+        if (must_not_meet(gate, place->command, command))
             meeting(gate, command, place->command);
     }
     for (uint64_t region = first_region(command); region <= last_region(command); region++)
@@ -155,7 +156,7 @@ bool gate_enter(struct gate *gate, struct command *command)
     command->io.gated = true;
     command->io.gate_held_by = 0;
     gate->partial += is_partial(command);
-    if (gate->partial > 0)
+    if (gate->partial > 0 || gate->exclusive)
         meet_all(gate, command, is_held_by);
     command->io.gate_next = NULL;
     command->io.gate_previous = gate->last;

@@ -6,6 +6,10 @@
  * list while it is in progress, in order of arrival, and waits while an earlier one overlaps it (in
  * whole blocks) and one of the two is partial. Whole-block writes never wait for each other.
  *
+ * Where blocks have checksums (`exclusive`), all that overlap wait: of two writes of one block the
+ * checksum must be that of the one whose data stays. A READ enters only after it met a block that
+ * does not fit, so that no write is under way when it looks again.
+ *
  * Each command counts the earlier ones that hold it up, and each that leaves counts down in those
  * it held up: nobody is looked at who does not lie near. What lies near is found by regions of
  * GATE_REGION_BLOCKS: a short command stands in the chains of the one or two regions that it
@@ -29,6 +33,7 @@ struct gate {
     struct command *first, *last;
     uint32_t partial; /* of those on the list; 0: nobody needs to look */
     uint32_t waiting;
+    bool exclusive; /* any two that overlap wait for each other; set before the first enters */
     struct command *ready, *ready_last; /* of those that wait: whom nobody holds up any more */
     struct gate_chain chains[GATE_CHAINS], long_ones;
 };

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "shm/mapping.h"
+#include "shm/member_states.h"
 
 /* The volume that a record is of: one whose failed members are to be marked, and that has this
  * member on this element. The configuration controller has checked what else the record says. */
@@ -53,15 +54,38 @@ void mark_free(struct mark *mark)
     free(mark);
 }
 
-/* A mask only grows. What a damaged table says of members that are not there is left out. */
-static uint32_t failed_now(const struct segment *segment, uint32_t volume,
-                           const struct superblock_member *record)
+bool mark_has_members(const struct mark *mark)
 {
-    uint32_t there = UINT32_MAX >> (MEMBERS_MAX - record->members);
+    for (uint32_t i = 0; i < mark->superblock->content.members_count; i++) {
+        if (mark->volumes[i] != ELEMENT_NONE)
+            return true;
+    }
+    return false;
+}
 
-    /* pairs with virtual_fail's swap: whoever asked for this marking has marked there first */
-    return record->failed |
-           (load_acquire(&segment_volume(segment, volume)->members_failed) & there);
+/* Within a run members only become absent. What a damaged table says of members that are not there
+ * is left out. */
+static struct superblock_member as_it_is_now(const struct segment *segment, uint32_t volume,
+                                             const struct superblock_member *record)
+{
+    const struct member_standing now = member_states_standing(segment_volume(segment, volume));
+    uint32_t there = UINT32_MAX >> (MEMBERS_MAX - record->members);
+    bool same_run = record->run == now.run;
+    struct superblock_member next = *record;
+
+    next.run = now.run;
+    next.next_run = now.next_run;
+    next.failed = (now.failed & there) | (same_run ? record->failed : 0);
+    next.rebuilding = now.rebuilding & next.failed;
+    next.rebuilt_bytes = next.rebuilding != 0 ? now.rebuilt_bytes : 0;
+    return next;
+}
+
+static bool same(const struct superblock_member *one, const struct superblock_member *other)
+{
+    return one->run == other->run && one->next_run == other->next_run &&
+           one->failed == other->failed && one->rebuilding == other->rebuilding &&
+           one->rebuilt_bytes == other->rebuilt_bytes;
 }
 
 bool mark_begin(struct mark *mark, const struct segment *segment)
@@ -74,9 +98,9 @@ bool mark_begin(struct mark *mark, const struct segment *segment)
         struct superblock_member *record = &mark->next.members[i];
         if (mark->volumes[i] == ELEMENT_NONE)
             continue;
-        uint32_t failed = failed_now(segment, mark->volumes[i], record);
-        changed = changed || failed != record->failed;
-        record->failed = failed;
+        const struct superblock_member next = as_it_is_now(segment, mark->volumes[i], record);
+        changed = changed || !same(&next, record);
+        *record = next;
     }
     if (!changed)
         return false;
@@ -92,6 +116,7 @@ struct loop_io mark_io(const struct mark *mark)
                             .memory = mark->copy,
                             .bytes = SUPERBLOCK_COPY_BYTES,
                             .offset_bytes =
+                                tail_bytes(&mark->superblock->content.tail) - SUPERBLOCK_BYTES +
                                 (1 - mark->superblock->copy) * (uint64_t)SUPERBLOCK_COPY_BYTES};
 }
 

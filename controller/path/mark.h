@@ -27,6 +27,9 @@ int mark_new(struct mark **ret_mark, const struct segment *segment, uint32_t ele
              struct superblock_of_image *superblock);
 void mark_free(struct mark *mark); /* NULL is allowed */
 
+/* Whether the element carries a member of a volume whose failed members are marked. */
+bool mark_has_members(const struct mark *mark);
+
 /* Lays out the next copy. False: the newest one says all of it already. */
 bool mark_begin(struct mark *mark, const struct segment *segment);
 

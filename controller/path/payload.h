@@ -16,6 +16,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "shm/limits.h"
 
@@ -44,6 +45,12 @@ static inline int64_t payload_place(const struct payload_shape *shape, int64_t a
     *ret_run_bytes = shape->chunk_bytes - within;
     return (int64_t)(chunk * shape->stride_bytes + shape->first_bytes - shape->chunk_bytes +
                      within);
+}
+
+/* Whether there are only zeroes in so many bytes (not 0). */
+static inline bool payload_is_zero(const uint8_t *memory, uint64_t bytes)
+{
+    return memory[0] == 0 && memcmp(memory, memory + 1, bytes - 1) == 0;
 }
 
 /* From the first byte to behind the last of a component of length_bytes (not 0). */

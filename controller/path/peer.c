@@ -298,7 +298,8 @@ static int check_request(const struct controller *controller, const struct peer 
                          const struct slot_request *request)
 {
     if (request->target != controller->id || request->op < COMMAND_READ ||
-        request->op >= COMMAND_OPS_END || (request->flags & ~COMMAND_FLAGS_ALL) != 0)
+        request->op >= COMMAND_OPS_END || command_is_maintenance(request->op) ||
+        (request->flags & ~COMMAND_FLAGS_ALL) != 0)
         return -EPROTO;
     if (request->volume >= controller->segment.geometry.volumes ||
         request->element >= controller->elements_count)

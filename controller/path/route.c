@@ -14,7 +14,7 @@ static enum stage_verdict refuse(struct command *command, int32_t status)
 }
 
 /* A virtual volume lies on no element of its own: SPLIT finds those of its members. */
-static enum stage_verdict map_virtual(struct command *command)
+static enum stage_verdict map_virtual(struct controller *controller, struct command *command)
 {
     uint64_t size_bytes = command->virtual->layout.size_bytes;
 
@@ -24,7 +24,7 @@ static enum stage_verdict map_virtual(struct command *command)
         command->length_bytes > size_bytes - command->offset_bytes)
         return refuse(command, -EINVAL);
     command->element = ELEMENT_NONE;
-    split_begin(command);
+    split_begin(controller, command);
     return STAGE_NEXT;
 }
 
@@ -34,7 +34,7 @@ enum stage_verdict route_map(struct controller *controller, struct command *comm
 
     command->virtual = virtual_find(controller, command->volume);
     if (command->virtual != NULL)
-        return map_virtual(command);
+        return map_virtual(controller, command);
     int error = mapping_resolve(&controller->segment, command->volume, command->offset_bytes,
                                 command->length_bytes, &place);
     if (error != 0)

@@ -9,7 +9,8 @@
 
 static bool is_read(const struct command *command)
 {
-    return !command_changes_data(command->op) && command->op != COMMAND_FLUSH;
+    return command->op == COMMAND_READ || command->op == COMMAND_PREFETCH ||
+           command->op == COMMAND_EXTENTS;
 }
 
 static bool is_redundant(const struct layout *layout)
@@ -32,10 +33,13 @@ static void begin_part(struct command *command, uint64_t offset_bytes)
         split->part_bytes = split_extents_part_bytes(command);
 }
 
-void split_begin(struct command *command)
+void split_begin(struct controller *controller, struct command *command)
 {
     assert(command->split != NULL && command->virtual != NULL);
     command->split->absent = 0;
+    command->split->divided = false;
+    command->split->active = true;
+    command->split->number = ++controller->splits_begun;
     begin_part(command, command->offset_bytes);
 }
 
@@ -55,13 +59,15 @@ static void begin_round(struct command *command)
     const struct virtual_volume *virtual = command->virtual;
 
     aggregate_begin(&command->aggregate, 1); /* the round itself, until all of it is sent */
-    split->absent |= virtual_failed(virtual);
+    split->absent =
+        is_read(command) ? split->absent | virtual_failed(virtual) : virtual_absent(virtual);
     split->good = split->bad = 0;
     split->has_next = false;
     split->flush_member = 0;
     const struct layout_choice choice = {.absent = split->absent,
                                          .preferred_copy = virtual->preferred_copy};
-    if (command->op != COMMAND_FLUSH && !split_wants_slices(command))
+    if (command->op != COMMAND_FLUSH && command->op != COMMAND_RESTORE &&
+        !split_wants_slices(command))
         layout_walk_begin(&split->walk, &virtual->layout,
                           is_read(command) ? LAYOUT_READ : LAYOUT_WRITE, split->part_offset_bytes,
                           split->part_bytes, &choice);
@@ -116,7 +122,7 @@ static bool send_next(struct controller *controller, struct command *command)
         wanted.payload_offset_bytes = split_extents_slice(command, component->member);
     } else if (command_has_payload(command->op)) {
         wanted.payload_offset_bytes =
-            command->payload_offset_bytes + component->payload_offset_bytes;
+            split_payload_offset_bytes(command) + component->payload_offset_bytes;
         wanted.shape = shape_of(component);
     }
     return component_send(controller, command, &wanted);
@@ -190,9 +196,12 @@ static void settle_write(struct controller *controller, struct command *command)
 {
     const struct layout *layout = &command->virtual->layout;
     struct split *split = command->split;
-    uint32_t stale =
-        layout->parities > 0 ? split->bad : stale_members(layout, split->good, split->bad);
+    /* One that is being rebuilt is no copy of what was never written to it. */
+    uint32_t good = split->good & ~virtual_failed(command->virtual);
+    uint32_t stale = layout->parities > 0 ? split->bad : stale_members(layout, good, split->bad);
 
+    /* What missed a write is not rebuilt any further, whatever became of the write. */
+    stale |= split->bad & member_states_now(command->virtual->record).rebuilding;
     if (stale != 0 && virtual_fail(controller, command->virtual, stale) && stale == split->bad)
         command->aggregate.status = 0;
 }
@@ -213,6 +222,8 @@ static enum stage_verdict end_part(struct controller *controller, struct command
 
     if (command->op == COMMAND_EXTENTS && command->aggregate.status == 0)
         split_extents_merge(controller, command);
+    if (command->op == COMMAND_RESTORE && command->aggregate.status == 0)
+        split_restore_done(command);
     if (command->aggregate.status != 0 || !command_changes_data(command->op) ||
         done_bytes == command->length_bytes)
         return STAGE_DONE;
@@ -245,11 +256,31 @@ static enum stage_verdict go_on(struct controller *controller, struct command *c
     return end_round(controller, command);
 }
 
+/* Members have failed though no write has met them; what follows is their marking. */
+static enum stage_verdict settle(struct controller *controller, struct command *command)
+{
+    for (uint32_t member = 0; member < command->virtual->layout.members; member++) {
+        if ((command->members >> member & 1) != 0)
+            (void)virtual_fail(controller, command->virtual, 1u << member);
+    }
+    aggregate_begin(&command->aggregate, 0);
+    return STAGE_DONE;
+}
+
 static enum stage_verdict begin(struct controller *controller, struct command *command)
 {
+    if (command->op == COMMAND_SETTLE)
+        return settle(controller, command);
     begin_round(command);
+    if (command->op == COMMAND_RESTORE && command->virtual->layout.parities == 0) {
+        split_restore_begin(controller, command);
+        return split_restore_go_on(controller, command);
+    }
     if (!split_wants_slices(command))
         return go_on(controller, command);
+    /* It was not known in COORDINATE that it would have to do without a member. */
+    if (!command->split->reserved && command->length_bytes > 0)
+        return STAGE_AGAIN;
     split_slices_begin(command);
     return split_slices_go_on(controller, command);
 }
@@ -258,7 +289,7 @@ static enum stage_verdict begin(struct controller *controller, struct command *c
 static enum stage_verdict rounds(struct controller *controller, struct command *command,
                                  enum stage_verdict verdict)
 {
-    while (verdict == STAGE_NEXT)
+    while (verdict == STAGE_NEXT || (verdict == STAGE_DONE && split_divide(command)))
         verdict = begin(controller, command);
     if (verdict == STAGE_DONE && !is_read(command))
         verdict = split_mark_begin(controller, command);
@@ -277,7 +308,8 @@ static bool goes_straight(const struct controller *controller, struct command *c
     struct component piece;
 
     if (is_redundant(&virtual->layout) || command->op == COMMAND_FLUSH ||
-        command->op == COMMAND_EXTENTS || command->length_bytes == 0)
+        command_is_maintenance(command->op) || command->op == COMMAND_EXTENTS ||
+        command->length_bytes == 0)
         return false;
     layout_walk_begin(&walk, &virtual->layout, LAYOUT_READ, command->offset_bytes,
                       command->length_bytes, NULL);
@@ -301,6 +333,7 @@ enum stage_verdict split_run(struct controller *controller, struct command *comm
     if (command->virtual == NULL)
         return STAGE_NEXT;
     command->split->slices.in_use = command->split->mark.in_use = false;
+    command->split->restore.in_use = false;
     if ((command->flags & COMMAND_FAST_ZERO) != 0 && is_redundant(&command->virtual->layout)) {
         aggregate_add(&command->aggregate, command->offset_bytes, -EOPNOTSUPP);
         return STAGE_DONE;
@@ -319,7 +352,9 @@ enum stage_verdict split_complete(struct controller *controller, struct command 
         verdict = split_mark_complete(controller, command);
         return verdict == STAGE_DONE ? end_part(controller, command) : verdict;
     }
-    if (command->split->slices.in_use)
+    if (command->split->restore.in_use)
+        verdict = split_restore_complete(controller, command);
+    else if (command->split->slices.in_use)
         verdict = split_slices_complete(controller, command);
     else if (command->split->in_round)
         verdict = go_on(controller, command);

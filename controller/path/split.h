@@ -9,7 +9,8 @@
  *
  * Files: split.c the stage, and layouts without parity; split_parity.c writes of layouts with
  * parity, and reads of them that must do without a member; split_extents.c block status;
- * split_mark.c the marking of members that failed.
+ * split_mark.c the marking of members that failed; split_divide.c reads that no member can answer
+ * as a whole; split_restore.c what is special about RESTORE.
  */
 #ifndef CONTROLLER_PATH_SPLIT_H
 #define CONTROLLER_PATH_SPLIT_H
@@ -43,6 +44,7 @@ struct split_slices {
     uint8_t step;                    /* enum slice_step */
     uint32_t transfer;               /* the next one of the step to be sent */
     uint64_t workspace_offset_bytes; /* in the pool of workspaces */
+    uint32_t unreadable;             /* members that a write of this slice could not read */
     uint64_t lost_before;            /* the command's lost_claimants when it was taken */
     struct parity_walk walk;
     struct parity_slice slice;
@@ -52,8 +54,17 @@ struct split_slices {
 /* The marking of failed members before a write is answered. */
 struct split_mark {
     bool in_use;
-    uint32_t failed; /* those that are being marked */
-    uint32_t member; /* the next one to be told */
+    struct member_marking marking; /* who is being marked as absent */
+    uint32_t member;               /* the next one to be told */
+};
+
+/* A RESTORE where there are copies: what is read of one, and then written to others. */
+struct split_restore {
+    bool in_use;
+    bool writing;
+    uint32_t set;    /* mask of the members that have this range */
+    uint32_t member; /* the next one to be sent to */
+    uint64_t member_offset_bytes;
 };
 
 /* What a command waits for in COORDINATE. */
@@ -68,6 +79,8 @@ enum split_wait {
 struct split {
     struct reservation reservation;         /* in the coordination table (coordinate.h) */
     bool reserved;                          /* it is granted */
+    bool active;                            /* the command is on its way */
+    uint64_t number;                        /* when it began, among all of the controller */
     uint8_t waits;                          /* enum split_wait: for that */
     uint64_t part_offset_bytes, part_bytes; /* what is being worked on */
     uint32_t absent;                        /* members that this command does without */
@@ -75,11 +88,13 @@ struct split {
     int32_t mark_status;                    /* the command's own, while members are marked */
     bool in_round;                          /* some components of the round are not sent yet, or a
                                                workspace is waited for */
+    bool divided;                           /* a READ goes block by block (split_divide.c) */
     bool has_next;                          /* `next` is the first of them */
     struct layout_walk walk;
     struct component next;
     struct split_mark mark;
     struct split_slices slices; /* instead of `walk`, where parity takes part */
+    struct split_restore restore;
     uint32_t flush_member;
     uint32_t extents_count[MEMBERS_MAX];
 };
@@ -101,7 +116,27 @@ enum stage_verdict split_slices_complete(struct controller *controller, struct c
 enum stage_verdict split_mark_begin(struct controller *controller, struct command *command);
 enum stage_verdict split_mark_complete(struct controller *controller, struct command *command);
 
+/* A part is over. True: the read goes on with another one, for which any member may be asked again.
+ */
+bool split_divide(struct command *command);
+
+/* Where the part's first byte stands in the segment, of a command with payload. */
+static inline uint64_t split_payload_offset_bytes(const struct command *command)
+{
+    return command->payload_offset_bytes + command->split->part_offset_bytes -
+           command->offset_bytes;
+}
+
+/* RESTORE of a layout with copies, as with slices. */
+void split_restore_begin(struct controller *controller, struct command *command);
+enum stage_verdict split_restore_go_on(struct controller *controller, struct command *command);
+enum stage_verdict split_restore_complete(struct controller *controller, struct command *command);
+/* The members that a RESTORE is still to make; 0: all of them have failed again. */
+uint32_t split_restore_targets(const struct command *command);
+/* It has ended well: with parity, the cursor moves while the range is still reserved. */
+void split_restore_done(const struct command *command);
+
 /* The part that is coordinated and worked on next: MAP begins with the first. */
-void split_begin(struct command *command);
+void split_begin(struct controller *controller, struct command *command);
 
 #endif

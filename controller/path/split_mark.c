@@ -3,10 +3,12 @@
  * durably. Else, after the array was killed and started again, those members would be read as if
  * they were up to date.
  *
- * A round of marking sends a MARK to each member that has not failed. Whoever meets unmarked
+ * A round of marking sends a MARK to each member that is written. Whoever meets unmarked
  * members does it, whichever controller found out that they failed: each write looks, before it is
  * answered, at all that have failed by then, which are at least those that it left out. A member
  * that cannot be marked has failed itself, and the others are marked once more.
+ *
+ * A SETTLE does nothing else, and does it in any case: for what has changed without any write.
  */
 #include <assert.h>
 #include <errno.h>
@@ -18,7 +20,8 @@ static void begin_round(struct command *command)
 {
     struct split *split = command->split;
 
-    split->mark = (struct split_mark){.in_use = true, .failed = virtual_failed(command->virtual)};
+    split->mark = (struct split_mark){
+        .in_use = true, .marking = member_states_begin_marking(command->virtual->record)};
     split->good = split->bad = 0;
     aggregate_begin(&command->aggregate, 1); /* the round itself, until all of it is sent */
 }
@@ -33,7 +36,7 @@ static bool send_round(struct controller *controller, struct command *command)
         const struct component_wanted wanted = {.op = COMMAND_MARK,
                                                 .member = mark->member,
                                                 .virtual_offset_bytes = command->offset_bytes};
-        if ((mark->failed >> mark->member & 1) == 0 &&
+        if ((mark->marking.absent >> mark->member & 1) == 0 &&
             !component_send(controller, command, &wanted))
             return false;
     }
@@ -49,11 +52,11 @@ static enum stage_verdict end_round(struct controller *controller, struct comman
     /* Whatever a MARK's error was, the host's is that the write may not be kept. */
     command->aggregate.status = -EIO;
     if (split->bad == 0)
-        virtual_set_marked(command->virtual, split->mark.failed);
+        member_states_set_marked(command->virtual->record, &split->mark.marking);
     else if (!virtual_fail(controller, command->virtual, split->bad))
         return STAGE_DONE;
     command->aggregate.status = 0;
-    return virtual_unmarked(command->virtual) != 0 ? STAGE_NEXT : STAGE_DONE;
+    return member_states_unmarked(command->virtual->record) != 0 ? STAGE_NEXT : STAGE_DONE;
 }
 
 static enum stage_verdict go_on(struct controller *controller, struct command *command)
@@ -81,7 +84,8 @@ static enum stage_verdict rounds(struct controller *controller, struct command *
 enum stage_verdict split_mark_begin(struct controller *controller, struct command *command)
 {
     assert(command->aggregate.remaining == 0);
-    if (virtual_unmarked(command->virtual) == 0)
+    if (command->virtual->record->marked == 0 ||
+        (command->op != COMMAND_SETTLE && member_states_unmarked(command->virtual->record) == 0))
         return STAGE_DONE;
     command->split->mark_status = command->aggregate.status;
     return rounds(controller, command, STAGE_NEXT);

@@ -16,7 +16,7 @@ bool split_wants_slices(const struct command *command)
 {
     if (command->virtual->layout.parities == 0)
         return false;
-    return command_changes_data(command->op) ||
+    return command_changes_data(command->op) || command->op == COMMAND_RESTORE ||
            (command->op == COMMAND_READ && command->split->absent != 0);
 }
 
@@ -98,15 +98,44 @@ void split_wake_workspace_waiters(struct controller *controller)
 
 /* --- steps --- */
 
-static int plan_slice(struct command *command)
+/* A member that is being rebuilt takes part in what lies below the cursor, as any other, and in
+ * nothing else. A slice that it cuts is made to end there; the rest is the next one. The cursor
+ * stands still in what we have reserved (ARCHITECTURE.md, Rebuilding). */
+static uint32_t absent_in_slice(const struct command *command)
 {
     struct split_slices *slices = &command->split->slices;
+    struct volume_record *record = command->virtual->record;
+    struct member_states states = member_states_now(record);
+
+    if (states.rebuilding == 0)
+        return states.failed;
+    uint64_t rebuilt_bytes = member_states_rebuilt_bytes(record);
+    if (rebuilt_bytes <= slices->slice.member_offset_bytes)
+        return states.failed;
+    if (rebuilt_bytes - slices->slice.member_offset_bytes < slices->slice.length_bytes)
+        parity_walk_cut(&slices->walk, &slices->slice,
+                        (uint32_t)(rebuilt_bytes - slices->slice.member_offset_bytes));
+    return member_states_absent(states);
+}
+
+static int plan_slice(struct command *command)
+{
+    struct split *split = command->split;
+    struct split_slices *slices = &split->slices;
     const struct layout *layout = &command->virtual->layout;
 
-    command->split->absent |= virtual_failed(command->virtual);
-    return command->op == COMMAND_READ
-               ? parity_plan_read(&slices->plan, layout, &slices->slice, command->split->absent)
-               : parity_plan_write(&slices->plan, layout, &slices->slice, command->split->absent);
+    if (command_changes_data(command->op)) {
+        split->absent = absent_in_slice(command);
+        return parity_plan_write_without_reading(&slices->plan, layout, &slices->slice,
+                                                 split->absent, slices->unreadable);
+    }
+    split->absent |= virtual_failed(command->virtual);
+    if (command->op == COMMAND_READ)
+        return parity_plan_read(&slices->plan, layout, &slices->slice, split->absent);
+    uint32_t targets = split_restore_targets(command);
+    return targets == 0
+               ? -ECANCELED
+               : parity_plan_rebuild(&slices->plan, layout, &slices->slice, split->absent, targets);
 }
 
 static void begin_step(struct command *command, enum slice_step step)
@@ -134,14 +163,25 @@ static bool is_zero(const struct command *command, const struct parity_transfer 
     return (transfer->place.payload && writes_zeroes(command)) || zeroes_all(command);
 }
 
+/* What takes no space on the others takes none on a member that is made from them. */
+static bool is_restored_zero(const struct controller *controller, const struct command *command,
+                             uint64_t offset_bytes)
+{
+    return command->op == COMMAND_RESTORE &&
+           payload_is_zero(controller->segment.base + offset_bytes,
+                           command->split->slices.plan.length_bytes);
+}
+
 static bool send_transfer(struct controller *controller, struct command *command,
                           const struct parity_transfer *transfer)
 {
     const struct split_slices *slices = &command->split->slices;
     bool read = slices->step == SLICE_READ;
-    bool zero = !read && is_zero(command, transfer);
-    uint64_t memory = transfer->place.payload ? command->payload_offset_bytes
-                                              : workspace_in_segment(controller, slices);
+    uint64_t memory = transfer->place.at_bytes + (transfer->place.payload
+                                                      ? split_payload_offset_bytes(command)
+                                                      : workspace_in_segment(controller, slices));
+    bool zero =
+        !read && (is_zero(command, transfer) || is_restored_zero(controller, command, memory));
     const struct component_wanted wanted = {
         .op = read   ? COMMAND_READ
               : zero ? COMMAND_ZERO
@@ -151,7 +191,7 @@ static bool send_transfer(struct controller *controller, struct command *command
         .member_offset_bytes = slices->plan.member_offset_bytes,
         .length_bytes = slices->plan.length_bytes,
         .virtual_offset_bytes = command->split->part_offset_bytes,
-        .payload_offset_bytes = zero ? 0 : memory + transfer->place.at_bytes,
+        .payload_offset_bytes = zero ? 0 : memory,
     };
 
     return component_send(controller, command, &wanted);
@@ -182,7 +222,11 @@ static void compute(struct controller *controller, struct command *command)
                              ? controller->segment.base + workspace_in_segment(controller, slices)
                              : NULL;
 
-    parity_plan_compute(&slices->plan, writes_zeroes(command) ? NULL : command->payload, workspace);
+    uint8_t *payload = writes_zeroes(command)
+                           ? NULL
+                           : controller->segment.base + split_payload_offset_bytes(command);
+
+    parity_plan_compute(&slices->plan, payload, workspace);
 }
 
 /* --- after a step: NEXT goes on with what `step` says now, DONE ends the part --- */
@@ -201,17 +245,30 @@ static enum stage_verdict end_part(struct controller *controller, struct command
     return STAGE_DONE;
 }
 
-/* Another plan for the same slice, without the members that could not be read. A write must leave
- * them stale, so they have failed for everybody. */
+/* A write's plan that does without reading the members that could not be read: they are written all
+ * the same, and none is stale for it. Where there is none they have failed, for everybody. */
+static bool plan_without_reading(struct controller *controller, struct command *command)
+{
+    struct split_slices *slices = &command->split->slices;
+
+    slices->unreadable |= command->split->bad;
+    if (plan_slice(command) == 0)
+        return true;
+    uint32_t unreadable = slices->unreadable;
+    slices->unreadable = 0;
+    return virtual_fail(controller, command->virtual, unreadable);
+}
+
+/* Another plan for the same slice, without the members that could not be read. */
 static enum stage_verdict plan_again(struct controller *controller, struct command *command)
 {
     struct split *split = command->split;
 
-    if (command->op == COMMAND_READ) {
+    if (!command_changes_data(command->op)) {
         split->absent |= split->bad;
         if (!virtual_bears(&command->virtual->layout, split->absent))
             return end_part(controller, command);
-    } else if (!virtual_fail(controller, command->virtual, split->bad)) {
+    } else if (!plan_without_reading(controller, command)) {
         return end_part(controller, command);
     }
     give_workspace(controller, command);
@@ -254,6 +311,10 @@ static enum stage_verdict after_write(struct controller *controller, struct comm
 {
     if (command->split->bad == 0)
         return end_slice(controller, command);
+    if (command->op == COMMAND_RESTORE) {
+        (void)virtual_fail(controller, command->virtual, command->split->bad);
+        return end_part(controller, command);
+    }
     if (!virtual_fail(controller, command->virtual, command->split->bad)) {
         (void)virtual_fail(controller, command->virtual, parity_members(command));
         return end_part(controller, command);
@@ -266,6 +327,7 @@ static enum stage_verdict next_slice(struct controller *controller, struct comma
 {
     struct split_slices *slices = &command->split->slices;
 
+    slices->unreadable = 0;
     aggregate_begin(&command->aggregate, 1);
     if (!parity_walk_next(&slices->walk, &slices->slice)) {
         aggregate_add(&command->aggregate, 0, 0);

@@ -93,39 +93,33 @@ bool virtual_bears(const struct layout *layout, uint32_t failed)
     return volume_state_of_layout(layout, failed) != VOLUME_FAILED;
 }
 
-static void say_failed(const struct controller *controller, const struct virtual_volume *virtual,
-                       uint32_t members)
+static void say(const struct controller *controller, const struct virtual_volume *virtual,
+                uint32_t members, const char *what)
 {
     for (uint32_t i = 0; i < virtual->layout.members; i++) {
         if ((members >> i & 1) == 0)
             continue;
         const struct volume_record *member =
             segment_volume(&controller->segment, virtual->members[i].volume);
-        fprintf(stderr, "anyport: c%u: volume %s: member %s failed; the volume is degraded\n",
-                controller->id, virtual->record->name, member->name);
+        fprintf(stderr, "anyport: c%u: volume %s: member %s %s\n", controller->id,
+                virtual->record->name, member->name, what);
     }
 }
 
 bool virtual_fail(struct controller *controller, const struct virtual_volume *virtual,
                   uint32_t members)
 {
-    uint32_t failed = virtual_failed(virtual);
+    struct member_states old = member_states_now(virtual->record), next;
+    bool bears;
 
     do {
-        if (!virtual_bears(&virtual->layout, failed | members))
-            return false;
-        /* pairs with virtual_failed */
-    } while (!cas_acq_rel(&virtual->record->members_failed, &failed, failed | members));
-    say_failed(controller, virtual, members & ~failed);
-    return true;
-}
-
-void virtual_set_marked(const struct virtual_volume *virtual, uint32_t members)
-{
-    _Atomic uint32_t *word = &virtual->record->members_marked;
-    uint32_t marked = load_acquire(word);
-
-    /* pairs with virtual_unmarked */
-    while ((marked & members) != members && !cas_acq_rel(word, &marked, marked | members))
-        continue;
+        bears = virtual_bears(&virtual->layout, old.failed | members);
+        next = (struct member_states){.failed = bears ? old.failed | members : old.failed,
+                                      .rebuilding = old.rebuilding & ~members};
+        if (next.failed == old.failed && next.rebuilding == old.rebuilding)
+            return bears;
+    } while (!member_states_swap(virtual->record, &old, next));
+    say(controller, virtual, next.failed & ~old.failed, "failed; the volume is degraded");
+    say(controller, virtual, old.rebuilding & ~next.rebuilding, "failed while it was rebuilt");
+    return bears;
 }

@@ -7,6 +7,7 @@
 
 #include "controller/layout/layout.h"
 #include "shm/mapping.h"
+#include "shm/member_states.h"
 
 struct controller;
 
@@ -27,34 +28,24 @@ void virtuals_free(struct controller *controller);
 /* The volume as a virtual one, or NULL: it is plain, or there is none. */
 const struct virtual_volume *virtual_find(const struct controller *controller, uint32_t volume);
 
-/* Mask of members whose data is stale. */
+/* Mask of members that are not read: they hold not all that was answered. */
 static inline uint32_t virtual_failed(const struct virtual_volume *virtual)
 {
-    /* Pairs with virtual_fail: who was answered after a member was left out also leaves it out. */
-    return load_acquire(&virtual->record->members_failed);
+    return member_states_now(virtual->record).failed;
 }
 
-/* Those of them that are not known to be marked in the superblocks of all others. 0 where nothing
- * is marked: the volume is read-only. */
-static inline uint32_t virtual_unmarked(const struct virtual_volume *virtual)
+/* Mask of members that are not written: those of them that are not being rebuilt. */
+static inline uint32_t virtual_absent(const struct virtual_volume *virtual)
 {
-    uint32_t failed = virtual_failed(virtual);
-
-    if (failed == 0 || virtual->record->marked == 0)
-        return 0;
-    /* pairs with virtual_set_marked */
-    return failed & ~load_acquire(&virtual->record->members_marked);
+    return member_states_absent(member_states_now(virtual->record));
 }
-
-/* They are. Wait-free but for others who do the same. */
-void virtual_set_marked(const struct virtual_volume *virtual, uint32_t members);
 
 /* Whether every byte of the volume can still be had without these members. */
 bool virtual_bears(const struct layout *layout, uint32_t failed);
 
-/* Marks members as stale, and says so on stderr. False when the volume cannot do without them as
- * well: then nothing was changed. Any controller, at any time. Wait-free but for others who do the
- * same. */
+/* Members have missed a write: they are absent from now on, and it is said on stderr. False when
+ * the volume cannot do without them as well: then only those of them that were being rebuilt are
+ * absent. Any controller, at any time. Wait-free but for others who do the same. */
 bool virtual_fail(struct controller *controller, const struct virtual_volume *virtual,
                   uint32_t members);
 

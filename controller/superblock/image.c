@@ -24,13 +24,14 @@ int superblock_read(const struct element *element, struct superblock_of_image *r
 static int write_copy(const struct element *element, const struct superblock *content,
                       uint32_t copy)
 {
-    assert(element->tail_bytes == SUPERBLOCK_BYTES && copy < SUPERBLOCK_COPIES);
+    assert(element->tail_bytes == tail_bytes(&content->tail) && copy < SUPERBLOCK_COPIES);
     uint8_t *bytes = malloc(SUPERBLOCK_COPY_BYTES);
     if (bytes == NULL)
         return -ENOMEM;
     superblock_encode(content, bytes);
     int error = element_bytes_write(element, bytes, SUPERBLOCK_COPY_BYTES,
-                                    element->tail_offset_bytes + copy * SUPERBLOCK_COPY_BYTES);
+                                    element->image_bytes - SUPERBLOCK_BYTES +
+                                        copy * (uint64_t)SUPERBLOCK_COPY_BYTES);
     free(bytes);
     return error;
 }

@@ -19,9 +19,19 @@ enum {
     AT_ELEMENT_ID = 48,
     AT_ARRAY = 64,
     AT_ELEMENT = 128,
+    AT_TAIL = 192,
     AT_RECORDS = 256,
     RECORD_BYTES = 128,
     NAME_FIELD_BYTES = NAME_BYTES_MAX + 1,
+};
+enum { /* within the tail's field */
+       IN_BYTES = 0,
+       IN_CHECKSUMS_OFFSET = 8,
+       IN_CHECKSUMS_BYTES = 16,
+       IN_INTENTS_OFFSET = 24,
+       IN_INTENTS_BYTES = 32,
+       IN_REGION_SHIFT = 36,
+       TAIL_FIELD_BYTES = 64,
 };
 enum { /* within a record */
        IN_VOLUME = 0,
@@ -35,11 +45,14 @@ enum { /* within a record */
        IN_SIZE = 96,
        IN_RUN = 104,
        IN_NEXT_RUN = 112,
+       IN_REBUILDING = 120,
+       IN_REBUILT = 124,
 };
 _Static_assert((int)AT_RECORDS + (int)SUPERBLOCK_MEMBERS_MAX * (int)RECORD_BYTES <=
                    (int)SUPERBLOCK_COPY_BYTES,
                "a copy holds all records");
-_Static_assert((int)AT_ELEMENT + (int)NAME_FIELD_BYTES <= (int)AT_RECORDS && NAME_FIELD_BYTES == 64,
+_Static_assert((int)AT_ELEMENT + (int)NAME_FIELD_BYTES <= (int)AT_TAIL && NAME_FIELD_BYTES == 64 &&
+                   (int)AT_TAIL + (int)TAIL_FIELD_BYTES <= (int)AT_RECORDS,
                "as drawn in the header");
 
 /* --- bytes --- */
@@ -103,6 +116,15 @@ static uint32_t crc_of(const uint8_t *copy)
     return ~crc;
 }
 
+uint64_t superblock_rebuilt_unit(uint64_t size_bytes)
+{
+    uint64_t unit_bytes = 64 << 10;
+
+    while (size_bytes / unit_bytes > UINT32_MAX)
+        unit_bytes *= 2;
+    return unit_bytes;
+}
+
 /* --- writing --- */
 
 static void encode_member(const struct superblock_member *member, uint8_t *record)
@@ -118,20 +140,36 @@ static void encode_member(const struct superblock_member *member, uint8_t *recor
     put64(record + IN_SIZE, member->size_bytes);
     put64(record + IN_RUN, member->run);
     put64(record + IN_NEXT_RUN, member->next_run);
+    put32(record + IN_REBUILDING, member->rebuilding);
+    put32(record + IN_REBUILT,
+          (uint32_t)(member->rebuilt_bytes / superblock_rebuilt_unit(member->size_bytes)));
+}
+
+static void encode_tail(const struct tail *tail, uint8_t *field)
+{
+    put64(field + IN_BYTES, tail->bytes);
+    put64(field + IN_CHECKSUMS_OFFSET, tail->checksums_offset_bytes);
+    put64(field + IN_CHECKSUMS_BYTES, tail->checksums_bytes);
+    put64(field + IN_INTENTS_OFFSET, tail->intents_offset_bytes);
+    put32(field + IN_INTENTS_BYTES, tail->intents_bytes);
+    put32(field + IN_REGION_SHIFT, tail->region_shift);
 }
 
 void superblock_encode(const struct superblock *superblock, uint8_t *copy)
 {
+    bool alone = superblock->tail.bytes == 0;
+
     assert(superblock->members_count <= SUPERBLOCK_MEMBERS_MAX);
     memset(copy, 0, SUPERBLOCK_COPY_BYTES);
     put64(copy + AT_MAGIC, MAGIC);
-    put32(copy + AT_VERSION, SUPERBLOCK_VERSION);
+    put32(copy + AT_VERSION, alone ? SUPERBLOCK_VERSION_ALONE : SUPERBLOCK_VERSION);
     put64(copy + AT_SEQUENCE, superblock->sequence);
     put32(copy + AT_MEMBERS_COUNT, superblock->members_count);
     memcpy(copy + AT_ARRAY_ID, superblock->array_id, SUPERBLOCK_ID_BYTES);
     memcpy(copy + AT_ELEMENT_ID, superblock->element_id, SUPERBLOCK_ID_BYTES);
     put_name(copy + AT_ARRAY, superblock->array);
     put_name(copy + AT_ELEMENT, superblock->element);
+    encode_tail(&superblock->tail, copy + AT_TAIL);
     for (uint32_t i = 0; i < superblock->members_count; i++)
         encode_member(&superblock->members[i], copy + AT_RECORDS + i * RECORD_BYTES);
     put32(copy + AT_CRC, crc_of(copy));
@@ -153,10 +191,25 @@ static bool decode_member(const uint8_t *record, struct superblock_member *membe
     member->size_bytes = get64(record + IN_SIZE);
     member->run = get64(record + IN_RUN);
     member->next_run = get64(record + IN_NEXT_RUN);
+    member->rebuilding = get32(record + IN_REBUILDING);
+    member->rebuilt_bytes =
+        get32(record + IN_REBUILT) * superblock_rebuilt_unit(member->size_bytes);
     return named && layout_name((enum layout_kind)member->layout) != NULL && member->members >= 1 &&
            member->members <= MEMBERS_MAX && member->place < member->members &&
            (uint64_t)member->failed >> member->members == 0 &&
+           (member->rebuilding & ~member->failed) == 0 &&
            member->offset_bytes < ELEMENT_BYTES_MAX && member->size_bytes < ELEMENT_BYTES_MAX;
+}
+
+static bool decode_tail(const uint8_t *field, struct tail *tail)
+{
+    tail->bytes = get64(field + IN_BYTES);
+    tail->checksums_offset_bytes = get64(field + IN_CHECKSUMS_OFFSET);
+    tail->checksums_bytes = get64(field + IN_CHECKSUMS_BYTES);
+    tail->intents_offset_bytes = get64(field + IN_INTENTS_OFFSET);
+    tail->intents_bytes = get32(field + IN_INTENTS_BYTES);
+    tail->region_shift = get32(field + IN_REGION_SHIFT);
+    return tail_valid(tail);
 }
 
 static int decode_known(const uint8_t *copy, struct superblock *superblock)
@@ -167,6 +220,7 @@ static int decode_known(const uint8_t *copy, struct superblock *superblock)
     memcpy(superblock->element_id, copy + AT_ELEMENT_ID, SUPERBLOCK_ID_BYTES);
     if (!get_name(copy + AT_ARRAY, superblock->array) ||
         !get_name(copy + AT_ELEMENT, superblock->element) ||
+        !decode_tail(copy + AT_TAIL, &superblock->tail) ||
         superblock->members_count > SUPERBLOCK_MEMBERS_MAX)
         return -EBADMSG;
     for (uint32_t i = 0; i < superblock->members_count; i++) {
@@ -184,7 +238,8 @@ int superblock_decode(const uint8_t *copy, struct superblock *ret_superblock)
         return -ENOENT;
     if (get32(copy + AT_CRC) != crc_of(copy))
         return -EBADMSG;
-    if (get32(copy + AT_VERSION) != SUPERBLOCK_VERSION)
+    if (get32(copy + AT_VERSION) != SUPERBLOCK_VERSION &&
+        get32(copy + AT_VERSION) != SUPERBLOCK_VERSION_ALONE)
         return -EPROTONOSUPPORT;
     int error = decode_known(copy, &superblock);
     if (error == 0)

@@ -3,7 +3,7 @@
  * The data begins at the image's first byte, so that other tools can still look at it. Pure: bytes
  * in, a checked structure out, and back. Numbers are little-endian.
  *
- *      image       | the element: what commands reach ...       | copy 0 | copy 1 |
+ *      image       | the element: what commands reach ... | what else is kept | copy 0 | copy 1 |
  *
  *      copy, SUPERBLOCK_COPY_BYTES:
  *      offset 0    magic           "anyportS"
@@ -15,12 +15,15 @@
  *      offset 48   element id      random, made with the image; 16 bytes
  *      offset 64   array name      64 bytes, filled with 0
  *      offset 128  element name    64 bytes, filled with 0
+ *      offset 192  tail            what else is kept, in front of the copies (tail.h); all of it 0:
+ *                                  nothing, and the version is 1, as in older images
  *      offset 256  records, 128 bytes each:
  *          offset 0    volume name     64 bytes, filled with 0
  *          offset 64   layout, chunk, copies, members
  *          offset 80   place, failed
  *          offset 88   member's offset on the element, and its size
  *          offset 104  run, next run
+ *          offset 120  rebuilding, and how far: in so many units (superblock_rebuilt_unit)
  *
  * Invariants
  *  1. A writing goes to the copy that is not the newest good one, with a sequence one higher; only
@@ -34,9 +37,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "controller/superblock/tail.h"
 #include "shm/limits.h"
 
-enum { SUPERBLOCK_VERSION = 1, SUPERBLOCK_ID_BYTES = 16, SUPERBLOCK_COPIES = 2 };
+enum {
+    SUPERBLOCK_VERSION = 2,       /* the latest that is known here */
+    SUPERBLOCK_VERSION_ALONE = 1, /* of an image that keeps nothing else: older programs know it */
+    SUPERBLOCK_ID_BYTES = 16,
+    SUPERBLOCK_COPIES = 2,
+};
 
 /* What it says of one member of a redundant volume. standing.h says what follows from it. */
 struct superblock_member {
@@ -46,17 +55,23 @@ struct superblock_member {
     uint32_t place;                    /* of this member in the layout */
     uint32_t failed;                   /* mask of members that are stale */
     uint64_t offset_bytes, size_bytes; /* of the member, on the element */
-    uint64_t run;      /* of the volume: how often it was started, with this member */
-    uint64_t next_run; /* that is being started; 0: none */
+    uint64_t run;           /* of the volume: how often it was started, with this member */
+    uint64_t next_run;      /* that is being started; 0: none */
+    uint32_t rebuilding;    /* mask of members, some of the failed, that are being rebuilt */
+    uint64_t rebuilt_bytes; /* so much of them, from their beginning, holds all; rounded down */
 };
 
 struct superblock {
     uint64_t sequence;
     uint8_t array_id[SUPERBLOCK_ID_BYTES], element_id[SUPERBLOCK_ID_BYTES];
     char array[NAME_BYTES_MAX + 1], element[NAME_BYTES_MAX + 1];
+    struct tail tail;
     uint32_t members_count;
     struct superblock_member members[SUPERBLOCK_MEMBERS_MAX];
 };
+
+/* In what rebuilt_bytes is kept, of a member of this size. A power of two, 64 KiB or more. */
+uint64_t superblock_rebuilt_unit(uint64_t size_bytes);
 
 /* Fills one copy: SUPERBLOCK_COPY_BYTES of any memory. */
 void superblock_encode(const struct superblock *superblock, uint8_t *copy);

@@ -32,6 +32,7 @@ static const struct point {
     {"reserve.waiting", NULL},
     {"reserve.granted", NULL},
     {"reserve.asked", NULL},
+    {"order.crowd_counted", NULL},
     {"order.scanned", NULL},
     {"order.withdrawn", NULL},
     {"conflict.filled", NULL},

@@ -7,6 +7,7 @@
 
 #include "controller/config/superblocks.h"
 #include "controller/config/table.h"
+#include "shm/member_states.h"
 #include "tests/sim/operation.h"
 
 enum {
@@ -156,7 +157,7 @@ static void begin_volumes(struct world *world)
         struct sim_volume *volume = &world->volumes[i];
         volume->touched = 0;
         volume->failed_before =
-            load_acquire(&segment_volume(&world->segment, volume->index)->members_failed);
+            member_states_now(segment_volume(&world->segment, volume->index)).failed;
     }
 }
 

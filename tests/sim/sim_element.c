@@ -171,6 +171,22 @@ int element_bytes_write(const struct element *element, const void *from, size_t 
     return 0;
 }
 
+int element_read_tail_now(const struct element *element, void *into, uint64_t bytes,
+                          uint64_t offset_bytes)
+{
+    assert(offset_bytes + bytes <= element->tail_bytes);
+    image_read(image_of(element), into, bytes, element->tail_offset_bytes + offset_bytes);
+    return 0;
+}
+
+int element_write_tail_now(const struct element *element, const void *from, uint64_t bytes,
+                           uint64_t offset_bytes)
+{
+    assert(offset_bytes + bytes <= element->tail_bytes);
+    image_write(image_of(element), from, bytes, element->tail_offset_bytes + offset_bytes, false);
+    return 0;
+}
+
 /* --- effects --- */
 
 /* Moves [done, done + step) between the image and the places of the payload. */

@@ -12,6 +12,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "io/channel.h"
+
 enum { LIMIT_MS = 20000, LOOK_MS = 5 };
 
 static void ring(int fd)
@@ -163,12 +165,14 @@ static void *run_controller(void *argument)
         if (i == host->id)
             elements[i] = array->elements[i];
     }
+    int control = host->control_end;
     struct controller_start start = {.id = host->id,
                                      .segment = array->segment,
                                      .elements = elements,
                                      .superblocks = array->superblocks,
                                      .doorbells = array->doorbells,
-                                     .notice_fd = array->notice_fd};
+                                     .notice_fd = array->notice_fd,
+                                     .control = &control};
     int error = controller_new(&host->controller, &start, &what);
     if (error != 0)
         fprintf(stderr, "%s: %s\n", what, strerror(-error));
@@ -177,6 +181,7 @@ static void *run_controller(void *argument)
         .context = host, .on_turn = on_turn, .on_quiesce = on_quiesce, .is_quiet = is_quiet};
     host->run_status = controller_run(host->controller);
     controller_free(host->controller);
+    close(control);
     return NULL;
 }
 
@@ -230,6 +235,22 @@ bool array_wait_until(struct array *array, bool (*reached)(struct array *array))
     return false;
 }
 
+int array_ask(struct array *array, uint32_t id, struct control_message message, int pass_fd)
+{
+    struct pollfd wait = {.fd = array->control[id], .events = POLLIN};
+    struct control_answer answer;
+    int fd;
+
+    message.number = ++array->asked;
+    assert(channel_send(wait.fd, &message, sizeof message, pass_fd) == 0);
+    if (pass_fd >= 0)
+        close(pass_fd);
+    assert(poll(&wait, 1, LIMIT_MS) == 1);
+    assert(channel_receive(wait.fd, &answer, sizeof answer, &fd) == 0);
+    assert(answer.number == message.number && answer.zero == 0 && fd == -1);
+    return answer.status;
+}
+
 static void publish_membership(struct array *array)
 {
     struct segment_header *header = segment_header(&array->segment);
@@ -259,12 +280,19 @@ void array_request(struct array *array, enum seat_request request)
     publish_membership(array);
 }
 
+/* What is behind the data of an image that has a superblock. */
+static struct tail tail_of_image(const struct array *array)
+{
+    return tail_of(ARRAY_ELEMENT_BYTES, array->wanted.checksums);
+}
+
 static int new_image(const struct array *array)
 {
+    const struct tail tail = tail_of_image(array);
     char path[] = "/tmp/anyport-test-XXXXXX";
     int fd = array->wanted.direct ? mkstemp(path) : memfd_create("image", MFD_CLOEXEC);
 
-    assert(fd >= 0 && ftruncate(fd, ARRAY_ELEMENT_BYTES + SUPERBLOCK_BYTES) == 0);
+    assert(fd >= 0 && ftruncate(fd, ARRAY_ELEMENT_BYTES + tail_bytes(&tail)) == 0);
     if (array->wanted.direct)
         assert(unlink(path) == 0);
     return fd;
@@ -288,7 +316,9 @@ static void make_superblock(struct array *array, uint32_t id)
                                    .place = id,
                                    .size_bytes = ARRAY_ELEMENT_BYTES,
                                    .run = 1};
-    assert(element_keep_tail(element, ARRAY_ELEMENT_BYTES, SUPERBLOCK_BYTES, &why) == 0);
+    superblock->content.tail = tail_of_image(array);
+    assert(element_keep_tail(element, ARRAY_ELEMENT_BYTES, tail_bytes(&superblock->content.tail),
+                             &why) == 0);
     assert(superblock_create(element, superblock) == 0);
     array->superblocks[id] = superblock;
 }
@@ -299,8 +329,9 @@ uint32_t array_marked_on(const struct array *array, uint32_t id)
     uint8_t *copies = malloc(SUPERBLOCK_BYTES);
 
     assert(both != NULL && copies != NULL);
-    assert(pread(array->images[id], copies, SUPERBLOCK_BYTES, ARRAY_ELEMENT_BYTES) ==
-           SUPERBLOCK_BYTES);
+    const struct tail tail = tail_of_image(array);
+    off_t behind = ARRAY_ELEMENT_BYTES + (off_t)tail_bytes(&tail) - SUPERBLOCK_BYTES;
+    assert(pread(array->images[id], copies, SUPERBLOCK_BYTES, behind) == SUPERBLOCK_BYTES);
     for (uint32_t i = 0; i < SUPERBLOCK_COPIES; i++)
         assert(superblock_decode(copies + i * SUPERBLOCK_COPY_BYTES, &both[i]) == 0);
     bool second = both[1].sequence > both[0].sequence;
@@ -325,6 +356,8 @@ static void make_element(struct array *array, uint32_t id)
     assert(element_open(&array->elements[id], &wanted, &why) == 0);
     if (array->wanted.superblocks && array->wanted.bare != id + 1)
         make_superblock(array, id);
+    if (array->wanted.buffered)
+        array->elements[id].mode = ELEMENT_MODE_BUFFERED;
     snprintf(record->name, sizeof record->name, "disk%u", id);
     record->size_bytes = ARRAY_ELEMENT_BYTES;
     store_relaxed(&record->owner, id); /* relaxed: no controller has started yet */
@@ -383,6 +416,10 @@ static void start_host(struct array *array, uint32_t id)
     host->waiter.fire = may_go_on;
     host->answered_fd = eventfd(0, EFD_CLOEXEC);
     assert(host->answered_fd >= 0);
+    int ends[2];
+    assert(channel_pair(ends) == 0);
+    array->control[id] = ends[0];
+    host->control_end = ends[1];
     array->hosts[id] = host;
     assert(pthread_create(&host->thread, NULL, run_controller, host) == 0);
 }
@@ -410,6 +447,7 @@ struct array *array_start(const struct array_wanted *wanted)
     assert(array != NULL);
     array->wanted = *wanted;
     assert(segment_create(&array->segment, &shape, "test") == 0);
+    segment_header(&array->segment)->coordination_policy = wanted->policy;
     array->notice_fd = eventfd(0, EFD_CLOEXEC);
     for (uint32_t i = 0; i < wanted->controllers; i++) {
         array->doorbells[i] = eventfd(0, EFD_CLOEXEC);
@@ -458,6 +496,8 @@ int array_stop(struct array *array)
         close(array->images[i]);
         free(array->superblocks[i]);
         close(array->doorbells[i]);
+        if (array->control[i] > 0)
+            close(array->control[i]);
     }
     close(array->notice_fd);
     segment_done(&array->segment);

@@ -35,6 +35,7 @@ struct host {
     struct controller *controller;
     uint32_t id;
     pthread_t thread;
+    int control_end;
     int run_status;
     uint32_t seed;
     uint32_t depth; /* jobs in flight at once */
@@ -57,8 +58,11 @@ struct array_wanted {
     enum sabotage sabotage;
     enum layout_kind layout; /* 0: no virtual volume */
     uint32_t chunk_bytes, copies;
+    enum coordination_policy policy;
     bool superblocks; /* the images have them, but for that of element `bare` - 1 */
     uint32_t bare;
+    bool checksums; /* and checksums */
+    bool buffered;  /* elements go through the page cache */
 };
 
 struct array {
@@ -69,6 +73,8 @@ struct array {
     int images[ARRAY_CONTROLLERS_MAX]; /* descriptors of their own, to look behind the array */
     int doorbells[ARRAY_CONTROLLERS_MAX];
     int notice_fd;
+    uint64_t asked;
+    int control[ARRAY_CONTROLLERS_MAX]; /* the configuration controller's ends */
     struct host *hosts[ARRAY_CONTROLLERS_MAX];
 };
 
@@ -91,7 +97,9 @@ bool host_wait_all(struct array *array, uint32_t host);
 /* Waits until `reached` says so, looking again after each of the controllers' own wake-ups. */
 bool array_wait_until(struct array *array, bool (*reached)(struct array *array));
 
-/* The configuration controller's part. */
+/* The configuration controller's part. array_ask waits for the answer, and closes `pass_fd` (-1:
+ * none). */
+int array_ask(struct array *array, uint32_t host, struct control_message message, int pass_fd);
 void array_set_seat(struct array *array, uint32_t seat, enum seat_state state);
 void array_request(struct array *array, enum seat_request request);
 void array_ring(struct array *array, uint32_t seat);

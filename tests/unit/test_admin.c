@@ -34,8 +34,30 @@ static struct sockaddr_storage address;
 static socklen_t address_bytes;
 static int listener;
 
+/* A method that is answered when the test says so. */
+static struct admin_reply *slow_reply;
+
+static void slow(const struct admin_service *with, const json_t *params, struct admin_reply *reply)
+{
+    CU_ASSERT_PTR_EQUAL(with->segment, &segment);
+    CU_ASSERT_EQUAL(json_integer_value(json_object_get(params, "n")), 7);
+    slow_reply = reply;
+}
+
+static void refusing(const struct admin_service *with, const json_t *params,
+                     struct admin_reply *reply)
+{
+    (void)with;
+    CU_ASSERT_PTR_NULL(params);
+    admin_reply_error(reply, RPC_FAILED, "no");
+}
+
+static const struct admin_method changes[] = {
+    {.name = "slow", .start = slow}, {.name = "refusing", .start = refusing}, {0}};
+
 static int begin(void)
 {
+    const struct admin_service service = {.segment = &segment, .changes = changes};
     static const struct segment_wanted wanted = {.controllers = 2,
                                                  .elements = 2,
                                                  .volumes = 2,
@@ -52,7 +74,7 @@ static int begin(void)
     assert(bind(listener, (const struct sockaddr *)(const void *)&unnamed, sizeof unnamed) == 0);
     assert(listen(listener, 64) == 0);
     assert(getsockname(listener, (struct sockaddr *)&address, &address_bytes) == 0);
-    assert(watch_init(&watch) == 0 && admin_new(&admin, &watch, listener, &segment) == 0);
+    assert(watch_init(&watch) == 0 && admin_new(&admin, &watch, listener, &service) == 0);
     return 0;
 }
 
@@ -131,6 +153,7 @@ static void each_method_is_answered(void)
     CU_ASSERT_EQUAL(ask("{\"jsonrpc\":\"2.0\",\"method\":\"status\",\"id\":1}\n"), 0);
     CU_ASSERT_EQUAL(ask("{\"jsonrpc\":\"2.0\",\"method\":\"volume.list\",\"id\":\"x\"}\n"), 0);
     CU_ASSERT_EQUAL(ask("{\"jsonrpc\":\"2.0\",\"method\":\"controller.list\",\"id\":null}\n"), 0);
+    CU_ASSERT_EQUAL(ask("{\"jsonrpc\":\"2.0\",\"method\":\"element.list\",\"id\":2}\n"), 0);
 }
 
 static void what_is_no_request_is_told_so(void)
@@ -397,6 +420,65 @@ static void who_asks_for_the_segment_and_leaves_leaks_nothing(void)
     CU_ASSERT_EQUAL(after, before);
 }
 
+static const char slow_please[] =
+    "{\"jsonrpc\":\"2.0\",\"method\":\"slow\",\"params\":{\"n\":7},\"id\":1}\n";
+
+static void turn_until_started(void)
+{
+    slow_reply = NULL;
+    for (int turns = 0; turns < TURNS_MAX && slow_reply == NULL; turns++)
+        watch_once(&watch, 0);
+    assert(slow_reply != NULL);
+}
+
+/* Who waits holds up nobody, costs nothing, and has its next request answered afterwards. */
+static void a_method_may_answer_later(void)
+{
+    int fd = attach(), turns = 0;
+
+    say(fd, slow_please);
+    say(fd, "rubbish\n");
+    turn_until_started();
+    CU_ASSERT_EQUAL(ask(status_please), 0);
+    for (uint64_t end_ms = now_ms() + 50; now_ms() < end_ms; turns++)
+        watch_once(&watch, 50);
+    CU_ASSERT_TRUE(turns < 10);
+    admin_reply_result(slow_reply, json_object());
+    CU_ASSERT_EQUAL(code_of(fd), 0);
+    CU_ASSERT_EQUAL(code_of(fd), -32700);
+    say(fd, slow_please);
+    turn_until_started();
+    admin_reply_error(slow_reply, RPC_FAILED, "it did not work");
+    CU_ASSERT_EQUAL(code_of(fd), -32000);
+    close(fd);
+}
+
+static void a_method_may_refuse_at_once(void)
+{
+    CU_ASSERT_EQUAL(ask("{\"jsonrpc\":\"2.0\",\"method\":\"refusing\",\"id\":1}\n"), -32000);
+}
+
+static void who_waits_for_an_answer_may_go_away(void)
+{
+    for (int i = 0; i < 2 * ADMIN_CONNECTIONS_MAX; i++) {
+        int fd = attach();
+        say(fd, slow_please);
+        turn_until_started();
+        if (i % 2 == 0)
+            shutdown(fd, SHUT_WR); /* only that it asks no more: it is answered */
+        else
+            close(fd);
+        for (int turn = 0; turn < 3; turn++)
+            watch_once(&watch, 0);
+        admin_reply_result(slow_reply, json_object());
+        if (i % 2 != 0)
+            continue;
+        CU_ASSERT_EQUAL(code_of(fd), 0);
+        close(fd);
+    }
+    CU_ASSERT_EQUAL(ask(status_please), 0);
+}
+
 int main(void)
 {
     static const struct unit_test tests[] = {
@@ -415,6 +497,9 @@ int main(void)
         {"the segment is passed for reading only", the_segment_is_passed_for_reading_only},
         {"who asks for the segment and leaves leaks nothing",
          who_asks_for_the_segment_and_leaves_leaks_nothing},
+        {"a method may answer later", a_method_may_answer_later},
+        {"a method may refuse at once", a_method_may_refuse_at_once},
+        {"who waits for an answer may go away", who_waits_for_an_answer_may_go_away},
     };
 
     begin();

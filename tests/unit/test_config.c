@@ -531,7 +531,7 @@ static void refuses_deep_nesting(void)
                                    "policy");
     expect_text_refused(&blocks, "lab.yaml:3: elements: an entry is no mapping; allowed: a list of "
                                  "1 to 4096 mappings of name, image, size, controller, read-only, "
-                                 "superblock");
+                                 "superblock, checksums");
 }
 
 static void refuses_directives_before_they_are_compared(void)
@@ -599,7 +599,7 @@ static void refuses_too_many_elements(void)
     fputs("volumes:\n- {name: v0, element: d0}\n", text.stream);
     expect_text_refused(&text, "lab.yaml:4099: elements: more than 4096; allowed: a list of 1 to "
                                "4096 mappings of name, image, size, controller, read-only, "
-                               "superblock");
+                               "superblock, checksums");
 }
 
 static void refuses_too_many_volumes(void)

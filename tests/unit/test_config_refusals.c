@@ -31,7 +31,8 @@ struct refusal {
 #define CACHE_SIZE_RULE   "a size such as 64MiB, from 1MiB to 1TiB"
 #define BUFFERS_SIZE_RULE "a size such as 64MiB, from 40MiB to 1GiB"
 #define ELEMENTS_RULE                                                                              \
-    "a list of 1 to 4096 mappings of name, image, size, controller, read-only, superblock"
+    "a list of 1 to 4096 mappings of name, image, size, controller, read-only, superblock, "       \
+    "checksums"
 #define VOLUMES_RULE                                                                               \
     "a list of 1 to 131072 mappings of name, element, offset, size, description, read-only, "      \
     "export, rotational, layout, chunk, members, copies"
@@ -122,7 +123,7 @@ static const struct refusal bytes[] = {
 
 static const struct refusal unknown_and_missing_fields[] = {
     {ELEMENT(", sise: 1GiB"), "lab.yaml:3: elements[0].sise: unknown field; allowed: name, image, "
-                              "size, controller, read-only, superblock"},
+                              "size, controller, read-only, superblock, checksums"},
     {TOP("contollers: 2\n"), "lab.yaml:6: contollers: unknown field; allowed: " TOP_RULE},
     {VOLUME(", sise: 1GiB"), "lab.yaml:5: volumes[0].sise: unknown field; allowed: name, element, "
                              "offset, size, description, read-only, export, rotational, layout, "
@@ -431,6 +432,18 @@ static const struct refusal choices_and_switches[] = {
      "lab.yaml:5: volumes[0].export: '0' is neither true nor false; allowed: true, false"},
     {VOLUME(", rotational: True"),
      "lab.yaml:5: volumes[0].rotational: 'True' is neither true nor false; allowed: true, false"},
+    {ELEMENT(", checksums: 1"),
+     "lab.yaml:3: elements[0].checksums: '1' is neither true nor false; allowed: true, false"},
+    {ELEMENT(", checksums: true, superblock: false"),
+     "lab.yaml:3: elements[0].checksums: true, and superblock is false, which says where they are; "
+     "allowed: with a superblock only"},
+    {ELEMENT(", checksums: true, size: 5000"),
+     "lab.yaml:3: elements[0].checksums: true, and size is 5000; allowed: with a multiple of 4096 "
+     "bytes"},
+    {ELEMENT(", checksums: true, size: 2TiB"),
+     "lab.yaml:3: elements[0].checksums: true, and size is 2199023255552, whose checksums would "
+     "take 2147483648 bytes of memory; allowed: up to 1099511627776 bytes (1TiB), whose checksums "
+     "take 1GiB"},
     {ELEMENT(", superblock: maybe"),
      "lab.yaml:3: elements[0].superblock: 'maybe' is neither true nor false; allowed: true, false"},
     {ELEMENT(", read-only: \"no\""),

@@ -20,6 +20,7 @@ enum {
 struct array {
     struct layout layout;
     uint32_t failed;
+    uint32_t unreadable;
     uint8_t *members[MEMBERS_MAX]; /* MEMBER_BYTES_MAX each */
     uint8_t *plain;                /* what the virtual volume should hold */
     uint8_t *payload;
@@ -113,7 +114,8 @@ static bool execute(struct array *array, const struct parity_plan *plan, uint32_
     memset(array->workspace, GARBAGE, plan->workspace_bytes);
     for (uint32_t i = 0; right && i < plan->reads; i++) {
         const struct parity_transfer *read = &plan->read[i];
-        right = allowed(array, plan, read) && (array->failed >> read->member & 1) == 0;
+        right = allowed(array, plan, read) &&
+                ((array->failed | array->unreadable) >> read->member & 1) == 0;
         if (right)
             memcpy(memory_of(array, read), member_at(array, plan, read->member),
                    plan->length_bytes);
@@ -153,7 +155,8 @@ static bool write_range(struct array *array, uint64_t offset, uint64_t length, b
         memcpy(array->plain + offset, array->payload, length);
     parity_walk_begin(&walk, &array->layout, offset, length);
     while (right && parity_walk_next(&walk, &slice)) {
-        right = parity_plan_write(&plan, &array->layout, &slice, array->failed) == 0 &&
+        right = parity_plan_write_without_reading(&plan, &array->layout, &slice, array->failed,
+                                                  array->unreadable) == 0 &&
                 execute(array, &plan, ~array->failed, zeros);
         used[plan.method]++;
     }
@@ -335,6 +338,48 @@ static void every_range_can_be_written(void)
     array_end(&array);
 }
 
+/* --- a member with bad blocks --- */
+
+/* Any one of them is not read, and written like the others. */
+static void one_that_cannot_be_read_need_not_be(void)
+{
+    static const enum layout_kind kinds[] = {LAYOUT_RAID5, LAYOUT_RAID6};
+    bool right = true;
+
+    for (uint32_t kind = 0; kind < 2; kind++) {
+        struct array array;
+        array_begin(&array, kinds[kind], 5, CHUNK_BYTES_MIN, 16);
+        uint64_t size = array.layout.size_bytes;
+        right = right && write_range(&array, 0, size, false);
+        for (uint32_t i = 0; right && i < 2000; i++) {
+            uint64_t offset = random_below(size), length = 1 + random_below(size - offset);
+            array.unreadable = 1u << random_below(array.layout.members);
+            right = write_range(&array, offset, length, random_below(8) == 0);
+            array.unreadable = 0;
+            right = right && (i % 100 != 0 || redundant(&array));
+        }
+        CU_ASSERT(right && redundant(&array));
+        array_end(&array);
+    }
+}
+
+/* P of row 0 is on member 5 of 6, Q of raid6 on 0: no plan goes without the first column, which is
+ * written, and the second one. */
+static void where_none_can_be_done_without_it_is_an_error(void)
+{
+    struct array array;
+    struct parity_plan plan;
+
+    array_begin(&array, LAYOUT_RAID6, 6, CHUNK_BYTES_MIN, 1);
+    struct parity_slice slice = {.length_bytes = 4096, .columns = 1};
+    const struct layout *layout = &array.layout;
+    CU_ASSERT_EQUAL(parity_plan_write_without_reading(&plan, layout, &slice, 0, 0x06), -EIO);
+    CU_ASSERT_EQUAL(parity_plan_write_without_reading(&plan, layout, &slice, 0x08, 0x02), -EIO);
+    CU_ASSERT_EQUAL(parity_plan_write_without_reading(&plan, layout, &slice, 0, 0x23), 0);
+    CU_ASSERT_EQUAL(parity_plan_write_without_reading(&plan, layout, &slice, 0, 0x1c), 0);
+    array_end(&array);
+}
+
 /* --- what it costs --- */
 
 static void check_cost(enum layout_kind kind, uint32_t failed, uint32_t columns,
@@ -396,6 +441,9 @@ int main(void)
         {"the same with real chunks", the_same_with_real_chunks},
         {"the widest work too", the_widest_work_too},
         {"every range can be written", every_range_can_be_written},
+        {"one that cannot be read need not be", one_that_cannot_be_read_need_not_be},
+        {"where none can be done without it is an error",
+         where_none_can_be_done_without_it_is_an_error},
         {"a write reads as little as it can", a_write_reads_as_little_as_it_can},
         {"too many failed members are an error", too_many_failed_members_are_an_error},
     };

@@ -112,13 +112,12 @@ static void fail_member(struct model *model, uint32_t member)
     struct volume_record *record = array_virtual_record(model->array);
 
     /* relaxed: no command is on its way */
-    store_relaxed(&record->members_failed, load_relaxed(&record->members_failed) | 1u << member);
+    store_relaxed(&record->members_now, load_relaxed(&record->members_now) | 1u << member);
 }
 
 static uint32_t failed_members(const struct model *model)
 {
-    /* relaxed: no command is on its way */
-    return load_relaxed(&array_virtual_record(model->array)->members_failed);
+    return member_states_now(array_virtual_record(model->array)).failed;
 }
 
 static void fail_element(const struct model *model, uint32_t element)
@@ -175,8 +174,8 @@ static void check_parity(const struct model *model, enum layout_kind kind)
 /* All members but the failed ones say so, durably; and those that were answered knew. */
 static void check_marked(const struct model *model, uint32_t failed)
 {
-    /* relaxed: no command is on its way */
-    CU_ASSERT_EQUAL(load_relaxed(&array_virtual_record(model->array)->members_marked), failed);
+    CU_ASSERT_EQUAL(failed_members(model), failed);
+    CU_ASSERT_EQUAL(member_states_unmarked(array_virtual_record(model->array)), 0);
     for (uint32_t i = 0; i < MEMBERS; i++) {
         if ((failed >> i & 1) == 0)
             CU_ASSERT_EQUAL(array_marked_on(model->array, i), failed);

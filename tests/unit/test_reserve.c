@@ -246,7 +246,7 @@ static void regions_of_every_size_find_overlaps(void)
 
 static void without_a_place_it_is_full_until_one_is_free(void)
 {
-    enum { PLACES = 2 * REGION_LINE_WORDS };
+    enum { PLACES = (2 + REGION_CROWD_LINES) * REGION_LINE_WORDS };
     struct reservation readers[PLACES], one_more = wish(0, 512, false, 99);
 
     begin();

@@ -20,6 +20,8 @@ static uint8_t copies[SUPERBLOCK_BYTES];
 static struct superblock read_back; /* large; each test fills it anew */
 static uint32_t chosen;
 
+#define MIB UINT64_C(1048576)
+
 static struct superblock_member member_of(uint32_t number)
 {
     struct superblock_member member = {.layout = LAYOUT_RAID6,
@@ -274,6 +276,81 @@ static void a_volume_that_nobody_was_served_is_new(void)
     CU_ASSERT(!stand(begun).is_new && stand(begun).stale == 0);
 }
 
+/* --- tails --- */
+
+static void a_tail_is_read_as_it_was_written(void)
+{
+    struct superblock *superblock = calloc(1, sizeof *superblock);
+
+    CU_ASSERT_FATAL(superblock != NULL);
+    *superblock = *sample(3, 2);
+    superblock->tail = tail_of(300 * MIB, true);
+    superblock_encode(superblock, copies);
+    CU_ASSERT_EQUAL(memcmp(copies, "anyportS\2\0\0\0", 12), 0);
+    /* 300 KiB of checksums and a block of intents; the region's shift is 20 */
+    CU_ASSERT_EQUAL(memcmp(copies + 192,
+                           "\0\xc0\5\0\0\0\0\0" /* 376832 */
+                           "\0\0\0\0\0\0\0\0\0\xb0\4\0\0\0\0\0"
+                           "\0\xb0\4\0\0\0\0\0\0\x10\0\0\x14\0\0\0",
+                           40),
+                    0);
+    CU_ASSERT_EQUAL(superblock_decode(copies, &read_back), 0);
+    CU_ASSERT_EQUAL(memcmp(&read_back, superblock, sizeof read_back), 0);
+    free(superblock);
+}
+
+static void a_tail_holds_what_is_kept_of_the_element(void)
+{
+    static const uint64_t sizes[] = {
+        4096,         MIB,          4032 * MIB, 4032 * MIB + 4096,
+        129024 * MIB, 129025 * MIB, MIB * MIB,  ELEMENT_BYTES_MAX - 4096};
+
+    for (uint32_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        for (uint32_t checksums = 0; checksums < 2; checksums++) {
+            if (checksums && sizes[i] > CHECKSUMMED_BYTES_MAX)
+                continue;
+            struct tail tail = tail_of(sizes[i], checksums);
+            CU_ASSERT(tail_valid(&tail) && tail_covers(&tail, sizes[i]));
+            CU_ASSERT(tail.intents_bytes <= INTENTS_BYTES_MAX);
+            CU_ASSERT((tail.checksums_bytes != 0) == (checksums != 0));
+            CU_ASSERT_EQUAL(tail_bytes(&tail), tail.bytes);
+            uint64_t behind = (uint64_t)tail.intents_bytes / 512 * 4032 << tail.region_shift;
+            CU_ASSERT(!tail_covers(&tail, behind + 4096) || behind >= ELEMENT_BYTES_MAX);
+        }
+    }
+    CU_ASSERT_EQUAL(tail_of(4096, false).region_shift, 20);
+    CU_ASSERT_EQUAL(tail_of(129024 * MIB, false).region_shift, 20);
+    CU_ASSERT_EQUAL(tail_of(129025 * MIB, false).region_shift, 21);
+}
+
+/* Each of them would lead a reader or a writer somewhere else. */
+static void a_tail_that_does_not_fit_is_damage(void)
+{
+    const struct tail good = tail_of(64 * MIB, true);
+    struct superblock *superblock = calloc(1, sizeof *superblock);
+    struct tail bad[9];
+
+    CU_ASSERT_FATAL(superblock != NULL);
+    for (uint32_t i = 0; i < 9; i++)
+        bad[i] = good;
+    bad[0].bytes -= BLOCK_BYTES;
+    bad[1].intents_offset_bytes -= BLOCK_BYTES;
+    bad[2].intents_offset_bytes = UINT64_MAX - BLOCK_BYTES + 1;
+    bad[3].checksums_bytes = UINT64_C(1) << 40;
+    bad[4].intents_bytes = INTENTS_BYTES_MAX + BLOCK_BYTES;
+    bad[5].region_shift = INTENT_REGION_SHIFT_MIN - 1;
+    bad[6].region_shift = INTENT_REGION_SHIFT_MAX + 1;
+    bad[7].checksums_bytes -= 1;
+    bad[8].intents_bytes = 0; /* checksums without anything that says which are right */
+    for (uint32_t i = 0; i < 9; i++) {
+        *superblock = *sample(3, 2);
+        superblock->tail = bad[i];
+        superblock_encode(superblock, copies);
+        CU_ASSERT_EQUAL(superblock_decode(copies, &read_back), -EBADMSG);
+    }
+    free(superblock);
+}
+
 /* --- of an image --- */
 
 static void an_image_keeps_the_newest_that_was_written(void)
@@ -331,6 +408,9 @@ int main(void)
         {"what makes no sense is damaged", what_makes_no_sense_is_damaged},
         {"who is stale follows from runs and masks", who_is_stale_follows_from_runs_and_masks},
         {"a volume that nobody was served is new", a_volume_that_nobody_was_served_is_new},
+        {"a tail is read as it was written", a_tail_is_read_as_it_was_written},
+        {"a tail holds what is kept of the element", a_tail_holds_what_is_kept_of_the_element},
+        {"a tail that does not fit is damage", a_tail_that_does_not_fit_is_damage},
         {"an image keeps the newest that was written", an_image_keeps_the_newest_that_was_written},
     };
     return UNIT_RUN("superblock", tests);

@@ -139,7 +139,7 @@ static void fail_element(uint32_t element)
 static void fail_member(uint32_t volume, uint32_t place)
 {
     /* relaxed: nobody else is there. */
-    store_relaxed(&segment_volume(&segment, volume)->members_failed, 1u << place);
+    store_relaxed(&segment_volume(&segment, volume)->members_now, 1u << place);
 }
 
 static enum volume_state member_now(uint32_t volume, uint32_t place)

@@ -96,7 +96,10 @@ int main(void)
            TOTAL(granted), TOTAL(held), TOTAL(handed_off), TOTAL(full), TOTAL(helped),
            TOTAL(allocations), TOTAL(evictions));
     assert(TOTAL(granted) == TOTAL(released) && TOTAL(granted) == yard.progress);
-    assert(TOTAL(handed_off) > 0 && TOTAL(full) > 0 && TOTAL(evictions) > 0);
+    assert(TOTAL(handed_off) > 0 && TOTAL(evictions) > 0);
+#ifdef ANYPORT_TEST_FEW_PLACES
+    assert(TOTAL(full) > 0);
+#endif
     check_nothing_left();
     segment_done(&segment);
     return DEFECTIVE; /* the defect was not found */

@@ -1,0 +1,100 @@
+/*
+ * Write intents: which regions of an element may differ from what is kept of them elsewhere, on
+ * the other members of a redundant volume and in the table of checksums. Pure: bits and bytes.
+ *
+ * A bit stands durably on the image before the first write to its region begins, so that after any
+ * end it is known where writes may have been under way. Bits are only ever taken away when nothing
+ * of their region is under way anywhere (integrity.h says when that is).
+ *
+ * The bitmap on the image is a row of sectors of INTENT_SECTOR_BYTES, which a disk writes wholly or
+ * not at all:
+ *
+ *      offset 0    bits, the region's number / 8 on: INTENT_SECTOR_REGIONS of them
+ *      offset 504  state       INTENTS_CHECKSUMS_RIGHT, INTENTS_MEMBERS_AGREE; little-endian
+ *      offset 508  crc         CRC32C of what is before it, seeded with the sector's number
+ *
+ * Invariants
+ *  1. All zeroes is a sector that was never written: no region is meant, nothing is in doubt.
+ *  2. A sector whose CRC is wrong (a disk that tears sectors, damage) means all of its regions.
+ *  3. While an array runs, a writing only adds bits and takes states away. So whichever of its
+ *     sectors reach the disk, the bits that stood there before still stand.
+ *  4. A state is only true of a sector until the first bit is added to it, and is then taken away
+ *     by the same writing.
+ */
+#ifndef CONTROLLER_INTEGRITY_INTENTS_H
+#define CONTROLLER_INTEGRITY_INTENTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "controller/superblock/tail.h"
+
+enum intents_state {
+    INTENTS_CHECKSUMS_RIGHT = 1 << 0, /* the table of checksums is right, whatever the bits say */
+    INTENTS_MEMBERS_AGREE = 1 << 1,   /* the bits are only what members lack that have failed */
+    INTENTS_STATES_ALL = (1 << 2) - 1,
+};
+
+struct intents {
+    uint32_t region_shift;
+    uint32_t sectors;
+    uint64_t regions;
+    uint64_t words;   /* of 64 regions, in each of the bitmaps below */
+    uint64_t *set;    /* durably on the image, its sector without states: writes may begin */
+    uint64_t *wanted; /* to be added by the next writing */
+    uint64_t *adding; /* by the one that is under way */
+    uint64_t *kept;   /* of earlier times, in sectors whose states still hold */
+    uint8_t *states;  /* by sector */
+    uint8_t *image;   /* what is being written: image_bytes, aligned to a block */
+    uint32_t image_bytes;
+    bool writing;
+};
+
+/* Makes an empty bitmap for an element of so many bytes, as its tail says. 0 or -ENOMEM. */
+int intents_new(struct intents **ret_intents, const struct tail *tail, uint64_t element_bytes);
+void intents_free(struct intents *intents); /* NULL is allowed */
+
+/* Takes over what stands on the image: image_bytes, in intents->image. */
+void intents_load(struct intents *intents);
+
+/* Whether all regions of the range are set: what a write costs where they are. */
+static inline bool intents_cover(const struct intents *intents, uint64_t offset_bytes,
+                                 uint64_t length_bytes)
+{
+    uint64_t region = offset_bytes >> intents->region_shift;
+    uint64_t last = (offset_bytes + length_bytes - 1) >> intents->region_shift;
+
+    for (; region <= last; region++) {
+        if ((intents->set[region / 64] >> region % 64 & 1) == 0)
+            return false;
+    }
+    return true;
+}
+
+/* Asks that those of the range that are neither set nor being added be added. Not an empty range.
+ */
+void intents_want(struct intents *intents, uint64_t offset_bytes, uint64_t length_bytes);
+
+/* Begins a writing of all that is wanted: fills intents->image. One at a time. */
+void intents_begin(struct intents *intents);
+
+/* It is durable: what it added is set. */
+void intents_written(struct intents *intents);
+
+/* It failed; what of it reached the image is not known. What it added is not set, and not wanted
+ * any more. */
+void intents_failed(struct intents *intents);
+
+/* Whether a region is meant that was not in order by the image: with `state`, one in a sector that
+ * does not have this state. */
+bool intents_doubt(const struct intents *intents, uint64_t region, enum intents_state state);
+
+/* How many regions of the range are meant and not in this state. */
+uint64_t intents_count(const struct intents *intents, uint64_t offset_bytes, uint64_t length_bytes,
+                       enum intents_state state);
+
+/* An orderly end: takes away all bits but those that `keep` says, a bit a region, and fills
+ * intents->image, with `states` for each sector. Nothing is wanted or being written. */
+void intents_end(struct intents *intents, const uint64_t *keep, uint8_t states);
+
+#endif

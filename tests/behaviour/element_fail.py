@@ -1,0 +1,65 @@
+#!/usr/bin/python3
+"""`anyport element fail`: the element is taken out of use by its owner before the verb is over;
+what does not exist, or cannot answer, is an error of one line."""
+import errno
+import json
+import os
+import signal
+
+from testarray import ANYPORT, LONG, Array, check, command, fails_with, folders, libnbd, run, same
+
+
+def element(array, *words, fails=False):
+    return command(ANYPORT, 'element', *words, array.run_dir, fails=fails)
+
+
+def states(array):
+    listed = json.loads(element(array, 'list', '--json'))
+    same(listed['version'], 1, 'the version')
+    same(listed['elements'], array.state()['elements'], 'list and status')
+    return [one['state'] for one in listed['elements']]
+
+
+def is_taken_out_of_use(array):
+    host = array.connect('vol1', 'c0')
+    host.pwrite(b'x' * 512, 0)
+    same(element(array, 'fail', 'disk1'), '', 'what it says')
+    same(states(array), ['online', 'failed'], 'the states')
+    fails_with(errno.EIO, 'a write', host.pwrite, b'x' * 512, 0)
+    fails_with(errno.EIO, 'a read', host.pread, 512, 0)
+    same(element(array, 'fail', 'disk1'), '', 'once more')
+    host.shutdown()
+
+
+def stuck(array):
+    """A controller that does not answer: there is a time limit."""
+    os.kill(array.controller(0)['pid'], signal.SIGSTOP)
+    try:
+        said = element(array, 'fail', 'disk0', fails=True)
+    finally:
+        os.kill(array.controller(0)['pid'], signal.SIGCONT)
+    check('timed out' in said, said)
+
+
+def errors(array):
+    said = element(array, 'fail', 'disk7', fails=True)
+    check('there is no element disk7' in said and said.count('\n') == 1, said)
+    command(ANYPORT, 'element', 'fail', fails=True)
+    command(ANYPORT, 'element', 'mend', 'disk0', array.run_dir, fails=True)
+    if LONG:
+        stuck(array)
+    os.kill(array.controller(1)['pid'], signal.SIGKILL)
+    said = element(array, 'fail', 'disk1', fails=True)
+    check('controller' in said and said.count('\n') == 1, said)
+
+
+def main():
+    libnbd()
+    expected = 'element disk. failed: so it was asked for|controller 1 '
+    with folders() as places:
+        with Array(places, controllers=2, expected=expected, status=1) as array:
+            is_taken_out_of_use(array)
+            errors(array)
+
+
+run(main)

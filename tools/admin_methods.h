@@ -1,0 +1,17 @@
+/*
+ * Methods of the admin socket that change the array: each gets the configuration controller and
+ * answers when the change is done (admin_rpc.h).
+ */
+#ifndef TOOLS_ADMIN_METHODS_H
+#define TOOLS_ADMIN_METHODS_H
+
+#include "tools/admin_rpc.h"
+
+/* All of them. */
+extern const struct admin_method admin_methods[];
+
+/* element.fail {name} -> {} */
+void admin_element_fail(const struct admin_service *service, const json_t *params,
+                        struct admin_reply *reply);
+
+#endif
