@@ -1,7 +1,7 @@
 /*
  * What stands on the images of redundant volumes: copies are equal, and parity is that of the data,
- * wherever no sector is open and no member is stale. Computed here in another way than the program
- * does.
+ * wherever no sector is open (judge.h) and no member is stale. Computed here in another way than
+ * the program does.
  */
 #undef NDEBUG
 #include <assert.h>
@@ -26,6 +26,19 @@ static bool is_stale(const struct sim_volume *volume, uint32_t member)
 
 /* --- copies --- */
 
+/* Where members differ, a write was under way when everything ended, and the start has been told so
+ * by the intents (controller/integrity/intents.h); and nowhere else may they. */
+static void differs(struct world *world, const struct sim_volume *volume, bool may_differ,
+                    const char *what, uint64_t where)
+{
+    if (!may_differ)
+        sim_fail(world, "%s: %s at %llu differ when life %u begins", volume->name, what,
+                 (unsigned long long)where, world->life);
+    else if (world->opened.doubtful[volume->index] == 0)
+        sim_fail(world, "%s: %s at %llu differ when life %u begins, and no intent says so",
+                 volume->name, what, (unsigned long long)where, world->life);
+}
+
 /* Members [first, first + copies) hold the same at this place. */
 static void judge_set(struct world *world, const struct sim_volume *volume, uint32_t first,
                       uint64_t member_offset_bytes, uint32_t sector)
@@ -37,8 +50,7 @@ static void judge_set(struct world *world, const struct sim_volume *volume, uint
             continue;
         const uint8_t *other = sector_of(world, volume, i, member_offset_bytes);
         if (one != NULL && memcmp(one, other, IMAGE_SECTOR_BYTES) != 0)
-            sim_fail(world, "%s: the copies of sector %u differ when life %u begins", volume->name,
-                     sector, world->life);
+            differs(world, volume, judge_is_open(volume, sector), "the copies of a sector", sector);
         one = other;
     }
 }
@@ -49,8 +61,6 @@ static void judge_mirrored(struct world *world, const struct sim_volume *volume)
 
     for (uint32_t sector = 0; sector < volume->sectors && !world->failed; sector++) {
         uint64_t at = sector * (uint64_t)IMAGE_SECTOR_BYTES, chunk = 0, within = at;
-        if (judge_is_open(volume, sector))
-            continue;
         if (layout->chunk_bytes != 0) {
             chunk = at / layout->chunk_bytes;
             within = chunk / layout->columns * layout->chunk_bytes + at % layout->chunk_bytes;
@@ -83,18 +93,22 @@ static void compute(const struct world *world, const struct sim_volume *volume, 
     }
 }
 
-static bool place_is_judged(const struct sim_volume *volume, uint64_t row, uint64_t at_bytes)
+static bool data_is_stale(const struct sim_volume *volume, uint64_t row)
+{
+    for (uint32_t column = 0; column < volume->layout.columns; column++) {
+        if (is_stale(volume, layout_data_member(&volume->layout, row, column)))
+            return true;
+    }
+    return false;
+}
+
+/* Of one place all columns are open, or none (judge.c). */
+static bool place_is_open(const struct sim_volume *volume, uint64_t row, uint64_t at_bytes)
 {
     const struct layout *layout = &volume->layout;
+    uint64_t bytes = row * layout->columns * layout->chunk_bytes + at_bytes % layout->chunk_bytes;
 
-    for (uint32_t column = 0; column < layout->columns; column++) {
-        uint64_t bytes =
-            (row * layout->columns + column) * layout->chunk_bytes + at_bytes % layout->chunk_bytes;
-        if (is_stale(volume, layout_data_member(layout, row, column)) ||
-            judge_is_open(volume, (uint32_t)(bytes / IMAGE_SECTOR_BYTES)))
-            return false;
-    }
-    return true;
+    return judge_is_open(volume, (uint32_t)(bytes / IMAGE_SECTOR_BYTES));
 }
 
 static void judge_place(struct world *world, const struct sim_volume *volume, uint64_t at_bytes)
@@ -104,7 +118,7 @@ static void judge_place(struct world *world, const struct sim_volume *volume, ui
     uint32_t p_member = layout_p_member(layout, row), q_member = layout_q_member(layout, row);
     uint8_t p[IMAGE_SECTOR_BYTES], q[IMAGE_SECTOR_BYTES];
 
-    if (!place_is_judged(volume, row, at_bytes))
+    if (data_is_stale(volume, row))
         return;
     compute(world, volume, row, at_bytes, p, q);
     bool wrong = !is_stale(volume, p_member) &&
@@ -112,8 +126,7 @@ static void judge_place(struct world *world, const struct sim_volume *volume, ui
     if (layout->parities > 1 && !is_stale(volume, q_member))
         wrong = wrong || memcmp(q, sector_of(world, volume, q_member, at_bytes), sizeof q) != 0;
     if (wrong)
-        sim_fail(world, "%s: parity at byte %llu of the members is wrong when life %u begins",
-                 volume->name, (unsigned long long)at_bytes, world->life);
+        differs(world, volume, place_is_open(volume, row, at_bytes), "data and parity", at_bytes);
 }
 
 void judge_copies(struct world *world)

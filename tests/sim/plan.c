@@ -66,7 +66,6 @@ static void add_virtual(struct plan *plan, struct dice *dice, uint32_t number,
 
 static void draw_config(struct plan *plan, struct dice *dice)
 {
-    static const char *const policies[] = {"strict"};
     uint32_t virtuals = (uint32_t)dice_between(dice, 1, 2);
     uint32_t plains = (uint32_t)dice_below(dice, 3);
     uint64_t offset_bytes = 0;
@@ -75,13 +74,13 @@ static void draw_config(struct plan *plan, struct dice *dice)
         plains = plan->elements;
     add(plan, "array: sim\ncontrollers: %u\nbuffers: {size: 40MiB}\n", plan->controllers);
     add(plan, "interconnect: {slots: %u, ring-entries: %u}\n", plan->slots, plan->ring_entries);
-    add(plan, "coordination: {policy: %s, region: %uKiB}\n", policies[0],
-        power_of_two(dice, 256, 3));
+    add(plan, "coordination: {policy: strict, region: %uKiB}\n", power_of_two(dice, 256, 3));
     add(plan, "elements:\n");
     plan->element_bytes = (2 * 2 + 1) * MEMBER_BYTES_UNIT;
     for (uint32_t i = 0; i < plan->elements; i++)
-        add(plan, "  - {name: disk%u, image: /sim/disk%u.img, size: %llu, controller: %u}\n", i, i,
-            (unsigned long long)plan->element_bytes, i % plan->controllers);
+        add(plan, "  - {name: disk%u, image: /sim/disk%u.img, size: %llu, controller: %u%s}\n", i,
+            i, (unsigned long long)plan->element_bytes, i % plan->controllers,
+            dice_once_in(dice, 3) ? ", checksums: true" : "");
     add(plan, "volumes:\n");
     for (uint32_t i = 0; i < virtuals; i++)
         add_virtual(plan, dice, i, &offset_bytes);
