@@ -30,7 +30,10 @@ struct control_request;
 #define CONTROL_KINDS(X)                                                                           \
     X(FAIL_ELEMENT, 1, control_fail_element, false) /* element, which it owns */                   \
     X(FENCE_VOLUME, 2, control_fence_volume, false) /* volume: recovery/fence.h */                 \
-    X(START_JOB, 3, control_start_job, false)       /* volume, kind: recovery/job.h */
+    X(START_JOB, 3, control_start_job, false)       /* volume, kind: recovery/job.h */             \
+    X(ADD_VOLUME, 16, control_add_volume, false)    /* volume: control_volume.h, as those below */ \
+    X(RELEASE_VOLUME, 17, control_release_volume, false)                                           \
+    X(DROP_VOLUME, 18, control_drop_volume, false)
 
 enum control_kind {
 #define X(name, number, run, passes) CONTROL_##name = number,

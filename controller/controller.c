@@ -12,6 +12,7 @@
 #include "controller/path/redirect.h"
 #include "controller/path/split.h"
 #include "controller/path/virtual.h"
+#include "controller/path/workspaces.h"
 
 /* All pools together are registered with a ring only up to this: registering pins the memory. */
 #define REGISTERED_BYTES_MAX (256ull << 20)
@@ -46,6 +47,7 @@ static struct command *list_commands(struct controller *controller, struct comma
     for (uint32_t i = count; i-- > 0;) {
         struct command *command = *rest + i;
         command->controller = controller;
+        command->receiver = (uint8_t)controller->id;
         command->io.completion.fire = io_completed;
         command->next = list;
         list = command;
@@ -90,24 +92,19 @@ static int make_blocks(struct controller *controller)
 
 static bool has_parity(const struct controller *controller)
 {
-    for (uint32_t i = 0; i < controller->segment.geometry.volumes; i++) {
+    for (uint32_t i = 0; i < mapping_volumes_end(&controller->segment); i++) {
         if (controller->virtuals[i] != NULL && controller->virtuals[i]->layout.parities > 0)
             return true;
     }
     return false;
 }
 
+/* Nobody has a buffer yet: there is nothing to wait for. */
 static int make_workspaces(struct controller *controller)
 {
-    uint64_t offset_bytes;
+    struct command_waiter nobody = {0};
 
-    if (!has_parity(controller))
-        return 0;
-    int error = pool_take(controller->pool, WORKSPACES_BYTES, &offset_bytes);
-    if (error != 0)
-        return error;
-    controller->workspaces_offset_bytes = controller->pool_offset_bytes + offset_bytes;
-    return pool_new(&controller->workspaces, WORKSPACES_BYTES, NULL, NULL);
+    return has_parity(controller) ? workspaces_make(controller, &nobody) : 0;
 }
 
 static int make_slots(struct controller *controller)
@@ -250,6 +247,10 @@ static int make_parts(struct controller *controller, const struct controller_sta
             *ret_what = missing;
         return error;
     }
+    *ret_what = "its trace";
+    error = tracing_init(controller);
+    if (error != 0)
+        return error;
     *ret_what = "its buffer pool";
     error = pool_new(&controller->pool, controller->segment.geometry.buffers_bytes, commit_buffers,
                      controller);
@@ -306,6 +307,7 @@ int controller_new(struct controller **ret_controller, const struct controller_s
     settle_init(controller);
     fences_init(controller);
     jobs_init(controller);
+    control_volumes_init(controller);
     controller->sweep_timer.fire = sweep_is_due;
     controller->stop_timer.fire = stop_is_due;
     int error = make_parts(controller, start, ret_what);
@@ -353,6 +355,7 @@ void controller_free(struct controller *controller)
 /* Changes the seat's state and tells the configuration controller. */
 static void declare(struct controller *controller, enum seat_state state)
 {
+    tracing_event(controller, TRACE_SEAT, TRACE_NO_CONTROLLER, state);
     seat_set_state(controller->seat, state);
     loop_doorbell_ring(controller->loop, controller->notice_fd);
 }
@@ -365,6 +368,7 @@ void controller_fail_element(struct controller *controller, uint32_t index, cons
     if (load_relaxed(&record->state) == ELEMENT_FAILED)
         return;
     store_relaxed(&record->state, ELEMENT_FAILED); /* relaxed: as above */
+    tracing_event(controller, TRACE_ELEMENT_FAILED, TRACE_NO_CONTROLLER, index);
     fprintf(stderr, "anyport: c%u: element %s failed: %s; its commands end with EIO\n",
             controller->id, record->name, why);
     settle_failed_elements(controller, NULL);
@@ -400,6 +404,7 @@ static void look_at_membership(struct controller *controller)
     if (membership == controller->membership_seen)
         return;
     controller->membership_seen = membership;
+    tracing_event(controller, TRACE_MEMBERSHIP, TRACE_NO_CONTROLLER, membership);
     peers_look_at_seats(controller);
     /* relaxed: written before membership, which was loaded with acquire. */
     uint32_t request = load_relaxed(&controller->seat->request);
@@ -455,6 +460,7 @@ static void turn(struct controller *controller)
 {
     controller->turn++;
     count_up(&controller->counters->turns, 1);
+    tracing_turn(controller);
     look_at_membership(controller);
     uint32_t received = peers_receive(controller);
     controller->arrivals += received;
@@ -536,6 +542,7 @@ int controller_run(struct controller *controller)
     finish_executing(controller);
     int error = flush_elements(controller);
     unlock_elements(controller);
+    tracing_event(controller, TRACE_SEAT, TRACE_NO_CONTROLLER, SEAT_STOPPED);
     seat_set_state(controller->seat, SEAT_STOPPED);
     return error;
 }

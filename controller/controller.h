@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "controller/control.h"
+#include "controller/control_volume.h"
 #include "controller/idle.h"
 #include "controller/integrity/integrity.h"
 #include "controller/path/command.h"
@@ -28,6 +29,7 @@
 #include "controller/recovery/fence.h"
 #include "controller/recovery/job.h"
 #include "controller/recovery/settle.h"
+#include "controller/tracing.h"
 #include "io/element.h"
 #include "io/loop.h"
 #include "shm/mapping.h"
@@ -46,12 +48,20 @@ struct owned_element {
     uint64_t size_checked_turn; /* the image's length is looked at once a turn that writes */
 };
 
-/* What the floor above (the host ports) wants to be told. */
+/* Whether a host has a volume. */
+enum host_use {
+    HOST_USES_NOT,
+    HOST_LEAVES, /* its connection is ending */
+    HOST_USES,
+};
+
+/* What the floor above (the host ports) wants to be told, or is asked. */
 struct controller_hooks {
     void *context;
     void (*on_turn)(void *context);    /* once a turn, before it is submitted */
     void (*on_quiesce)(void *context); /* no new commands from hosts; finish, then close */
     bool (*is_quiet)(void *context);   /* whether all of its hosts are gone */
+    enum host_use (*uses_volume)(void *context, uint32_t volume);
 };
 
 enum {
@@ -113,7 +123,7 @@ struct controller {
     struct slot_table slots;
     struct command **slot_commands; /* by slot index; NULL: free */
     struct command_queue slot_waiters;
-    uint64_t sequence;
+    uint64_t sequence; /* host commands, numbered as they came: for the trace */
     struct peers peers;
     struct watched_life *lives; /* of the other controllers; NULL: not watched (deaths.h) */
     struct timer sweep_timer;
@@ -123,6 +133,7 @@ struct controller {
     struct settle settle;
     struct fences fences;
     struct jobs jobs;
+    struct control_volumes control_volumes;
 
     /* the loop */
     struct completion doorbell;
@@ -133,6 +144,7 @@ struct controller {
     uint64_t arrivals; /* commands and ring entries that have come, ever */
     uint64_t receives; /* that brought something from a host, ever; counted by the host ports */
     struct idle idle;
+    struct tracing tracing;
     bool quiescing;
     struct timer stop_timer; /* armed: to stop when all hosts are gone, or when it fires */
     bool finished;

@@ -12,17 +12,18 @@ static uint16_t transmission_flags(const struct volume_record *record)
 {
     uint16_t flags = NBD_FLAG_HAS_FLAGS | NBD_FLAG_SEND_FLUSH | NBD_FLAG_SEND_FUA |
                      NBD_FLAG_CAN_MULTI_CONN | NBD_FLAG_SEND_CACHE;
+    uint32_t flags_now = mapping_volume_flags(record);
 
-    if ((record->flags & VOLUME_READ_ONLY) != 0)
+    if ((flags_now & VOLUME_READ_ONLY) != 0)
         flags |= NBD_FLAG_READ_ONLY;
     else
         flags |= NBD_FLAG_SEND_TRIM | NBD_FLAG_SEND_WRITE_ZEROES;
     /* Where members must agree, none may refuse what another does (controller/path/split.c). */
-    if ((record->flags & VOLUME_READ_ONLY) == 0 && record->layout != LAYOUT_MIRROR &&
+    if ((flags_now & VOLUME_READ_ONLY) == 0 && record->layout != LAYOUT_MIRROR &&
         record->layout != LAYOUT_RAID10 && record->layout != LAYOUT_RAID5 &&
         record->layout != LAYOUT_RAID6)
         flags |= NBD_FLAG_SEND_FAST_ZERO;
-    if ((record->flags & VOLUME_ROTATIONAL) != 0)
+    if ((flags_now & VOLUME_ROTATIONAL) != 0)
         flags |= NBD_FLAG_ROTATIONAL;
     return flags;
 }
@@ -40,16 +41,16 @@ static void describe(const struct segment *segment, uint32_t volume, struct expo
 
 static bool is_exported(const struct segment *segment, uint64_t volume)
 {
-    return (segment_volume(segment, (uint32_t)volume)->flags & VOLUME_EXPORTED) != 0;
+    return (mapping_volume_flags(segment_volume(segment, (uint32_t)volume)) & VOLUME_EXPORTED) != 0;
 }
 
 static int next_export(void *context, uint64_t *cursor, struct export_info *ret_info)
 {
     const struct segment *segment = context;
 
-    while (*cursor < segment->geometry.volumes) {
+    while (*cursor < mapping_volumes_end(segment)) {
         uint64_t volume = (*cursor)++;
-        if (is_exported(segment, volume)) {
+        if (mapping_has_volume(segment, (uint32_t)volume) && is_exported(segment, volume)) {
             describe(segment, (uint32_t)volume, ret_info);
             return 0;
         }

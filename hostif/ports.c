@@ -122,6 +122,22 @@ static bool is_quiet(void *context)
     return ((const struct host_ports *)context)->sessions_count == 0;
 }
 
+/* A session has a volume from the end of its handshake until it is freed. */
+static enum host_use uses_volume(void *context, uint32_t volume)
+{
+    const struct host_ports *ports = context;
+    enum host_use use = HOST_USES_NOT;
+
+    for (const struct session *one = ports->sessions; one != NULL; one = one->next) {
+        if (one->volume != volume)
+            continue;
+        if (one->state == SESSION_TRANSMISSION)
+            return HOST_USES;
+        use = HOST_LEAVES;
+    }
+    return use;
+}
+
 /* --- accepting --- */
 
 static void listen_on(struct listener *listener)
@@ -203,8 +219,11 @@ int ports_new(struct host_ports **ret_ports, struct controller *controller,
                                                 .tcp = listening[i].tcp};
         listen_on(&ports->listeners[i]);
     }
-    controller->hooks = (struct controller_hooks){
-        .context = ports, .on_turn = on_turn, .on_quiesce = on_quiesce, .is_quiet = is_quiet};
+    controller->hooks = (struct controller_hooks){.context = ports,
+                                                  .on_turn = on_turn,
+                                                  .on_quiesce = on_quiesce,
+                                                  .is_quiet = is_quiet,
+                                                  .uses_volume = uses_volume};
     *ret_ports = ports;
     return 0;
 }

@@ -460,6 +460,7 @@ int session_new(struct host_ports *ports, int fd, bool tcp)
     session->ports = ports;
     session->fd = fd;
     session->tcp = tcp;
+    session->volume = SESSION_NO_VOLUME;
     session->receive.fire = received;
     session->send.fire = sent;
     session->limit.fire = handshake_took_too_long;

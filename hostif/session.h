@@ -43,6 +43,8 @@ enum {
     SESSION_LINGER_BYTES_MAX = 64 << 20,  /* and so much it may send meanwhile */
 };
 
+enum { SESSION_NO_VOLUME = UINT32_MAX };
+
 _Static_assert(SESSION_RECEIVE_BYTES >= SESSION_SHORT_BYTES + NBD_REQUEST_BYTES,
                "a short write fits whole");
 _Static_assert((int)SESSION_RECEIVE_BYTES >= (int)NEGOTIATE_INPUT_BYTES, "so does an option");
@@ -102,7 +104,7 @@ struct session {
 
     /* what was agreed */
     struct nbd_agreed agreed;
-    uint32_t volume;
+    uint32_t volume;  /* SESSION_NO_VOLUME: none was agreed on yet */
     uint8_t contexts; /* ANSWER_ALLOCATION, ANSWER_LOCATION */
     struct negotiate negotiate;
 };

@@ -6,12 +6,13 @@
  *      elements    elements x struct element_record
  *      volumes     volumes x struct volume_record
  *      members     members x struct member_record
- *      names       hash of volume names: names_buckets x uint32_t (volume + 1, 0 empty)
+ *      names       hash of volume names: names_buckets x uint32_t (mapping.c)
  *      links       controllers x controllers x FABRICS x link_bytes
  *      slots       controllers x slots x struct slot
  *      region sets regions / REGION_WAYS x struct region_set
  *      words       regions x struct region_words
  *      conflicts   regions x struct region_conflicts
+ *      traces      controllers x struct trace_ring of trace_events; none when that is 0
  *      buffers     controllers x buffers_bytes
  *
  * Each part starts on a page. The geometry is computed once, by the process that makes the segment,
@@ -31,6 +32,7 @@
 #include "shm/region.h"
 #include "shm/ring.h"
 #include "shm/slot.h"
+#include "shm/trace.h"
 
 #define SEGMENT_MAGIC 0x0074726f70796e61ull /* "anyport" */
 enum { SEGMENT_VERSION = 1 };
@@ -45,6 +47,8 @@ struct segment_geometry {
     uint32_t ring_entries;
     uint32_t regions;       /* region structures; a power of two */
     uint32_t region_shift;  /* each covers 1 << region_shift bytes */
+    uint32_t trace_events;  /* kept of each controller; a power of two, or 0 */
+    uint32_t unused;        /* 0 */
     uint64_t buffers_bytes; /* of each controller */
     uint64_t link_bytes;
     uint64_t seats_offset;
@@ -57,6 +61,7 @@ struct segment_geometry {
     uint64_t region_sets_offset;
     uint64_t region_words_offset;
     uint64_t region_conflicts_offset;
+    uint64_t traces_offset;
     uint64_t buffers_offset;
     uint64_t bytes;
 };
@@ -68,12 +73,18 @@ struct segment_header {
     uint32_t pid; /* of the configuration controller */
     struct segment_geometry geometry;
     char array[NAME_BYTES_MAX + 1];
-    uint64_t started_ns;          /* CLOCK_REALTIME */
-    uint32_t coordination_policy; /* enum coordination_policy */
+    uint64_t started_ns;             /* CLOCK_REALTIME */
+    uint32_t coordination_policy;    /* enum coordination_policy */
     _Atomic uint64_t job_rate_bytes; /* of a job, in a second; 0: any; JOB_RATE_YIELDING */
     /* Grows whenever a seat changes state; controllers look at it once a turn. Writer: the
      * configuration controller. Stale: a death is noticed a turn later. */
     _Alignas(CACHELINE_BYTES) _Atomic uint32_t membership;
+    /* No volume has, or ever had, this number or a higher one: so far those who look at all volumes
+     * look. Writer: the configuration controller; it only grows. Stale: a new one is seen later. */
+    _Atomic uint32_t volumes_end;
+    /* enum trace_level; controllers look at it once a turn. Writer: the configuration controller.
+     * Stale: a turn is traced at the level before. */
+    _Atomic uint32_t trace_level;
 };
 
 enum seat_state {
@@ -165,9 +176,9 @@ struct job_record {
     _Atomic uint32_t phase;  /* the kind's own */
     _Atomic int32_t status;  /* FAILED: -errno */
     _Atomic uint64_t position_bytes, end_bytes;
-    _Atomic uint64_t began_at_bytes;         /* the position when it was started */
-    _Atomic uint64_t started_ns, ended_ns;   /* CLOCK_MONOTONIC; 0: not yet */
-    _Atomic uint64_t found, repaired;        /* the kind's own */
+    _Atomic uint64_t began_at_bytes;       /* the position when it was started */
+    _Atomic uint64_t started_ns, ended_ns; /* CLOCK_MONOTONIC; 0: not yet */
+    _Atomic uint64_t found, repaired;      /* the kind's own */
 };
 
 enum volume_flags {
@@ -178,22 +189,29 @@ enum volume_flags {
 };
 
 /* The mapping table, second half: volume -> element and place on it, or, of a virtual volume,
- * -> its members. Constant but for the _Atomic fields. */
+ * -> its members. Constant, but for the _Atomic fields, while anybody can know the volume
+ * (mapping.h). */
 struct volume_record {
-    _Alignas(CACHELINE_BYTES) uint64_t offset_bytes; /* on the element; virtual: 0 */
+    /* 1: the volume is there for everybody. 0: it is being made, or taken away, or is none. Writer:
+     * the configuration controller. Stale: it is listed, or missing in a list, a little longer. */
+    _Alignas(CACHELINE_BYTES) _Atomic uint32_t present;
+    /* enum volume_flags. Writer: the configuration controller; EXPORTED changes when the volume
+     * becomes a member, or is one no more. Stale: it is found by a host that comes just then. */
+    _Atomic uint32_t flags;
+    uint64_t offset_bytes; /* on the element; virtual: 0 */
     uint64_t size_bytes;
     uint32_t element; /* virtual: ELEMENT_NONE */
-    uint32_t flags;
-    uint32_t layout; /* enum layout_kind (controller/layout/layout.h); 0: a plain volume */
+    uint32_t layout;  /* enum layout_kind (controller/layout/layout.h); 0: a plain volume */
     uint32_t members_first, members_count; /* in `members` */
     uint32_t copies;                       /* raid10: members in each mirror set */
     uint32_t chunk_bytes;                  /* 0 where the layout has no chunks */
     uint32_t marked; /* 1: members_marked is to follow members_now; their elements have
                         superblocks */
     /* Redundant: regions whose members may differ since an end without order, at most; 0: they
-     * agree. Writer: the configuration controller before the start. */
+     * agree. Writers: the configuration controller before the start; who runs the RESYNC, at its
+     * end. Stale: an orderly end keeps intents that need not be kept. */
     _Atomic uint64_t resync_regions;
-    uint64_t run;    /* how often the volume was started (controller/superblock/standing.h) */
+    uint64_t run; /* how often the volume was started (controller/superblock/standing.h) */
     /* Virtual: which members have failed and which of those are being rebuilt, and what is durable
      * of it; the rules are in member_states.h. Writers: any controller, by compare-and-swap. Stale:
      * a failed member is met once more; what is marked is marked once more. */

@@ -15,6 +15,8 @@ enum {
     FABRICS = 2, /* primary, redundant */
     ELEMENTS_MAX = 4096,
     VOLUMES_MAX = 131072,
+    VOLUMES_SPARE = 1024,        /* that may be made while an array runs, beside its first ones */
+    MEMBERS_SPARE = 4096,        /* of virtual ones among them */
     NAME_BYTES_MAX = 63,         /* array, element and volume names, without the final NUL */
     DESCRIPTION_BYTES_MAX = 159, /* of a volume, without the final NUL: what the handshake shows */
     PATH_BYTES_MAX = 4095,
@@ -93,6 +95,12 @@ enum {
     RESERVATION_NUMBER_MAX = (1 << 25) - 1, /* in the order of one queue, until it is empty once */
     HELD_HISTOGRAM_BUCKETS = 40, /* bucket i: held for 2^i ns to 2^(i+1) ns; the last: longer */
 
+    /* --- trace --- */
+    TRACE_EVENTS_DEFAULT = 65536, /* of each controller, kept: 4 MiB, touched as they are written */
+    TRACE_EVENTS_MIN = 1024,      /* or 0: none are kept; a power of two */
+    TRACE_EVENTS_MAX = 16 << 20,  /* a power of two */
+    TRACE_COMMIT_EVENTS = 1024,   /* asked of the kernel at once */
+
     /* --- host ports --- */
     CONNECTIONS_DEFAULT = 256, /* per controller */
     CONNECTIONS_MAX = 4096,
@@ -113,6 +121,9 @@ enum {
     /* --- the control channel --- */
     CONTROL_REQUESTS_MAX = 32, /* of one controller, outstanding at once */
     CONTROL_SECONDS = 20,      /* that an answer may take */
+
+    /* --- volumes that go --- */
+    RELEASE_PATIENCE_MS = 200, /* so long a host may take to be gone that has said so */
 
     /* --- anyport run --- */
     COMMAND_END_SECONDS = 5, /* from SIGTERM to SIGKILL for what --run started */
@@ -171,6 +182,11 @@ _Static_assert((REGIONS_MIN & (REGIONS_MIN - 1)) == 0 && (REGIONS_MAX & (REGIONS
 _Static_assert(REGIONS_MIN / REGION_WAYS >= REGIONS_PER_RESERVATION_MAX,
                "no reservation needs two structures of one set");
 _Static_assert(REGIONS_PER_RESERVATION_MAX == 129, "32 MiB and a byte in regions of 256 KiB");
+_Static_assert((TRACE_EVENTS_MIN & (TRACE_EVENTS_MIN - 1)) == 0 &&
+                   (TRACE_EVENTS_DEFAULT & (TRACE_EVENTS_DEFAULT - 1)) == 0 &&
+                   (TRACE_EVENTS_MAX & (TRACE_EVENTS_MAX - 1)) == 0 &&
+                   TRACE_EVENTS_MIN % TRACE_COMMIT_EVENTS == 0,
+               "trace rings wrap by masking, and are committed in whole steps");
 _Static_assert(EXTENTS_TURN_MAX <= EXTENTS_MAX, "what a turn finds fits a block status");
 _Static_assert(CONTROLLERS_MAX <= 64, "sets of controllers are 64-bit masks");
 

@@ -1,6 +1,19 @@
 /*
- * The mapping table (claims 2, 3 and 8): volume -> element -> owner, and name -> volume. The
- * configuration controller fills it before any port accepts; the data path only looks up.
+ * The mapping table (claims 2, 3, 8 and 10): volume -> element -> owner, and name -> volume.
+ *
+ * The configuration controller is its only writer, before any port accepts and later; the data path
+ * only looks up, and waits for nobody. The life of a record:
+ *
+ *      free -- enter --> entered -- publish --> published -- withdraw --> withdrawn --> free
+ *
+ *  1. While it is entered, only those who are told its number know it: the controllers get ready.
+ *  2. Published, it is found by name and listed. Nothing of it changes then but its _Atomic fields.
+ *  3. Withdrawn, nobody finds it any more; who has found it before may still use it.
+ *  4. It is entered anew only when every controller that is alive has said that it uses it no more
+ *     (controller/control_volume.c). So whoever knows a volume's number knows one volume by it.
+ *
+ * Tools look at the table and are asked nothing: one that reads a record just when it becomes that
+ * of another volume may show a mixture of both, once.
  */
 #ifndef SHM_MAPPING_H
 #define SHM_MAPPING_H
@@ -14,14 +27,36 @@ struct mapping_place {
     uint64_t element_offset_bytes;
 };
 
-/* Enters volume `index` under record->name; the record is copied. -EEXIST when the name is taken.
- * Before any controller starts. */
+/* Enters and publishes volume `index` under record->name; the record is copied. -EEXIST when the
+ * name is taken: then nothing was changed. Configuration controller only, as the next three. */
 int mapping_add_volume(const struct segment *segment, uint32_t index,
                        const struct volume_record *record);
 
-/* The volume of this name (not terminated), or -ENOENT. A hash look-up, whatever their number. */
+/* Fills a free record. */
+void mapping_enter_volume(const struct segment *segment, uint32_t index,
+                          const struct volume_record *record);
+
+/* The volume that was entered, or withdrawn, is found from now on, by its name. -EEXIST: another
+ * one is. */
+int mapping_publish_volume(const struct segment *segment, uint32_t index);
+
+/* The volume is found no more. */
+void mapping_withdraw_volume(const struct segment *segment, uint32_t index);
+
+/* The volume of this name (not terminated), or -ENOENT. A hash look-up, whatever their number;
+ * wait-free. */
 int mapping_find_volume(const struct segment *segment, const char *name, size_t name_bytes,
                         uint32_t *ret_volume);
+
+/* Those who look at all volumes look at those below mapping_volumes_end that are there. */
+uint32_t mapping_volumes_end(const struct segment *segment);
+bool mapping_has_volume(const struct segment *segment, uint32_t volume);
+
+/* enum volume_flags, as they are now. */
+uint32_t mapping_volume_flags(const struct volume_record *record);
+
+/* Whether hosts find the volume. Configuration controller only. */
+void mapping_set_exported(const struct segment *segment, uint32_t volume, bool exported);
 
 /* A virtual volume as the data path sees it (claims 5 and 6). A plain copy; every index is checked.
  */

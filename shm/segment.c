@@ -53,6 +53,12 @@ static bool regions_plausible(const struct segment_geometry *g)
            g->region_shift >= REGION_SHIFT_MIN && g->region_shift <= REGION_SHIFT_MAX;
 }
 
+static bool trace_plausible(uint32_t events)
+{
+    return events == 0 ||
+           (events >= TRACE_EVENTS_MIN && events <= TRACE_EVENTS_MAX && is_power_of_two(events));
+}
+
 /* Whether every count is one that segment_create would have taken, so that no product overflows. */
 static bool geometry_plausible(const struct segment_geometry *g)
 {
@@ -60,8 +66,8 @@ static bool geometry_plausible(const struct segment_geometry *g)
            g->elements <= ELEMENTS_MAX && g->volumes <= VOLUMES_MAX && g->members <= VOLUMES_MAX &&
            g->slots >= SLOTS_MIN && g->slots <= SLOTS_MAX && g->ring_entries >= RING_ENTRIES_MIN &&
            g->ring_entries <= RING_ENTRIES_MAX && is_power_of_two(g->ring_entries) &&
-           regions_plausible(g) && g->buffers_bytes <= BUFFERS_BYTES_MAX &&
-           g->buffers_bytes % BLOCK_BYTES == 0;
+           regions_plausible(g) && trace_plausible(g->trace_events) &&
+           g->buffers_bytes <= BUFFERS_BYTES_MAX && g->buffers_bytes % BLOCK_BYTES == 0;
 }
 
 static void geometry_compute(struct segment_geometry *g)
@@ -81,6 +87,8 @@ static void geometry_compute(struct segment_geometry *g)
     g->region_sets_offset = place(&end, g->regions / REGION_WAYS, sizeof(struct region_set));
     g->region_words_offset = place(&end, g->regions, sizeof(struct region_words));
     g->region_conflicts_offset = place(&end, g->regions, sizeof(struct region_conflicts));
+    g->traces_offset =
+        place(&end, g->trace_events == 0 ? 0 : g->controllers, trace_ring_bytes(g->trace_events));
     g->buffers_offset = place(&end, g->controllers, g->buffers_bytes);
     g->bytes = end;
 }
@@ -116,6 +124,7 @@ int segment_create(struct segment *ret_segment, const struct segment_wanted *wan
                                   .ring_entries = wanted->ring_entries,
                                   .regions = wanted->regions,
                                   .region_shift = region_shift_of(wanted->region_bytes),
+                                  .trace_events = wanted->trace_events,
                                   .buffers_bytes = wanted->buffers_bytes};
     if (segment.geometry.regions == 0)
         segment.geometry.regions = REGIONS_DEFAULT;
@@ -266,6 +275,17 @@ struct slot *segment_slots(const struct segment *segment, uint32_t seat)
 
     assert(seat < g->controllers);
     return (struct slot *)(void *)(segment->base + g->slots_offset) + (uint64_t)seat * g->slots;
+}
+
+struct trace_ring *segment_trace(const struct segment *segment, uint32_t seat)
+{
+    const struct segment_geometry *g = &segment->geometry;
+
+    assert(seat < g->controllers);
+    if (g->trace_events == 0)
+        return NULL;
+    return (struct trace_ring *)(void *)(segment->base + g->traces_offset +
+                                         seat * trace_ring_bytes(g->trace_events));
 }
 
 struct region_table segment_region_table(const struct segment *segment)

@@ -25,6 +25,7 @@ struct segment_wanted {
     uint64_t buffers_bytes;
     uint32_t regions;      /* 0: REGIONS_DEFAULT */
     uint64_t region_bytes; /* a power of two; 0: 1 << REGION_SHIFT_DEFAULT */
+    uint32_t trace_events; /* a power of two; 0: there is no trace */
 };
 
 /* Makes, sizes, seals and maps a segment; seats EMPTY, rings empty, slots FREE, names empty.
@@ -56,6 +57,9 @@ struct member_record *segment_member(const struct segment *segment, uint32_t mem
 struct link *segment_link(const struct segment *segment, uint32_t source, uint32_t target,
                           uint32_t fabric);
 struct slot *segment_slots(const struct segment *segment, uint32_t seat);
+
+/* A controller's trace; NULL when the segment has none. */
+struct trace_ring *segment_trace(const struct segment *segment, uint32_t seat);
 
 /* Where the coordination table lies (reserve.h). */
 struct region_table segment_region_table(const struct segment *segment);

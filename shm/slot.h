@@ -5,7 +5,7 @@
  * twice loses the compare-and-swap, one that is lost is found by looking at POSTED slots.
  *
  *      offset 0    state           the word below
- *      offset 8    sequence        source's number of this command
+ *      offset 8    sequence        source's number of the host command that this is a part of
  *      offset 16   op, flags       what to do (path/command.h)
  *      offset 18   target          seat
  *      offset 20   first_bytes     shape of the payload (path/payload.h)

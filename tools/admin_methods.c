@@ -1,6 +1,8 @@
 #include "tools/admin_methods.h"
 
 const struct admin_method admin_methods[] = {
+    {.name = "dump", .start = admin_dump},
     {.name = "element.fail", .start = admin_element_fail},
+    {.name = "trace.level", .start = admin_trace_level},
     {0},
 };

@@ -10,8 +10,16 @@
 /* All of them. */
 extern const struct admin_method admin_methods[];
 
+/* dump {} -> {version, yaml}: changes nothing, but needs the configuration */
+void admin_dump(const struct admin_service *service, const json_t *params,
+                struct admin_reply *reply);
+
 /* element.fail {name} -> {} */
 void admin_element_fail(const struct admin_service *service, const json_t *params,
                         struct admin_reply *reply);
+
+/* trace.level {level} -> {} */
+void admin_trace_level(const struct admin_service *service, const json_t *params,
+                       struct admin_reply *reply);
 
 #endif

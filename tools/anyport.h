@@ -18,6 +18,8 @@ int verb_check(int argc, char **argv);
 int verb_status(int argc, char **argv);
 int verb_top(int argc, char **argv);
 int verb_locks(int argc, char **argv);
+int verb_dump(int argc, char **argv);
+int verb_trace(int argc, char **argv);
 int verb_element(int argc, char **argv);
 int verb_element_list(int argc, char **argv);
 int verb_volume(int argc, char **argv);

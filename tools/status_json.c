@@ -104,6 +104,7 @@ static void add_members(json_t *object, const struct segment *segment, uint32_t 
 static json_t *volume_json(const struct segment *segment, uint32_t index)
 {
     const struct volume_record *record = segment_volume(segment, index);
+    uint32_t flags = mapping_volume_flags(record);
     json_t *object = json_object();
     struct io_values values;
 
@@ -120,8 +121,8 @@ static json_t *volume_json(const struct segment *segment, uint32_t index)
     if (mapping_is_virtual(segment, index))
         add_members(object, segment, index);
     json_set(object, "state", json_string(volume_state_name(volume_state_now(segment, index))));
-    json_set(object, "exported", json_boolean((record->flags & VOLUME_EXPORTED) != 0));
-    json_set(object, "read_only", json_boolean((record->flags & VOLUME_READ_ONLY) != 0));
+    json_set(object, "exported", json_boolean((flags & VOLUME_EXPORTED) != 0));
+    json_set(object, "read_only", json_boolean((flags & VOLUME_READ_ONLY) != 0));
     add_io(object, &values);
     return object;
 }
@@ -165,6 +166,17 @@ static json_t *list_json(const struct segment *segment, uint32_t count,
     return array;
 }
 
+static json_t *volumes_json(const struct segment *segment)
+{
+    json_t *array = json_array();
+
+    for (uint32_t i = 0; i < mapping_volumes_end(segment); i++) {
+        if (mapping_has_volume(segment, i))
+            (void)json_array_append_new(array, volume_json(segment, i));
+    }
+    return array;
+}
+
 static json_t *begin(void)
 {
     json_t *object = json_object();
@@ -194,7 +206,7 @@ json_t *status_json_volumes(const struct segment *segment)
 {
     json_t *object = begin();
 
-    json_set(object, "volumes", list_json(segment, segment->geometry.volumes, volume_json));
+    json_set(object, "volumes", volumes_json(segment));
     return object;
 }
 
@@ -204,7 +216,7 @@ json_t *status_json(const struct segment *segment)
 
     json_set(object, "array", json_string(segment_header(segment)->array));
     json_set(object, "elements", list_json(segment, segment->geometry.elements, element_json));
-    json_set(object, "volumes", list_json(segment, segment->geometry.volumes, volume_json));
+    json_set(object, "volumes", volumes_json(segment));
     json_set(object, "links", links_json(segment));
     json_set(object, "coordination", coordination_json(segment));
     return object;

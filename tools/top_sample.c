@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "shm/mapping.h"
+
 int top_sample_new(struct top_sample *ret_sample, const struct segment *segment)
 {
     const struct segment_geometry *geometry = &segment->geometry;
@@ -61,6 +63,6 @@ void top_sample_take(struct top_sample *sample, const struct segment *segment)
     copy_links(sample, segment);
     for (uint32_t i = 0; i < geometry->elements; i++)
         io_values_read(&sample->elements[i], &segment_element(segment, i)->counters);
-    for (uint32_t i = 0; i < geometry->volumes; i++)
+    for (uint32_t i = 0; i < mapping_volumes_end(segment); i++)
         volume_values_read(&sample->volumes[i], segment, i);
 }

@@ -18,6 +18,16 @@ static const char *const fabric_names[FABRICS] = {"primary", "redundant"};
 
 /* --- the view --- */
 
+/* They come and go while the array runs. */
+static void find_volumes(struct top_view *view)
+{
+    view->volumes_count = 0;
+    for (uint32_t i = 0; i < mapping_volumes_end(&view->segment); i++) {
+        if (mapping_has_volume(&view->segment, i))
+            view->volumes[view->volumes_count++] = i;
+    }
+}
+
 /* The mapping table of an array that went wrong may name a member twice: no more than there are. */
 static void find_members(struct top_view *view)
 {
@@ -25,7 +35,8 @@ static void find_members(struct top_view *view)
     struct mapping_members members;
 
     view->members_count = 0;
-    for (uint32_t i = 0; i < segment->geometry.volumes; i++) {
+    for (uint32_t row = 0; row < view->volumes_count; row++) {
+        uint32_t i = view->volumes[row];
         if (mapping_members(segment, i, &members) != 0)
             continue;
         for (uint32_t place = 0; place < members.count; place++) {
@@ -40,8 +51,10 @@ int top_view_new(struct top_view *ret_view, const struct segment *segment)
     struct top_view view = {.segment = *segment};
 
     view.used_links = calloc(top_links_count(segment) + 1u, sizeof *view.used_links);
+    view.volumes = calloc(segment->geometry.volumes + 1u, sizeof *view.volumes);
     view.members = calloc(segment->geometry.members + 1u, sizeof *view.members);
-    int error = view.used_links != NULL && view.members != NULL ? 0 : -ENOMEM;
+    int error =
+        view.used_links != NULL && view.volumes != NULL && view.members != NULL ? 0 : -ENOMEM;
     if (error == 0)
         error = top_sample_new(&view.before, segment);
     if (error == 0)
@@ -49,9 +62,11 @@ int top_view_new(struct top_view *ret_view, const struct segment *segment)
     if (error != 0) {
         top_sample_done(&view.before);
         free(view.members);
+        free(view.volumes);
         free(view.used_links);
         return error;
     }
+    find_volumes(&view);
     find_members(&view);
     top_sample_take(&view.after, segment);
     *ret_view = view;
@@ -63,6 +78,7 @@ void top_view_done(struct top_view *view)
     top_sample_done(&view->before);
     top_sample_done(&view->after);
     free(view->members);
+    free(view->volumes);
     free(view->used_links);
     segment_done(&view->segment);
 }
@@ -73,6 +89,8 @@ void top_view_look(struct top_view *view)
 
     view->before = view->after;
     view->after = older;
+    find_volumes(view);
+    find_members(view);
     top_sample_take(&view->after, &view->segment);
     view->used_links_count = 0;
     for (uint32_t i = 0; i < top_links_count(&view->segment); i++) {
@@ -117,7 +135,7 @@ uint32_t top_rows(const struct top_view *view, enum top_pane pane)
     case TOP_ELEMENTS:
         return view->segment.geometry.elements;
     case TOP_VOLUMES:
-        return view->segment.geometry.volumes;
+        return view->volumes_count;
     case TOP_MEMBERS:
         return view->members_count;
     case TOP_LOCKS: /* without virtual volumes nothing is ever reserved */
@@ -289,6 +307,17 @@ static void io_row(const struct top_view *view, const char *name, uint32_t eleme
              number((double)rates->depth, depth), number((double)rates->errors, errors));
 }
 
+static void volume_row(const struct top_view *view, uint32_t volume, char line[TOP_LINE_BYTES])
+{
+    const struct volume_record *record = segment_volume(&view->segment, volume);
+    struct looks looks = looks_of(view);
+    struct io_rates rates =
+        rates_of_io(&looks, &view->before.volumes[volume], &view->after.volumes[volume]);
+
+    io_row(view, record->name, record->element, volume_state_now(&view->segment, volume), &rates,
+           line);
+}
+
 /* The first row of a virtual volume says what it is. */
 static void member_row(const struct top_view *view, uint32_t row, char line[TOP_LINE_BYTES])
 {
@@ -334,7 +363,6 @@ void top_row(const struct top_view *view, enum top_pane pane, uint32_t row,
              char line[TOP_LINE_BYTES])
 {
     struct looks looks = looks_of(view);
-    const struct volume_record *volume;
     struct io_rates rates;
 
     line[0] = '\0';
@@ -353,10 +381,7 @@ void top_row(const struct top_view *view, enum top_pane pane, uint32_t row,
                element_state_now(&view->segment, row), &rates, line);
         break;
     case TOP_VOLUMES:
-        volume = segment_volume(&view->segment, row);
-        rates = rates_of_io(&looks, &view->before.volumes[row], &view->after.volumes[row]);
-        io_row(view, volume->name, volume->element, volume_state_now(&view->segment, row), &rates,
-               line);
+        volume_row(view, view->volumes[row], line);
         break;
     case TOP_MEMBERS:
         member_row(view, row, line);

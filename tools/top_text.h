@@ -33,6 +33,8 @@ struct top_view {
     struct top_sample before, after;
     uint32_t *used_links; /* indices of the links that have carried anything */
     uint32_t used_links_count;
+    uint32_t *volumes; /* that are there now, by row */
+    uint32_t volumes_count;
     struct top_member *members; /* of all virtual volumes */
     uint32_t members_count;
 };

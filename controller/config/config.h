@@ -11,6 +11,7 @@
 
 #include "controller/layout/layout.h"
 #include "shm/coordination_policy.h"
+#include "shm/trace.h"
 
 enum config_cache_mode { CACHE_OFF, CACHE_WRITE_THROUGH, CACHE_WRITE_BACK };
 enum config_cache_policy { CACHE_S3_FIFO, CACHE_SIEVE, CACHE_ARC, CACHE_LRU };
@@ -24,6 +25,11 @@ enum config_fabric_model { FABRIC_DIRECT }; /* serial, loop, switch: not in this
 struct config_coordination {
     enum coordination_policy policy;
     uint32_t region_bytes; /* a power of two */
+};
+
+struct config_trace {
+    enum trace_level level;
+    uint32_t events; /* kept of each controller; a power of two, or 0 */
 };
 
 struct config_cache {
@@ -70,7 +76,8 @@ struct config_volume {
     uint32_t members_count;
     uint32_t member_of; /* the virtual volume that it is a member of, or CONFIG_NONE */
     bool read_only;
-    bool export;     /* default true, of a member false */
+    bool export;      /* default true, of a member false */
+    bool export_said; /* it is not the default */
     bool rotational; /* default false */
     unsigned line;
 };
@@ -97,6 +104,7 @@ struct config {
     uint32_t slots;        /* interconnect: slots */
     uint32_t ring_entries; /* interconnect: ring-entries */
     struct config_coordination coordination;
+    struct config_trace trace;
 };
 
 /* Where and what is wrong: "FILE:LINE: FIELD: what; allowed: ...". One line, no newline. */
@@ -122,5 +130,7 @@ int config_parse_size(const char *text, uint64_t *ret_bytes);
 
 const char *config_cache_mode_name(enum config_cache_mode mode);
 const char *config_cache_policy_name(enum config_cache_policy policy);
+const char *config_placement_name(enum config_placement placement);
+const char *config_fabric_model_name(enum config_fabric_model model);
 
 #endif

@@ -230,7 +230,8 @@ static int check_volume(const struct config_reading *reading, struct raw_volume 
     volume->chunk_bytes = (uint32_t)size_or(raw->chunk, 0);
     volume->copies = raw->copies;
     volume->read_only = raw->read_only;
-    volume->export = !config_line(reading, PART_VOLUMES, index, VOLUME_EXPORT) || raw->export;
+    volume->export_said = config_line(reading, PART_VOLUMES, index, VOLUME_EXPORT) != 0;
+    volume->export = !volume->export_said || raw->export;
     volume->rotational = raw->rotational;
     volume->line = reading->parts[PART_VOLUMES].place[index].line;
     if (volume->layout != LAYOUT_NONE)
@@ -390,6 +391,10 @@ static void fill_settings(const struct config_reading *reading, const struct raw
     config->coordination = (struct config_coordination){
         .policy = raw->coordination.policy,
         .region_bytes = (uint32_t)size_or(raw->coordination.region, REGION_BYTES_DEFAULT)};
+    config->trace.level =
+        given(reading, PART_TRACE, TRACE_FIELD_LEVEL) ? raw->trace.level : TRACE_LEVEL_DEFAULT;
+    config->trace.events =
+        given(reading, PART_TRACE, TRACE_FIELD_EVENTS) ? raw->trace.events : TRACE_EVENTS_DEFAULT;
 }
 
 _Static_assert(FABRIC_DIRECT == 0 && COORDINATION_STRICT == 0, "what is not given is 0");

@@ -50,6 +50,12 @@ static const cyaml_strval_t coordination_policies[] = {
 #undef X
 };
 
+static const cyaml_strval_t trace_levels[] = {
+#define X(value, name) {name, value},
+    TRACE_LEVELS(X)
+#undef X
+};
+
 const char *config_cache_mode_name(enum config_cache_mode mode)
 {
     return (unsigned)mode < COUNT(cache_modes) ? cache_modes[mode].str : "unknown";
@@ -58,6 +64,16 @@ const char *config_cache_mode_name(enum config_cache_mode mode)
 const char *config_cache_policy_name(enum config_cache_policy policy)
 {
     return (unsigned)policy < COUNT(cache_policies) ? cache_policies[policy].str : "unknown";
+}
+
+const char *config_placement_name(enum config_placement placement)
+{
+    return (unsigned)placement < COUNT(placements) ? placements[placement].str : "unknown";
+}
+
+const char *config_fabric_model_name(enum config_fabric_model model)
+{
+    return (unsigned)model < COUNT(fabric_models) ? fabric_models[model].str : "unknown";
 }
 
 /* --- cache --- */
@@ -220,6 +236,21 @@ static const struct config_rule coordination_rules[] = {
                              .max = REGION_BYTES_MAX},
 };
 
+/* --- trace --- */
+
+static const cyaml_schema_field_t trace_fields[] = {
+    [TRACE_FIELD_LEVEL] = CYAML_FIELD_ENUM("level", CHOICE, struct raw_trace, level, trace_levels,
+                                           COUNT(trace_levels)),
+    [TRACE_FIELD_EVENTS] = CYAML_FIELD_UINT("events", OPTIONAL, struct raw_trace, events),
+    [TRACE_FIELDS] = CYAML_FIELD_END,
+};
+static const struct config_rule trace_rules[] = {
+    [TRACE_FIELD_LEVEL] = {.kind = RULE_CHOICE},
+    [TRACE_FIELD_EVENTS] = {.kind = RULE_POWER_OF_TWO_OR_0,
+                            .min = TRACE_EVENTS_MIN,
+                            .max = TRACE_EVENTS_MAX},
+};
+
 /* --- top --- */
 
 static const cyaml_schema_field_t top_fields[] = {
@@ -245,6 +276,7 @@ static const cyaml_schema_field_t top_fields[] = {
                                              interconnect, interconnect_fields),
     [TOP_COORDINATION] = CYAML_FIELD_MAPPING("coordination", OPTIONAL, struct raw_config,
                                              coordination, coordination_fields),
+    [TOP_TRACE] = CYAML_FIELD_MAPPING("trace", OPTIONAL, struct raw_config, trace, trace_fields),
     [TOP_FIELDS] = CYAML_FIELD_END,
 };
 static const struct config_rule top_rules[] = {
@@ -261,6 +293,7 @@ static const struct config_rule top_rules[] = {
     [TOP_PLACEMENT] = {.kind = RULE_CHOICE},
     [TOP_INTERCONNECT] = {.kind = RULE_MAPPING, .part = PART_INTERCONNECT},
     [TOP_COORDINATION] = {.kind = RULE_MAPPING, .part = PART_COORDINATION},
+    [TOP_TRACE] = {.kind = RULE_MAPPING, .part = PART_TRACE},
 };
 
 const struct config_mapping config_mappings[CONFIG_PARTS] = {
@@ -272,6 +305,7 @@ const struct config_mapping config_mappings[CONFIG_PARTS] = {
     [PART_BUFFERS] = {"buffers", buffers_fields, buffers_rules, false},
     [PART_INTERCONNECT] = {"interconnect", interconnect_fields, interconnect_rules, false},
     [PART_COORDINATION] = {"coordination", coordination_fields, coordination_rules, false},
+    [PART_TRACE] = {"trace", trace_fields, trace_rules, false},
 };
 
 const cyaml_schema_value_t config_schema = {

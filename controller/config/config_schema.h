@@ -29,6 +29,7 @@ enum top_field {
     TOP_PLACEMENT,
     TOP_INTERCONNECT,
     TOP_COORDINATION,
+    TOP_TRACE,
     TOP_FIELDS,
 };
 enum cache_field { CACHE_SIZE, CACHE_MODE, CACHE_POLICY, CACHE_FIELDS };
@@ -68,6 +69,7 @@ enum interconnect_field {
     INTERCONNECT_FIELDS,
 };
 enum coordination_field { COORDINATION_POLICY, COORDINATION_REGION, COORDINATION_FIELDS };
+enum trace_field { TRACE_FIELD_LEVEL, TRACE_FIELD_EVENTS, TRACE_FIELDS };
 enum { CONFIG_FIELDS_MAX = TOP_FIELDS };
 _Static_assert((int)CONFIG_FIELDS_MAX >= (int)VOLUME_FIELDS, "a place holds a line for each field");
 
@@ -81,6 +83,7 @@ enum config_part {
     PART_BUFFERS,
     PART_INTERCONNECT,
     PART_COORDINATION,
+    PART_TRACE,
     CONFIG_PARTS,
 };
 
@@ -96,6 +99,7 @@ enum config_rule_kind {
     RULE_SIZE_POWER_OF_TWO,
     RULE_NUMBER, /* min to max */
     RULE_POWER_OF_TWO,
+    RULE_POWER_OF_TWO_OR_0, /* min to max, or 0 */
     RULE_SWITCH,
     RULE_CHOICE, /* one of libcyaml's strings whose value is not CHOICE_UNSUPPORTED */
     RULE_ADDRESS,
@@ -176,6 +180,11 @@ struct raw_coordination {
     char *region;
 };
 
+struct raw_trace {
+    enum trace_level level;
+    uint32_t events;
+};
+
 struct raw_config {
     char *array;
     char *run_dir;
@@ -192,6 +201,7 @@ struct raw_config {
     enum config_placement placement;
     struct raw_interconnect interconnect;
     struct raw_coordination coordination;
+    struct raw_trace trace;
 };
 
 #endif

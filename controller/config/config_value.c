@@ -179,9 +179,10 @@ static bool check_number(const struct config_rule *rule, const char *value,
     config_excerpt(value, shown);
     if (result == -EINVAL || value[strspn(value, "0123456789")] != '\0')
         return no(problem, "'%s' is not a whole number", shown);
-    if (result < 0 || number < rule->min || number > rule->max)
+    bool or_0 = rule->kind == RULE_POWER_OF_TWO_OR_0;
+    if (result < 0 || (number < rule->min && !(or_0 && number == 0)) || number > rule->max)
         return no(problem, "'%s' is out of range", shown);
-    if (rule->kind == RULE_POWER_OF_TWO && (number & (number - 1)) != 0)
+    if ((or_0 || rule->kind == RULE_POWER_OF_TWO) && (number & (number - 1)) != 0)
         return no(problem, "'%s' is not a power of two", shown);
     return true;
 }
@@ -248,6 +249,7 @@ bool config_value_check(const struct config_mapping *mapping, unsigned field, co
         return check_size(rule, value, ret_problem);
     case RULE_NUMBER:
     case RULE_POWER_OF_TWO:
+    case RULE_POWER_OF_TWO_OR_0:
         return check_number(rule, value, ret_problem);
     case RULE_SWITCH:
         return check_switch(value, ret_problem);
@@ -357,6 +359,9 @@ void config_value_allowed(const struct config_mapping *mapping, unsigned field,
         break;
     case RULE_POWER_OF_TWO:
         snprintf(ret_allowed, ALLOWED_BYTES, "a power of two, %llu to %llu", min, max);
+        break;
+    case RULE_POWER_OF_TWO_OR_0:
+        snprintf(ret_allowed, ALLOWED_BYTES, "0, or a power of two, %llu to %llu", min, max);
         break;
     case RULE_SWITCH:
         snprintf(ret_allowed, ALLOWED_BYTES, "true, false");

@@ -234,7 +234,7 @@ int config_virtual_resolve(const struct config_reading *reading, const struct ra
     for (uint32_t i = 0; i < config->volumes_count && result == 0; i++) {
         struct config_volume *volume = &config->volumes[i];
 
-        if (volume->member_of != CONFIG_NONE && !line_of(reading, i, VOLUME_EXPORT))
+        if (volume->member_of != CONFIG_NONE && !volume->export_said)
             volume->export = false;
     }
     return result;

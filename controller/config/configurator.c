@@ -45,16 +45,24 @@ __attribute__((format(printf, 4, 5))) static int refuse(const struct config *con
     return error;
 }
 
+/* Room for what is made later; it costs no memory before. */
+static uint32_t with_spare(uint32_t count, uint32_t spare)
+{
+    return count < VOLUMES_MAX - spare ? count + spare : VOLUMES_MAX;
+}
+
 static int make_segment(struct configurator *configurator, struct config_error *ret_error)
 {
     const struct config *config = configurator->config;
     struct segment_wanted wanted = {.controllers = config->controllers,
                                     .elements = config->elements_count,
-                                    .volumes = config->volumes_count,
-                                    .members = table_members_count(config),
+                                    .volumes = with_spare(config->volumes_count, VOLUMES_SPARE),
+                                    .members =
+                                        with_spare(table_members_count(config), MEMBERS_SPARE),
                                     .slots = config->slots,
                                     .ring_entries = config->ring_entries,
                                     .buffers_bytes = config->buffers_bytes,
+                                    .trace_events = config->trace.events,
                                     .region_bytes = config->coordination.region_bytes};
     int error = segment_create(&configurator->segment, &wanted, config->array);
 
@@ -62,6 +70,8 @@ static int make_segment(struct configurator *configurator, struct config_error *
         return refuse(config, ret_error, error, "cannot make the shared-memory segment: %s",
                       strerror(-error));
     segment_header(&configurator->segment)->coordination_policy = config->coordination.policy;
+    /* relaxed: no controller has started yet. */
+    store_relaxed(&segment_header(&configurator->segment)->trace_level, config->trace.level);
     return table_fill(&configurator->segment, config, &configurator->images, ret_error);
 }
 
@@ -174,6 +184,7 @@ static void look_at_phase(struct configurator *configurator)
     case CONFIGURATOR_STOPPED:
         break;
     }
+    resyncs_look(configurator);
 }
 
 static void controller_noticed(struct watched *watched, uint32_t events)
@@ -379,6 +390,8 @@ int configurator_open(struct configurator *configurator, const struct config *co
         error = make_witnesses(configurator, ret_error);
     if (error == 0)
         error = make_segment(configurator, ret_error);
+    if (error == 0 && resyncs_init(configurator) != 0)
+        error = refuse(config, ret_error, -ENOMEM, "not enough memory");
     if (error == 0)
         error = make_descriptors(configurator, ret_error);
     if (error != 0)
@@ -392,6 +405,7 @@ void configurator_close(struct configurator *configurator)
         sockets_close(&configurator->sockets);
     images_close(&configurator->images);
     close_witnesses(configurator);
+    resyncs_done(configurator);
     if (configurator->notice.fd >= 0)
         close(configurator->notice.fd);
     if (configurator->clock.fd >= 0)
@@ -455,6 +469,7 @@ static void become_controller(struct configurator *configurator, uint32_t id, pi
     images_free(
         &configurator->images); /* their descriptors were the controller's, and are closed */
     free(configurator->witnesses);
+    resyncs_done(configurator);
     segment_done(&configurator->segment);
     fflush(NULL);
     exit(status);

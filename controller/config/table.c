@@ -40,10 +40,12 @@ static int enter_volume(const struct segment *segment, const struct config *conf
 {
     const struct config_volume *wanted = &config->volumes[index];
 
-    record->flags = (wanted->read_only ? VOLUME_READ_ONLY : 0) |
-                    (wanted->export ? VOLUME_EXPORTED : 0) |
-                    (wanted->rotational ? VOLUME_ROTATIONAL : 0) |
-                    (is_redundant_member(config, wanted) ? VOLUME_REDUNDANT_MEMBER : 0);
+    /* relaxed: nobody else has it yet */
+    store_relaxed(&record->flags,
+                  (wanted->read_only ? VOLUME_READ_ONLY : 0) |
+                      (wanted->export ? VOLUME_EXPORTED : 0) |
+                      (wanted->rotational ? VOLUME_ROTATIONAL : 0) |
+                      (is_redundant_member(config, wanted) ? VOLUME_REDUNDANT_MEMBER : 0));
     snprintf(record->name, sizeof record->name, "%s", wanted->name);
     if (wanted->description != NULL)
         snprintf(record->description, sizeof record->description, "%s", wanted->description);
@@ -92,7 +94,7 @@ static void enter_standing(struct volume_record *record, const struct config_vol
     record->marked = !wanted->read_only;
     member_states_start(record,
                         &(struct member_standing){.run = standing->run, .failed = standing->stale});
-    store_relaxed(&record->resync_regions, doubtful); /* relaxed: no controller has started yet. */
+    store_relaxed(&record->resync_regions, doubtful); /* relaxed: no controller has started yet */
 }
 
 /* All plain volumes have been entered. */
@@ -138,7 +140,7 @@ int table_fill(const struct segment *segment, const struct config *config,
     uint32_t members = 0;
     int error = 0;
 
-    assert(segment->geometry.volumes == config->volumes_count);
+    assert(segment->geometry.volumes >= config->volumes_count);
     for (uint32_t i = 0; i < config->elements_count; i++)
         enter_element(segment, i, &config->elements[i], &images->elements[i]);
     for (uint32_t i = 0; i < config->volumes_count && error == 0; i++) {

@@ -6,12 +6,14 @@
 
 #include "controller/controller.h"
 #include "controller/path/split.h"
+#include "controller/path/trail.h"
 #include "shm/crash_point.h"
+
+typedef enum stage_verdict stage_fn(struct controller *, struct command *);
 
 static const struct {
     const char *name;
-    enum stage_verdict (*run)(struct controller *, struct command *);
-    enum stage_verdict (*complete)(struct controller *, struct command *);
+    stage_fn *run, *complete;
 } stages[] = {
 #define X(name, run, complete) {#name, run, complete},
     STAGES(X)
@@ -26,16 +28,26 @@ const char *stage_name(enum stage stage)
 const char *command_op_name(enum command_op op)
 {
     static const char *const names[COMMAND_OPS_END] = {
-        [COMMAND_READ] = "read",       [COMMAND_WRITE] = "write", [COMMAND_FLUSH] = "flush",
-        [COMMAND_TRIM] = "trim",       [COMMAND_ZERO] = "zero",   [COMMAND_PREFETCH] = "prefetch",
-        [COMMAND_EXTENTS] = "extents", [COMMAND_MARK] = "mark",   [COMMAND_RESTORE] = "restore",
-        [COMMAND_SETTLE] = "settle",
+        [COMMAND_READ] = "read",       [COMMAND_WRITE] = "write",   [COMMAND_FLUSH] = "flush",
+        [COMMAND_TRIM] = "trim",       [COMMAND_ZERO] = "zero",     [COMMAND_PREFETCH] = "prefetch",
+        [COMMAND_EXTENTS] = "extents", [COMMAND_MARK] = "mark",     [COMMAND_RESTORE] = "restore",
+        [COMMAND_INTENTS] = "intents", [COMMAND_SETTLE] = "settle",
     };
 
     return op < COMMAND_OPS_END && names[op] != NULL ? names[op] : "unknown";
 }
 
 /* --- the conductor --- */
+
+static enum stage_verdict run_stage(struct controller *controller, struct command *command,
+                                    stage_fn *function)
+{
+    struct trail_stage trail = trail_stage(controller, command);
+    enum stage_verdict verdict = function(controller, command);
+
+    trail_verdict(controller, &trail, verdict);
+    return verdict;
+}
 
 static void conduct(struct controller *controller, struct command *command,
                     enum stage_verdict verdict)
@@ -50,7 +62,7 @@ static void conduct(struct controller *controller, struct command *command,
             command->stage++;
         bool last = command->stage == STAGE_REPLY;
         CRASH_POINT(stages[command->stage].name);
-        verdict = stages[command->stage].run(controller, command);
+        verdict = run_stage(controller, command, stages[command->stage].run);
         if (last)
             return; /* it is its origin's again, and may be gone or another one by now */
     }
@@ -60,14 +72,15 @@ void command_start(struct controller *controller, struct command *command, enum 
 {
     aggregate_begin(&command->aggregate, 1);
     command->stage = stage;
-    conduct(controller, command, stages[stage].run(controller, command));
+    trail_begun(controller, command);
+    conduct(controller, command, run_stage(controller, command, stages[stage].run));
 }
 
 void command_complete(struct controller *controller, struct command *command, int64_t result)
 {
     assert(command->stage < STAGES_COUNT && stages[command->stage].complete != NULL);
     command->io.result = result;
-    conduct(controller, command, stages[command->stage].complete(controller, command));
+    conduct(controller, command, run_stage(controller, command, stages[command->stage].complete));
 }
 
 /* --- the small stages --- */
@@ -91,6 +104,7 @@ enum stage_verdict reply_send(struct controller *controller, struct command *com
     }
     if (command->split != NULL)
         command->split->active = false;
+    trail_replied(controller, command);
     command->origin->reply(controller, command);
     return STAGE_DONE;
 }
@@ -203,10 +217,25 @@ int command_take(struct controller *controller, uint64_t payload_bytes, uint64_t
     controller->free_commands = command->next;
     command->next = NULL;
     command->received_ns = loop_now_ns(controller->loop);
+    command->number = ++controller->sequence;
     controller->arrivals++;
     count_up(&controller->counters->host_in_flight, 1);
     *ret_command = command;
     return 0;
+}
+
+int command_take_memory(struct controller *controller, uint64_t bytes,
+                        struct command_waiter *waiter, uint64_t *ret_offset_bytes)
+{
+    int error = others_wait(controller, waiter)
+                    ? -ENOBUFS
+                    : pool_take(controller->pool, bytes, ret_offset_bytes);
+
+    if (error == -ENOBUFS)
+        wait_in_line(controller, waiter);
+    else
+        command_stop_waiting(controller, waiter);
+    return error == -ENOBUFS ? -EAGAIN : error;
 }
 
 void command_wake_waiters(struct controller *controller)

@@ -33,7 +33,9 @@ enum command_op {
     COMMAND_EXTENTS,     /* the payload is an array of struct extent */
     COMMAND_MARK,        /* of an element: its superblock says which members have failed (mark.h) */
     COMMAND_RESTORE = 9, /* of a virtual volume: some members' bytes are made from the others' */
-    COMMAND_SETTLE = 13, /* of a virtual volume: what its members' superblocks say is up to date */
+    COMMAND_INTENTS = 11, /* in how many regions members may differ, at a range of each member: of
+                             one; of a redundant volume: of all of them, added up */
+    COMMAND_SETTLE = 13,  /* of a virtual volume: what its members' superblocks say is up to date */
     COMMAND_OPS_END,
 };
 
@@ -93,6 +95,8 @@ struct command {
     void *owner;     /* the origin's: a session, a peer */
     uint64_t cookie; /* the origin's: the host's cookie, the slot's index and generation */
     uint64_t received_ns;
+    uint64_t
+        number; /* the receiver's, of this host command or the one it is a part of; 0: of none */
 
     uint8_t op;
     uint8_t flags;
@@ -103,7 +107,8 @@ struct command {
     uint64_t offset_bytes; /* on the volume */
     uint64_t element_offset_bytes;
     uint64_t length_bytes;
-    uint32_t members; /* RESTORE: mask of those that are made; SETTLE: of those that have failed */
+    uint32_t members; /* RESTORE: mask of those that are made (0: what may differ is made equal);
+                         SETTLE: of those that have failed */
 
     /* Payload, in the segment; a first byte at a multiple of BLOCK_BYTES plus the offset's
      * remainder, so that direct I/O of its whole blocks needs no copy. */
@@ -121,12 +126,13 @@ struct command {
 
     struct aggregate aggregate; /* of the components' statuses */
     int32_t status;             /* 0 or -errno, once AGGREGATE has run */
-    uint32_t count;             /* EXTENTS: how many */
+    uint32_t count;             /* EXTENTS, INTENTS: how many */
     uint32_t locations;         /* EXTENTS of a virtual volume: how many (split_extents.h) */
     uint32_t slot;              /* REDIRECT: index of the slot */
     uint32_t slot_generation;
     uint32_t held_bytes;  /* the origin's: of the buffer, as it counts them */
     uint8_t member;       /* of a component: the member of the virtual volume */
+    uint8_t receiver;     /* seat of the controller whose number it is */
     uint8_t answer_flags; /* the origin's: what form its answer has */
 };
 
@@ -157,6 +163,11 @@ struct command_waiter {
  */
 int command_take(struct controller *controller, uint64_t payload_bytes, uint64_t offset_bytes,
                  struct command_waiter *waiter, struct command **ret_command);
+
+/* Takes a part of the buffers for longer than a command lives, in the same line. *ret_offset_bytes
+ * counts from the pool's start. 0, -EAGAIN or -ENOMEM, as above. */
+int command_take_memory(struct controller *controller, uint64_t bytes,
+                        struct command_waiter *waiter, uint64_t *ret_offset_bytes);
 
 /* Takes a waiter off the queue; nothing happens when it is not on it. */
 void command_stop_waiting(struct controller *controller, struct command_waiter *waiter);

@@ -61,6 +61,7 @@ bool component_send(struct controller *controller, struct command *parent,
     component->owner = parent;
     component->cookie = wanted->virtual_offset_bytes;
     component->received_ns = parent->received_ns;
+    component->number = parent->number;
     component->op = wanted->op;
     component->flags = wanted->flags;
     component->member = (uint8_t)wanted->member;

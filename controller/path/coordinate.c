@@ -5,6 +5,7 @@
 #include "controller/controller.h"
 #include "controller/path/redirect.h"
 #include "controller/path/split.h"
+#include "controller/path/trail.h"
 
 /* --- what is reserved --- */
 
@@ -76,6 +77,7 @@ static enum stage_verdict take(struct controller *controller, struct command *co
     case RESERVE_HELD:
         split->waits = SPLIT_WAITS_HELD;
         coordinate->held_count++;
+        trail_held(controller, command);
         break;
     case RESERVE_FULL:
         split->waits = SPLIT_WAITS_PLACE;
@@ -141,14 +143,17 @@ static void notify(void *context, uint32_t seat, uint32_t cookie, uint32_t gener
     }
 }
 
-void coordinate_handed(struct controller *controller, uint32_t cookie, uint32_t generation)
+void coordinate_handed(struct controller *controller, uint32_t by, uint32_t cookie,
+                       uint32_t generation)
 {
     if (cookie >= COMMANDS_MAX)
         return;
     struct command *command = &controller->commands[cookie];
-    if (command->split->waits == SPLIT_WAITS_HELD &&
-        command->split->reservation.generation == generation)
-        command_complete(controller, command, 0);
+    if (command->split->waits != SPLIT_WAITS_HELD ||
+        command->split->reservation.generation != generation)
+        return;
+    trail_handed(controller, command, by);
+    command_complete(controller, command, 0);
 }
 
 /* In order; who still finds no place stands behind again, in the same order. */
@@ -178,7 +183,7 @@ void coordinate_turn(struct controller *controller)
     uint32_t count = coordinate->noticed_count;
 
     for (uint32_t i = 0; i < count; i++)
-        coordinate_handed(controller, coordinate->noticed[i].cookie,
+        coordinate_handed(controller, controller->id, coordinate->noticed[i].cookie,
                           coordinate->noticed[i].generation);
     coordinate->noticed_count -= count;
     memmove(coordinate->noticed, coordinate->noticed + count,

@@ -36,7 +36,8 @@ void coordinate_init(struct controller *controller);
 
 /* A peer's doorbell: a reservation was handed to our command `cookie`, or there may be places. A
  * hint; one that is old or wrong does no harm. */
-void coordinate_handed(struct controller *controller, uint32_t cookie, uint32_t generation);
+void coordinate_handed(struct controller *controller, uint32_t by, uint32_t cookie,
+                       uint32_t generation);
 void coordinate_places(struct controller *controller);
 
 /* Whether coordinate_turn has something to do. */

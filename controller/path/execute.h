@@ -105,6 +105,10 @@ int execute_begin_change(struct controller *controller, struct command *command)
  * or to wait. */
 int execute_intend(struct controller *controller, struct command *command);
 
+/* INTENTS: in how many regions of the command's range other members may hold something else, up to
+ * EXTENTS_MAX. 0 also where the image does not say. */
+uint32_t execute_count_doubt(struct controller *controller, const struct command *command);
+
 /* The bitmap was written, or not: goes on with the command, and with those that waited. */
 int execute_after_intent(struct controller *controller, struct command *command);
 

@@ -71,3 +71,14 @@ int execute_begin_change(struct controller *controller, struct command *command)
     }
     return execute_first(controller, command);
 }
+
+uint32_t execute_count_doubt(struct controller *controller, const struct command *command)
+{
+    const struct integrity *integrity = execute_owned(controller, command)->integrity;
+
+    if (integrity == NULL)
+        return 0;
+    uint64_t count = intents_count(integrity->intents, command->element_offset_bytes,
+                                   command->length_bytes, INTENTS_MEMBERS_AGREE);
+    return count < EXTENTS_MAX ? (uint32_t)count : EXTENTS_MAX;
+}

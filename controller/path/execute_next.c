@@ -326,6 +326,9 @@ int execute_first(struct controller *controller, struct command *command)
         return NEXT_STEP;
     case COMMAND_EXTENTS:
         return look_for_extents(controller, command);
+    case COMMAND_INTENTS:
+        command->count = execute_count_doubt(controller, command);
+        return NEXT_OVER;
     case COMMAND_MARK:
         io->step = STEP_MARK;
         io->marks = mark_begin(element->mark, &controller->segment);

@@ -335,6 +335,8 @@ static void take_request(struct controller *controller, struct peer *peer, struc
     command->origin = &peer_origin;
     command->owner = peer;
     command->cookie = (uint64_t)doorbell.generation << 32 | doorbell.index;
+    command->number = request.sequence;
+    command->receiver = peer->id;
     command->received_ns = loop_now_ns(controller->loop);
     command->has_buffer = false; /* it is the source's */
     command->virtual = NULL;
@@ -384,7 +386,7 @@ static void take_doorbell(struct controller *controller, struct peer *peer,
         redirect_answered(controller, peer->id, doorbell.index, doorbell.generation);
         break;
     case DOORBELL_HANDED:
-        coordinate_handed(controller, doorbell.index, doorbell.generation);
+        coordinate_handed(controller, peer->id, doorbell.index, doorbell.generation);
         break;
     case DOORBELL_PLACES:
         coordinate_places(controller);
@@ -464,6 +466,7 @@ void peer_lose(struct controller *controller, uint32_t id, const char *why)
         return;
     peer->lost = true;
     peer->outbox_count = 0;
+    tracing_event(controller, TRACE_PEER_LOST, id, seat_epoch(peer->seat));
     if (why != NULL) {
         seat_refuse(controller->seat, id); /* so that what it sent us does not hang */
         fprintf(stderr, "anyport: c%u: c%u is no longer spoken to: %s\n", controller->id, id, why);
@@ -505,6 +508,7 @@ static void try_to_recover(struct controller *controller, struct peer *peer)
     if (!nobody_executes_for(controller, peer))
         return;
     peer->recovered = true;
+    tracing_event(controller, TRACE_PEER_RECOVERED, peer->id, last_epoch(peer));
     coordinate_recover(controller, peer->id, last_epoch(peer));
 }
 

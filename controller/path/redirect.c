@@ -5,14 +5,14 @@
 
 #include "controller/controller.h"
 #include "controller/path/component.h"
+#include "controller/path/trail.h"
 
 enum { SWEEP_MS = 50 };
 
-static void fill_request(struct controller *controller, const struct command *command,
-                         struct slot_request *request)
+static void fill_request(const struct command *command, struct slot_request *request)
 {
     *request = (struct slot_request){
-        .sequence = ++controller->sequence,
+        .sequence = command->number,
         .op = command->op,
         .flags = command->flags,
         .element = command->element,
@@ -38,11 +38,12 @@ static void post(struct controller *controller, struct command *command, uint32_
     struct slot *slot = &controller->slots.slots[index];
     struct slot_request request;
 
-    fill_request(controller, command, &request);
+    fill_request(command, &request);
     command->slot = index;
     command->slot_generation =
         slot_post(slot, &request, (uint8_t)controller->id, controller->epoch);
     controller->slot_commands[index] = command;
+    trail_redirected(controller, command);
     controller->peers.all[command->target].in_flight++;
     peer_post(controller, command->target,
               (struct doorbell){.generation = command->slot_generation,

@@ -10,7 +10,13 @@
 static bool is_read(const struct command *command)
 {
     return command->op == COMMAND_READ || command->op == COMMAND_PREFETCH ||
-           command->op == COMMAND_EXTENTS;
+           command->op == COMMAND_EXTENTS || command->op == COMMAND_INTENTS;
+}
+
+/* FLUSH and INTENTS go to every member that is up to date. */
+static bool goes_to_all(const struct command *command)
+{
+    return command->op == COMMAND_FLUSH || command->op == COMMAND_INTENTS;
 }
 
 static bool is_redundant(const struct layout *layout)
@@ -66,24 +72,39 @@ static void begin_round(struct command *command)
     split->flush_member = 0;
     const struct layout_choice choice = {.absent = split->absent,
                                          .preferred_copy = virtual->preferred_copy};
-    if (command->op != COMMAND_FLUSH && command->op != COMMAND_RESTORE &&
-        !split_wants_slices(command))
+    if (!goes_to_all(command) && command->op != COMMAND_RESTORE && !split_wants_slices(command))
         layout_walk_begin(&split->walk, &virtual->layout,
                           is_read(command) ? LAYOUT_READ : LAYOUT_WRITE, split->part_offset_bytes,
                           split->part_bytes, &choice);
 }
 
-/* A FLUSH goes to every member that is up to date. */
-static bool next_to_flush(struct split *split, const struct layout *layout)
+static bool next_of_all(struct command *command)
 {
-    while (split->flush_member < layout->members) {
+    struct split *split = command->split;
+
+    while (split->flush_member < command->virtual->layout.members) {
         uint32_t member = split->flush_member++;
         if ((split->absent >> member & 1) == 0) {
             split->next = (struct component){.member = member};
+            if (command->op == COMMAND_INTENTS) {
+                split->next.member_offset_bytes = command->offset_bytes;
+                split->next.length_bytes = command->length_bytes;
+            }
             return true;
         }
     }
     return false;
+}
+
+static void add_up_intents(struct command *command)
+{
+    uint64_t count = 0;
+
+    for (uint32_t i = 0; i < command->virtual->layout.members; i++) {
+        if ((command->split->good >> i & 1) != 0)
+            count += command->split->extents_count[i];
+    }
+    command->count = count < EXTENTS_MAX ? (uint32_t)count : EXTENTS_MAX;
 }
 
 static bool next_component(struct command *command)
@@ -91,9 +112,8 @@ static bool next_component(struct command *command)
     struct split *split = command->split;
 
     if (!split->has_next)
-        split->has_next = command->op == COMMAND_FLUSH
-                              ? next_to_flush(split, &command->virtual->layout)
-                              : layout_walk_next(&split->walk, &split->next);
+        split->has_next = goes_to_all(command) ? next_of_all(command)
+                                               : layout_walk_next(&split->walk, &split->next);
     return split->has_next;
 }
 
@@ -222,6 +242,8 @@ static enum stage_verdict end_part(struct controller *controller, struct command
 
     if (command->op == COMMAND_EXTENTS && command->aggregate.status == 0)
         split_extents_merge(controller, command);
+    if (command->op == COMMAND_INTENTS)
+        add_up_intents(command);
     if (command->op == COMMAND_RESTORE && command->aggregate.status == 0)
         split_restore_done(command);
     if (command->aggregate.status != 0 || !command_changes_data(command->op) ||
@@ -279,8 +301,10 @@ static enum stage_verdict begin(struct controller *controller, struct command *c
     if (!split_wants_slices(command))
         return go_on(controller, command);
     /* It was not known in COORDINATE that it would have to do without a member. */
-    if (!command->split->reserved && command->length_bytes > 0)
+    if (!command->split->reserved && command->length_bytes > 0) {
+        split_undivide(command);
         return STAGE_AGAIN;
+    }
     split_slices_begin(command);
     return split_slices_go_on(controller, command);
 }
@@ -307,7 +331,7 @@ static bool goes_straight(const struct controller *controller, struct command *c
     struct layout_walk walk;
     struct component piece;
 
-    if (is_redundant(&virtual->layout) || command->op == COMMAND_FLUSH ||
+    if (is_redundant(&virtual->layout) || goes_to_all(command) ||
         command_is_maintenance(command->op) || command->op == COMMAND_EXTENTS ||
         command->length_bytes == 0)
         return false;

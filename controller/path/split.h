@@ -9,8 +9,8 @@
  *
  * Files: split.c the stage, and layouts without parity; split_parity.c writes of layouts with
  * parity, and reads of them that must do without a member; split_extents.c block status;
- * split_mark.c the marking of members that failed; split_divide.c reads that no member can answer
- * as a whole; split_restore.c what is special about RESTORE.
+ * split_mark.c the marking of members that failed; split_restore.c what is special about RESTORE;
+ * split_divide.c reads that no member can answer as a whole.
  */
 #ifndef CONTROLLER_PATH_SPLIT_H
 #define CONTROLLER_PATH_SPLIT_H
@@ -63,6 +63,7 @@ struct split_restore {
     bool in_use;
     bool writing;
     uint32_t set;    /* mask of the members that have this range */
+    uint32_t source; /* and of the one that it was read from */
     uint32_t member; /* the next one to be sent to */
     uint64_t member_offset_bytes;
 };
@@ -119,6 +120,9 @@ enum stage_verdict split_mark_complete(struct controller *controller, struct com
 /* A part is over. True: the read goes on with another one, for which any member may be asked again.
  */
 bool split_divide(struct command *command);
+
+/* It must be reserved, and is as a whole: then it begins anew. */
+void split_undivide(struct command *command);
 
 /* Where the part's first byte stands in the segment, of a command with payload. */
 static inline uint64_t split_payload_offset_bytes(const struct command *command)

@@ -46,3 +46,14 @@ bool split_divide(struct command *command)
     }
     return false;
 }
+
+void split_undivide(struct command *command)
+{
+    struct split *split = command->split;
+
+    if (!split->divided)
+        return;
+    split->divided = false;
+    split->part_offset_bytes = command->offset_bytes;
+    split->part_bytes = command->length_bytes;
+}

@@ -118,6 +118,15 @@ static uint32_t absent_in_slice(const struct command *command)
     return member_states_absent(states);
 }
 
+static uint32_t parity_members(const struct command *command)
+{
+    const struct layout *layout = &command->virtual->layout;
+    uint64_t row = command->split->slices.slice.row;
+    uint32_t members = 1u << layout_p_member(layout, row);
+
+    return layout->parities == 2 ? members | 1u << layout_q_member(layout, row) : members;
+}
+
 static int plan_slice(struct command *command)
 {
     struct split *split = command->split;
@@ -133,9 +142,11 @@ static int plan_slice(struct command *command)
     if (command->op == COMMAND_READ)
         return parity_plan_read(&slices->plan, layout, &slices->slice, split->absent);
     uint32_t targets = split_restore_targets(command);
-    return targets == 0
-               ? -ECANCELED
-               : parity_plan_rebuild(&slices->plan, layout, &slices->slice, split->absent, targets);
+    if (command->members == 0) /* made equal: parity to the data */
+        targets &= parity_members(command);
+    else if (targets == 0)
+        return -ECANCELED;
+    return parity_plan_rebuild(&slices->plan, layout, &slices->slice, split->absent, targets);
 }
 
 static void begin_step(struct command *command, enum slice_step step)
@@ -291,15 +302,6 @@ static enum stage_verdict after_read(struct controller *controller, struct comma
         return end_slice(controller, command);
     begin_step(command, SLICE_WRITE);
     return STAGE_NEXT;
-}
-
-static uint32_t parity_members(const struct command *command)
-{
-    const struct layout *layout = &command->virtual->layout;
-    uint64_t row = command->split->slices.slice.row;
-    uint32_t members = 1u << layout_p_member(layout, row);
-
-    return layout->parities == 2 ? members | 1u << layout_q_member(layout, row) : members;
 }
 
 /* Where more failed than the layout can do without, the host is told so. But parity may have been

@@ -11,8 +11,17 @@
 #include "controller/controller.h"
 #include "controller/path/split.h"
 
+/* Without members it makes equal what may differ since an end without order: copies from the first
+ * that can be read, parity from the data. */
+static bool is_resync(const struct command *command)
+{
+    return command->members == 0;
+}
+
 uint32_t split_restore_targets(const struct command *command)
 {
+    if (is_resync(command))
+        return ~virtual_failed(command->virtual);
     return command->members & member_states_now(command->virtual->record).rebuilding;
 }
 
@@ -20,7 +29,7 @@ void split_restore_done(const struct command *command)
 {
     uint64_t offset_bytes, length_bytes;
 
-    if (command->virtual->layout.parities == 0)
+    if (command->virtual->layout.parities == 0 || is_resync(command))
         return;
     parity_member_range(&command->virtual->layout, command->offset_bytes, command->length_bytes,
                         &offset_bytes, &length_bytes);
@@ -71,8 +80,9 @@ static uint32_t wanted_members(const struct command *command)
     const struct split *split = command->split;
     uint32_t good = split->restore.set & ~virtual_failed(command->virtual) & ~split->absent;
 
-    return split->restore.writing ? split->restore.set & split_restore_targets(command)
-                                  : good & -good;
+    return split->restore.writing
+               ? split->restore.set & split_restore_targets(command) & ~split->restore.source
+               : good & -good;
 }
 
 /* Where there are only zeroes none are written: so what takes no space on one takes none on the
@@ -124,11 +134,13 @@ static enum stage_verdict end_round(struct controller *controller, struct comman
     if (split->restore.writing) {
         if (split->bad != 0)
             (void)virtual_fail(controller, command->virtual, split->bad);
-        return over(command, split->good == 0 && split->bad == 0 ? -ECANCELED : 0);
+        bool nothing = split->good == 0 && split->bad == 0 && !is_resync(command);
+        return over(command, nothing ? -ECANCELED : 0);
     }
     if (split->good == 0 && split->bad == 0) /* no copy is left */
         return over(command, -EIO);
     split->absent |= split->bad;
+    split->restore.source = split->good;
     begin_round(command, split->good != 0);
     return STAGE_NEXT;
 }

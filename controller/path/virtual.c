@@ -1,5 +1,6 @@
 #include "controller/path/virtual.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,23 +56,36 @@ static int virtual_init(const struct controller *controller, struct virtual_volu
 
 int virtuals_new(struct controller *controller)
 {
-    uint32_t volumes = controller->segment.geometry.volumes;
+    const struct segment *segment = &controller->segment;
+    int error = 0;
 
-    controller->virtuals = calloc(volumes + 1u, sizeof *controller->virtuals);
+    controller->virtuals = calloc(segment->geometry.volumes + 1u, sizeof *controller->virtuals);
     if (controller->virtuals == NULL)
         return -ENOMEM;
-    for (uint32_t volume = 0; volume < volumes; volume++) {
-        if (!mapping_is_virtual(&controller->segment, volume))
-            continue;
-        struct virtual_volume *virtual = calloc(1, sizeof *virtual);
-        if (virtual == NULL)
-            return -ENOMEM;
-        controller->virtuals[volume] = virtual;
-        int error = virtual_init(controller, virtual, volume);
-        if (error != 0)
-            return error;
+    for (uint32_t volume = 0; volume < mapping_volumes_end(segment) && error == 0; volume++) {
+        if (mapping_has_volume(segment, volume) && mapping_is_virtual(segment, volume))
+            error = virtual_add(controller, volume);
     }
-    return 0;
+    return error;
+}
+
+int virtual_add(struct controller *controller, uint32_t volume)
+{
+    assert(controller->virtuals[volume] == NULL);
+    struct virtual_volume *virtual = calloc(1, sizeof *virtual);
+    int error = virtual == NULL ? -ENOMEM : virtual_init(controller, virtual, volume);
+
+    if (error != 0)
+        free(virtual);
+    else
+        controller->virtuals[volume] = virtual;
+    return error;
+}
+
+void virtual_drop(struct controller *controller, uint32_t volume)
+{
+    free(controller->virtuals[volume]);
+    controller->virtuals[volume] = NULL;
 }
 
 void virtuals_free(struct controller *controller)
@@ -120,6 +134,9 @@ bool virtual_fail(struct controller *controller, const struct virtual_volume *vi
             return bears;
     } while (!member_states_swap(virtual->record, &old, next));
     say(controller, virtual, next.failed & ~old.failed, "failed; the volume is degraded");
+    if (next.failed != old.failed)
+        tracing_volume(controller, TRACE_MEMBERS_FAILED, virtual->volume,
+                       next.failed & ~old.failed);
     say(controller, virtual, old.rebuilding & ~next.rebuilding, "failed while it was rebuilt");
     return bears;
 }

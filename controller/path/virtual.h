@@ -25,6 +25,12 @@ struct virtual_volume {
 int virtuals_new(struct controller *controller);
 void virtuals_free(struct controller *controller);
 
+/* One that is new: 0, -ENOMEM, or -EPROTO. There is none of this number. */
+int virtual_add(struct controller *controller, uint32_t volume);
+
+/* No command knows it any more. One that there is not is allowed. */
+void virtual_drop(struct controller *controller, uint32_t volume);
+
 /* The volume as a virtual one, or NULL: it is plain, or there is none. */
 const struct virtual_volume *virtual_find(const struct controller *controller, uint32_t volume);
 

@@ -70,7 +70,8 @@ static void errand_over(struct errand *errand)
         end(job, JOB_FAILED, error);
         return;
     }
-    uint64_t wait_ns = job->controller->quiescing ? 0 : job_rate_wait_ns(job, errand->length_bytes);
+    uint64_t bytes = errand->op == COMMAND_INTENTS ? 0 : errand->length_bytes;
+    uint64_t wait_ns = job->controller->quiescing ? 0 : job_rate_wait_ns(job, bytes);
     if (wait_ns > 0)
         loop_timer_start(job->controller->loop, &job->timer, wait_ns);
     else

@@ -24,7 +24,9 @@
 #include "controller/recovery/errand.h"
 
 /* X(NAME, number, name, functions). A number is never given a new meaning. */
-#define JOB_KINDS(X) X(REBUILD, 1, "rebuild", job_rebuild)
+#define JOB_KINDS(X)                                                                               \
+    X(REBUILD, 1, "rebuild", job_rebuild)                                                          \
+    X(RESYNC, 3, "resync", job_resync)
 
 enum job_kind {
     JOB_NO_KIND = 0,
@@ -49,10 +51,11 @@ struct volume_job {
     struct errand errand;
     struct timer timer;
     /* The kind's own. */
-    uint64_t checked_bytes; /* the position that was made durable last */
-    uint32_t column;        /* of the piece, where a piece takes several errands */
-    uint64_t hosts_seen;    /* what all host ports had received when we looked last */
-    bool stopping;          /* the controller ends */
+    uint64_t checked_bytes;     /* the position that was made durable last */
+    uint64_t short_until_bytes; /* up to where it looks closely */
+    uint32_t column;            /* of the piece, where a piece takes several errands */
+    uint64_t hosts_seen;        /* what all host ports had received when we looked last */
+    bool stopping;              /* the controller ends */
 };
 
 struct job_kind_of {

@@ -19,6 +19,7 @@
 #include <errno.h>
 
 #include "controller/controller.h"
+#include "controller/recovery/piece.h"
 #include "controller/recovery/rebuild.h"
 
 #define CHECK_BYTES ((uint64_t)64 << 20) /* of each member, between two looks at how far it is */
@@ -81,31 +82,6 @@ static int rebuild_begin(struct volume_job *job)
 }
 
 /* --- a piece --- */
-
-static uint64_t least(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
-/* Of each member: within one chunk, where there are chunks. */
-static uint64_t piece_bytes(const struct layout *layout, uint64_t position_bytes)
-{
-    uint64_t bytes = least(JOB_PIECE_BYTES, layout->member_bytes - position_bytes);
-
-    if (layout->chunk_bytes != 0)
-        bytes = least(bytes, layout->chunk_bytes - position_bytes % layout->chunk_bytes);
-    return bytes;
-}
-
-/* The place of the piece of one column in the virtual volume. With parity any column says which
- * place of all members is meant. */
-static uint64_t piece_offset(const struct layout *layout, uint64_t position_bytes, uint32_t column)
-{
-    if (layout->chunk_bytes == 0)
-        return position_bytes;
-    uint64_t chunk = position_bytes / layout->chunk_bytes * layout->columns + column;
-    return chunk * layout->chunk_bytes + position_bytes % layout->chunk_bytes;
-}
 
 /* The first mirror set from `column` on that has a member to be made; `columns`: none. */
 static uint32_t next_set(const struct volume_job *job, uint32_t column)

@@ -17,7 +17,7 @@ BLOCK = 4096
 SIZE = 4 * MIB
 BLOCKS = SIZE // BLOCK
 DAMAGE = 'does not fit its checksum'
-LOST = 'does not fit its checksum|was killed|stale'
+LOST = 'does not fit its checksum|was killed|stale|made equal'
 
 
 def plain(places, kind, **more):

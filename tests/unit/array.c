@@ -442,12 +442,15 @@ struct array *array_start(const struct array_wanted *wanted)
                                    .members = wanted->layout != 0 ? wanted->controllers : 0,
                                    .slots = wanted->slots,
                                    .ring_entries = wanted->ring_entries,
-                                   .buffers_bytes = wanted->buffers_bytes};
+                                   .buffers_bytes = wanted->buffers_bytes,
+                                   .trace_events = TRACE_EVENTS_MIN};
 
     assert(array != NULL);
     array->wanted = *wanted;
     assert(segment_create(&array->segment, &shape, "test") == 0);
     segment_header(&array->segment)->coordination_policy = wanted->policy;
+    /* relaxed: no controller has started yet */
+    store_relaxed(&segment_header(&array->segment)->trace_level, TRACE_STAGES);
     array->notice_fd = eventfd(0, EFD_CLOEXEC);
     for (uint32_t i = 0; i < wanted->controllers; i++) {
         array->doorbells[i] = eventfd(0, EFD_CLOEXEC);

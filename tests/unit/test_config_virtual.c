@@ -54,6 +54,7 @@ enum { X = 10, Y = 11 };
 #define LAYOUTS      "concat, stripe, mirror, raid10, raid5, raid6"
 #define CHUNK_RULE   "a power of two, 4KiB to 16MiB"
 #define REGION_RULE  "a power of two, 256KiB to 64MiB"
+#define EVENTS_RULE  "0, or a power of two, 1024 to 16777216"
 #define MEMBERS_RULE "a list of 1 to 32 names of plain volumes"
 #define ONLY_VIRTUAL "only a volume with a layout has it; allowed: with layout: " LAYOUTS
 #define ONLY_PLAIN                                                                                 \
@@ -190,6 +191,12 @@ static const struct refusal {
      "lab.yaml:23: coordination.region: '3MiB' is not a power of two; allowed: " REGION_RULE},
     {VIRTUAL("layout: stripe, members: [v0, v1]") "coordination: {size: 1MiB}\n",
      "lab.yaml:23: coordination.size: unknown field; allowed: policy, region"},
+    {VIRTUAL("layout: stripe, members: [v0, v1]") "trace: {level: all}\n",
+     "lab.yaml:23: trace.level: 'all' is unknown; allowed: off, events, commands, stages"},
+    {VIRTUAL("layout: stripe, members: [v0, v1]") "trace: {events: 512}\n",
+     "lab.yaml:23: trace.events: '512' is out of range; allowed: " EVENTS_RULE},
+    {VIRTUAL("layout: stripe, members: [v0, v1]") "trace: {events: 3000}\n",
+     "lab.yaml:23: trace.events: '3000' is not a power of two; allowed: " EVENTS_RULE},
     {VIRTUAL("layout: stripe, members: [v0, v1]") "coordination: strict\n",
      "lab.yaml:23: coordination: a single value; allowed: a mapping of policy, region"},
 };
@@ -329,6 +336,20 @@ static void takes_coordination(void)
     config_free(config);
 }
 
+static void takes_trace(void)
+{
+    struct config *config = accepted(VIRTUAL("layout: stripe, members: [v0, v1]"));
+
+    CU_ASSERT_EQUAL(config->trace.level, TRACE_LEVEL_DEFAULT);
+    CU_ASSERT_EQUAL(config->trace.events, TRACE_EVENTS_DEFAULT);
+    config_free(config);
+    config =
+        accepted(VIRTUAL("layout: stripe, members: [v0, v1]") "trace: {level: off, events: 0}\n");
+    CU_ASSERT_EQUAL(config->trace.level, TRACE_OFF);
+    CU_ASSERT_EQUAL(config->trace.events, 0);
+    config_free(config);
+}
+
 /* --- once sizes are known --- */
 
 static void sizes_make_the_volume_or_are_refused(void)
@@ -385,6 +406,7 @@ void add_virtual_tests(CU_pSuite suite)
     CU_ADD_TEST(suite, a_read_only_member_needs_a_read_only_volume);
     CU_ADD_TEST(suite, virtual_volumes_have_what_all_volumes_have);
     CU_ADD_TEST(suite, takes_coordination);
+    CU_ADD_TEST(suite, takes_trace);
     CU_ADD_TEST(suite, sizes_make_the_volume_or_are_refused);
     CU_ADD_TEST(suite, descriptions_say_what_it_is_made_of);
 }

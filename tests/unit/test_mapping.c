@@ -82,6 +82,77 @@ static void a_name_is_taken_once(void)
     segment_done(&segment);
 }
 
+enum { FEW = 8, STEPS = 200000 };
+
+/* Each name is found exactly when it is there, by the number that it was given. */
+static void expect_table(const struct segment *segment, const int *volume_of, uint32_t names)
+{
+    bool listed[FEW] = {false};
+    bool right = true;
+    char name[16];
+
+    for (uint32_t i = 0; i < names; i++) {
+        snprintf(name, sizeof name, "n%u", i);
+        right = right && find(segment, name) == volume_of[i];
+        if (volume_of[i] >= 0)
+            listed[volume_of[i]] = true;
+    }
+    for (uint32_t i = 0; i < FEW; i++)
+        right = right && mapping_has_volume(segment, i) == listed[i];
+    CU_ASSERT_TRUE(right);
+}
+
+/* Few buckets, many names: searches run into each other, and every bucket is given up and taken
+ * again many times. */
+static void names_come_and_go(void)
+{
+    enum { MANY = 64 };
+    struct segment segment = new_table(FEW);
+    int volume_of[MANY];
+    char name[16];
+    uint32_t seed = 1;
+
+    for (uint32_t i = 0; i < MANY; i++)
+        volume_of[i] = -ENOENT;
+    for (uint32_t step = 0; step < STEPS; step++) {
+        seed = seed * 1664525u + 1013904223u;
+        uint32_t which = (seed >> 8) % MANY, volume = (seed >> 16) % FEW;
+        snprintf(name, sizeof name, "n%u", which);
+        if (volume_of[which] >= 0) {
+            mapping_withdraw_volume(&segment, (uint32_t)volume_of[which]);
+            volume_of[which] = -ENOENT;
+        } else if (!mapping_has_volume(&segment, volume)) {
+            CU_ASSERT_EQUAL_FATAL(add(&segment, volume, name), 0);
+            volume_of[which] = (int)volume;
+        }
+        if (step % 16 == 0)
+            expect_table(&segment, volume_of, MANY);
+    }
+    segment_done(&segment);
+}
+
+static void one_is_found_when_it_is_published(void)
+{
+    struct segment segment = new_table(2);
+    struct volume_record record = {.size_bytes = 4096, .name = "later"};
+
+    mapping_enter_volume(&segment, 1, &record);
+    CU_ASSERT_EQUAL(find(&segment, "later"), -ENOENT);
+    CU_ASSERT_FALSE(mapping_has_volume(&segment, 1));
+    CU_ASSERT_EQUAL(mapping_volumes_end(&segment), 2);
+    CU_ASSERT_EQUAL(mapping_publish_volume(&segment, 1), 0);
+    CU_ASSERT_EQUAL(find(&segment, "later"), 1);
+    CU_ASSERT_TRUE(mapping_has_volume(&segment, 1));
+    mapping_enter_volume(&segment, 0, &record);
+    CU_ASSERT_EQUAL(mapping_publish_volume(&segment, 0), -EEXIST);
+    CU_ASSERT_FALSE(mapping_has_volume(&segment, 0));
+    mapping_withdraw_volume(&segment, 1);
+    CU_ASSERT_EQUAL(find(&segment, "later"), -ENOENT);
+    CU_ASSERT_EQUAL(mapping_publish_volume(&segment, 1), 0); /* it has come back */
+    CU_ASSERT_EQUAL(find(&segment, "later"), 1);
+    segment_done(&segment);
+}
+
 static void a_hundred_thousand_volumes_are_found(void)
 {
     struct segment segment = new_table(VOLUMES);
@@ -199,6 +270,8 @@ int main(void)
     static const struct unit_test tests[] = {
         {"a name finds its volume and no other", a_name_finds_its_volume_and_no_other},
         {"a name is taken once", a_name_is_taken_once},
+        {"one is found when it is published", one_is_found_when_it_is_published},
+        {"names come and go in any order", names_come_and_go},
         {"a hundred thousand volumes are found", a_hundred_thousand_volumes_are_found},
         {"a range resolves to its place", a_range_resolves_to_its_place},
         {"a range that is not inside is refused", a_range_that_is_not_inside_is_refused},

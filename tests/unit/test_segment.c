@@ -17,7 +17,8 @@ static const struct segment_wanted usual = {.controllers = 3,
                                             .volumes = 7,
                                             .slots = SLOTS_DEFAULT,
                                             .ring_entries = RING_ENTRIES_DEFAULT,
-                                            .buffers_bytes = BUFFERS_BYTES_MIN};
+                                            .buffers_bytes = BUFFERS_BYTES_MIN,
+                                            .trace_events = TRACE_EVENTS_MIN};
 
 static struct segment new_segment(const struct segment_wanted *wanted)
 {
@@ -41,18 +42,13 @@ static void parts_begin_on_pages_in_order_and_do_not_overlap(void)
         g->region_sets_offset + REGIONS_DEFAULT / REGION_WAYS * sizeof(struct region_set),
         g->region_words_offset + REGIONS_DEFAULT * sizeof(struct region_words),
         g->region_conflicts_offset + REGIONS_DEFAULT * sizeof(struct region_conflicts),
+        g->traces_offset + 3 * trace_ring_bytes(TRACE_EVENTS_MIN),
         g->buffers_offset + 3 * g->buffers_bytes};
-    const uint64_t parts[] = {g->seats_offset,
-                              g->elements_offset,
-                              g->volumes_offset,
-                              g->names_offset,
-                              g->links_offset,
-                              g->slots_offset,
-                              g->region_sets_offset,
-                              g->region_words_offset,
-                              g->region_conflicts_offset,
-                              g->buffers_offset,
-                              g->bytes};
+    const uint64_t parts[] = {
+        g->seats_offset,       g->elements_offset,     g->volumes_offset,
+        g->names_offset,       g->links_offset,        g->slots_offset,
+        g->region_sets_offset, g->region_words_offset, g->region_conflicts_offset,
+        g->traces_offset,      g->buffers_offset,      g->bytes};
 
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         CU_ASSERT_EQUAL(parts[i] % 4096, 0);
@@ -100,24 +96,27 @@ static void a_new_segment_is_empty_and_cannot_be_resized(void)
 static void counts_beyond_the_limits_are_refused(void)
 {
     const struct segment_wanted wrong[] = {
-        {0, 1, 1, 0, 16, 16, BUFFERS_BYTES_MIN, 0, 0},
-        {CONTROLLERS_MAX + 1, 1, 1, 0, 16, 16, BUFFERS_BYTES_MIN, 0, 0},
-        {1, ELEMENTS_MAX + 1, 1, 0, 16, 16, BUFFERS_BYTES_MIN, 0, 0},
-        {1, 1, VOLUMES_MAX + 1, 0, 16, 16, BUFFERS_BYTES_MIN, 0, 0},
-        {1, 1, 1, 0, 0, 16, BUFFERS_BYTES_MIN, 0, 0},
-        {1, 1, 1, 0, SLOTS_MAX + 1, 16, BUFFERS_BYTES_MIN, 0, 0},
-        {1, 1, 1, 0, 16, 1, BUFFERS_BYTES_MIN, 0, 0},
-        {1, 1, 1, 0, 16, 24, BUFFERS_BYTES_MIN, 0, 0},
-        {1, 1, 1, 0, 16, RING_ENTRIES_MAX * 2, BUFFERS_BYTES_MIN, 0, 0},
-        {1, 1, 1, 0, 16, 16, BUFFERS_BYTES_MIN + 1, 0, 0},
-        {1, 1, 1, 0, 16, 16, (uint64_t)BUFFERS_BYTES_MAX + BLOCK_BYTES, 0, 0},
-        {1, 1, 1, 0, 16, 16, BUFFERS_BYTES_MIN, REGIONS_MIN / 2, 0},
-        {1, 1, 1, 0, 16, 16, BUFFERS_BYTES_MIN, REGIONS_MIN + 1, 0},
-        {1, 1, 1, 0, 16, 16, BUFFERS_BYTES_MIN, REGIONS_MAX * 2, 0},
-        {1, 1, 1, 0, 16, 16, BUFFERS_BYTES_MIN, 0, 1 << 17},
-        {1, 1, 1, 0, 16, 16, BUFFERS_BYTES_MIN, 0, (1 << 20) + 1},
-        {1, 1, 1, 0, 16, 16, BUFFERS_BYTES_MIN, 0, 1 << 27},
-        {1, 1, 1, VOLUMES_MAX + 1, 16, 16, BUFFERS_BYTES_MIN, 0, 0},
+        {0, 1, 1, 0, 16, 16, BUFFERS_BYTES_MIN, 0, 0, 0},
+        {CONTROLLERS_MAX + 1, 1, 1, 0, 16, 16, BUFFERS_BYTES_MIN, 0, 0, 0},
+        {1, ELEMENTS_MAX + 1, 1, 0, 16, 16, BUFFERS_BYTES_MIN, 0, 0, 0},
+        {1, 1, VOLUMES_MAX + 1, 0, 16, 16, BUFFERS_BYTES_MIN, 0, 0, 0},
+        {1, 1, 1, 0, 0, 16, BUFFERS_BYTES_MIN, 0, 0, 0},
+        {1, 1, 1, 0, SLOTS_MAX + 1, 16, BUFFERS_BYTES_MIN, 0, 0, 0},
+        {1, 1, 1, 0, 16, 1, BUFFERS_BYTES_MIN, 0, 0, 0},
+        {1, 1, 1, 0, 16, 24, BUFFERS_BYTES_MIN, 0, 0, 0},
+        {1, 1, 1, 0, 16, RING_ENTRIES_MAX * 2, BUFFERS_BYTES_MIN, 0, 0, 0},
+        {1, 1, 1, 0, 16, 16, BUFFERS_BYTES_MIN + 1, 0, 0, 0},
+        {1, 1, 1, 0, 16, 16, (uint64_t)BUFFERS_BYTES_MAX + BLOCK_BYTES, 0, 0, 0},
+        {1, 1, 1, 0, 16, 16, BUFFERS_BYTES_MIN, REGIONS_MIN / 2, 0, 0},
+        {1, 1, 1, 0, 16, 16, BUFFERS_BYTES_MIN, REGIONS_MIN + 1, 0, 0},
+        {1, 1, 1, 0, 16, 16, BUFFERS_BYTES_MIN, REGIONS_MAX * 2, 0, 0},
+        {1, 1, 1, 0, 16, 16, BUFFERS_BYTES_MIN, 0, 1 << 17, 0},
+        {1, 1, 1, 0, 16, 16, BUFFERS_BYTES_MIN, 0, (1 << 20) + 1, 0},
+        {1, 1, 1, 0, 16, 16, BUFFERS_BYTES_MIN, 0, 1 << 27, 0},
+        {1, 1, 1, VOLUMES_MAX + 1, 16, 16, BUFFERS_BYTES_MIN, 0, 0, 0},
+        {1, 1, 1, 0, 16, 16, BUFFERS_BYTES_MIN, 0, 0, TRACE_EVENTS_MIN / 2},
+        {1, 1, 1, 0, 16, 16, BUFFERS_BYTES_MIN, 0, 0, TRACE_EVENTS_MIN + 1},
+        {1, 1, 1, 0, 16, 16, BUFFERS_BYTES_MIN, 0, 0, TRACE_EVENTS_MAX * 2},
     };
 
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {

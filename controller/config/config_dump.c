@@ -1,0 +1,203 @@
+#include "controller/config/config_dump.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "controller/config/config_path.h"
+#include "controller/config/config_value.h"
+#include "shm/limits.h"
+
+/* --- values --- */
+
+/* The character that begins at `text`, which is UTF-8 (config_text.c has seen to that). */
+static uint32_t character_at(const char *text, size_t *ret_bytes)
+{
+    const unsigned char *at = (const unsigned char *)text;
+    uint32_t character = at[0] < 0x80 ? at[0]
+                                      : at[0] & (at[0] < 0xe0   ? 0x1fu
+                                                 : at[0] < 0xf0 ? 0xfu
+                                                                : 7u);
+    size_t bytes = 1;
+
+    while (at[0] >= 0xc0 && (at[bytes] & 0xc0) == 0x80)
+        character = character << 6 | (at[bytes++] & 0x3fu);
+    *ret_bytes = bytes;
+    return character;
+}
+
+/* What may not stand in the text itself, but may come in as an escape (config_text.c). */
+static bool must_be_escaped(uint32_t character)
+{
+    return character < 0x20 || (character >= 0x7f && character <= 0x9f) || character == 0x2028 ||
+           character == 0x2029 || character == 0xfeff || (character & 0xfffe) == 0xfffe;
+}
+
+void config_dump_quoted(FILE *out, const char *text)
+{
+    size_t bytes;
+
+    fputc('"', out);
+    for (; *text != '\0'; text += bytes) {
+        uint32_t character = character_at(text, &bytes);
+
+        if (must_be_escaped(character))
+            fprintf(out, "\\U%08" PRIX32, character);
+        else
+            fprintf(out, "%s%.*s", *text == '"' || *text == '\\' ? "\\" : "", (int)bytes, text);
+    }
+    fputc('"', out);
+}
+
+static void put_size(FILE *out, const char *key, uint64_t bytes)
+{
+    char text[SIZE_TEXT_BYTES];
+
+    config_format_size(bytes, text);
+    fprintf(out, "%s: %s", key, text);
+}
+
+static void put_text(FILE *out, const char *key, const char *text)
+{
+    fprintf(out, "%s: ", key);
+    config_dump_quoted(out, text);
+}
+
+static int put_path(FILE *out, const char *key, const char *folder, const char *path)
+{
+    char *absolute = config_path_resolve(folder, path);
+
+    if (!absolute)
+        return -ENOMEM;
+    put_text(out, key, absolute);
+    free(absolute);
+    return 0;
+}
+
+static const char *switch_name(bool on)
+{
+    return on ? "true" : "false";
+}
+
+/* --- the parts --- */
+
+static void dump_settings(FILE *out, const struct config *config)
+{
+    fprintf(out, "\ncontrollers: %" PRIu32 "\n", config->controllers);
+    put_size(out, "cache: {size", config->cache.size_bytes);
+    fprintf(out, ", mode: %s, policy: %s}\n", config_cache_mode_name(config->cache.mode),
+            config_cache_policy_name(config->cache.policy));
+    put_size(out, "buffers: {size", config->buffers_bytes);
+    fprintf(out, "}\nconnections: %" PRIu32 "\nhandshake-timeout: %" PRIu32 "\nplacement: %s\n",
+            config->connections, config->handshake_seconds,
+            config_placement_name(config->placement));
+    fprintf(out, "interconnect: {model: %s, slots: %" PRIu32 ", ring-entries: %" PRIu32 "}\n",
+            config_fabric_model_name(config->fabric_model), config->slots, config->ring_entries);
+    fprintf(out, "coordination: {policy: %s",
+            coordination_policy_name(config->coordination.policy));
+    put_size(out, ", region", config->coordination.region_bytes);
+    fputs("}\n", out);
+    fprintf(out, "trace: {level: %s, events: %" PRIu32 "}\n",
+            trace_level_name(config->trace.level), config->trace.events);
+}
+
+/* The brackets of an IPv6 address were taken off when it was read. */
+static void dump_ports(FILE *out, const struct config *config)
+{
+    if (!config->tcp_host)
+        return;
+    bool bracketed = strchr(config->tcp_host, ':') != NULL;
+    fprintf(out, "ports: {tcp: \"%s%s%s:%u\"}\n", bracketed ? "[" : "", config->tcp_host,
+            bracketed ? "]" : "", config->tcp_port);
+}
+
+static int dump_element(FILE *out, const struct config_element *element, const char *folder)
+{
+    put_text(out, "  - {name", element->name);
+    int result = put_path(out, ", image", folder, element->image);
+    if (element->size_bytes)
+        put_size(out, ", size", element->size_bytes);
+    fprintf(out, ", controller: %" PRIu32 ", read-only: %s", element->controller,
+            switch_name(element->read_only));
+    if (element->superblock != SUPERBLOCK_UNSAID)
+        fprintf(out, ", superblock: %s", switch_name(element->superblock == SUPERBLOCK_YES));
+    if (element->checksums)
+        fprintf(out, ", checksums: %s", switch_name(true));
+    fputs("}\n", out);
+    return result;
+}
+
+static void dump_place(FILE *out, const struct config *config, const struct config_volume *volume)
+{
+    put_text(out, ", element", config->elements[volume->element].name);
+    put_size(out, ", offset", volume->offset_bytes);
+    if (volume->size_bytes)
+        put_size(out, ", size", volume->size_bytes);
+}
+
+static void dump_layout(FILE *out, const struct config *config, const struct config_volume *volume)
+{
+    fprintf(out, ", layout: %s", layout_name(volume->layout));
+    if (volume->chunk_bytes)
+        put_size(out, ", chunk", volume->chunk_bytes);
+    if (volume->layout == LAYOUT_RAID10)
+        fprintf(out, ", copies: %" PRIu32, volume->copies);
+    for (uint32_t i = 0; i < volume->members_count; i++) {
+        fputs(i == 0 ? ", members: [" : ", ", out);
+        config_dump_quoted(out, config->volumes[volume->members[i]].name);
+    }
+    fputc(']', out);
+}
+
+static void dump_volume(FILE *out, const struct config *config, const struct config_volume *volume)
+{
+    put_text(out, "  - {name", volume->name);
+    if (volume->layout == LAYOUT_NONE)
+        dump_place(out, config, volume);
+    else
+        dump_layout(out, config, volume);
+    if (volume->description)
+        put_text(out, ", description", volume->description);
+    fprintf(out, ", read-only: %s, rotational: %s", switch_name(volume->read_only),
+            switch_name(volume->rotational));
+    if (volume->export_said)
+        fprintf(out, ", export: %s", switch_name(volume->export));
+    fputs("}\n", out);
+}
+
+static int dump_all(FILE *out, const struct config *config, const char *folder)
+{
+    put_text(out, "array", config->array);
+    fputc('\n', out);
+    int result = put_path(out, "run-dir", folder, config->run_dir);
+    dump_settings(out, config);
+    dump_ports(out, config);
+    fputs("elements:\n", out);
+    for (uint32_t i = 0; i < config->elements_count && result == 0; i++)
+        result = dump_element(out, &config->elements[i], folder);
+    fputs("volumes:\n", out);
+    for (uint32_t i = 0; i < config->volumes_count && result == 0; i++)
+        dump_volume(out, config, &config->volumes[i]);
+    return result;
+}
+
+int config_dump(const struct config *config, const char *folder, char **ret_text)
+{
+    char *text = NULL;
+    size_t bytes = 0;
+    FILE *out = open_memstream(&text, &bytes);
+
+    if (!out)
+        return -ENOMEM;
+    int result = dump_all(out, config, folder);
+    if (ferror(out) && result == 0)
+        result = -ENOMEM;
+    if (fclose(out) != 0 && result == 0)
+        result = -ENOMEM;
+    if (result == 0)
+        *ret_text = text;
+    else
+        free(text);
+    return result;
+}

@@ -1,0 +1,124 @@
+#include "controller/config/resyncs.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "controller/config/configurator.h"
+#include "controller/recovery/job.h"
+#include "shm/mapping.h"
+#include "shm/member_states.h"
+
+static bool is_alive(const struct configurator *configurator, uint32_t id)
+{
+    return id < configurator->config->controllers && configurator->controllers[id].alive;
+}
+
+/* Parity is made of the data: without all of it nobody can tell what a stale member held. */
+static bool can_be_made_equal(struct volume_record *record)
+{
+    return record->copies > 1 || member_states_now(record).failed == 0;
+}
+
+/* Whether this volume waits for somebody to make its members equal. One whose runner has died still
+ * says that it runs. */
+static bool is_wanted(const struct configurator *configurator, struct volume_record *record)
+{
+    const struct job_record *job = &record->job;
+    uint32_t state = load_acquire(&job->state); /* pairs with the runner's stores */
+    uint32_t kind = load_relaxed(&job->kind);   /* relaxed: written before the state */
+
+    /* relaxed: written by the job before its state */
+    if (load_relaxed(&record->resync_regions) == 0 || !can_be_made_equal(record))
+        return false;
+    switch (state) {
+    case JOB_NONE:
+        return true;
+    case JOB_WAITING:
+        return kind == JOB_KIND_RESYNC;
+    case JOB_RUNNING: /* relaxed: written before the state */
+        return kind == JOB_KIND_RESYNC && !is_alive(configurator, load_relaxed(&job->runner));
+    default: /* what a job has left cannot be made equal; what it failed at is not tried again */
+        return kind != JOB_KIND_RESYNC;
+    }
+}
+
+static void prepare(struct volume_record *record)
+{
+    /* relaxed: nobody runs it; the state is published behind them */
+    store_relaxed(&record->job.kind, JOB_KIND_RESYNC);
+    store_relaxed(&record->job.status, 0);
+    store_relaxed(&record->job.position_bytes, 0);
+    store_relaxed(&record->job.began_at_bytes, 0); /* relaxed: as above */
+    store_relaxed(&record->job.started_ns, watch_now_ns());
+    store_relaxed(&record->job.ended_ns, 0);
+    /* pairs with readers' loads */
+    store_release(&record->job.state, JOB_WAITING);
+}
+
+/* Whoever was asked has died, or ends: another one is. */
+static void answered(void *context, int status)
+{
+    struct volume_resync *resync = context;
+    struct configurator *configurator = resync->configurator;
+
+    resync->asking = false;
+    if (status == 0)
+        return;
+    if (status == -EPIPE || status == -ESHUTDOWN) {
+        resyncs_look(configurator);
+        return;
+    }
+    struct volume_record *record = segment_volume(&configurator->segment, resync->volume);
+    /* relaxed: nobody runs it; the state is published behind it */
+    store_relaxed(&record->job.status, status);
+    /* pairs with readers' loads */
+    store_release(&record->job.state, JOB_FAILED);
+    fprintf(stderr, "anyport: volume %s: making its members equal cannot begin: %s\n", record->name,
+            strerror(-status));
+}
+
+/* Volumes are dealt out over the controllers that live. */
+static void start(struct configurator *configurator, uint32_t volume)
+{
+    const struct control_message message = {.kind = CONTROL_START_JOB,
+                                            .arguments = {volume, JOB_KIND_RESYNC}};
+    struct volume_resync *resync = &configurator->resyncs[volume];
+    uint32_t controllers = configurator->config->controllers;
+
+    prepare(segment_volume(&configurator->segment, volume));
+    for (uint32_t i = 0; i < controllers && !resync->asking; i++)
+        resync->asking = configurator_ask(configurator, (volume + i) % controllers, &message, -1,
+                                          answered, resync) == 0;
+}
+
+int resyncs_init(struct configurator *configurator)
+{
+    uint32_t count = configurator->segment.geometry.volumes;
+
+    configurator->resyncs = calloc(count, sizeof *configurator->resyncs);
+    if (configurator->resyncs == NULL)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < count; i++)
+        configurator->resyncs[i] =
+            (struct volume_resync){.configurator = configurator, .volume = i};
+    return 0;
+}
+
+void resyncs_done(struct configurator *configurator)
+{
+    free(configurator->resyncs);
+    configurator->resyncs = NULL;
+}
+
+void resyncs_look(struct configurator *configurator)
+{
+    if (configurator->phase != CONFIGURATOR_RUNNING)
+        return;
+    for (uint32_t i = 0; i < configurator->segment.geometry.volumes; i++) {
+        if (!configurator->resyncs[i].asking &&
+            is_wanted(configurator, segment_volume(&configurator->segment, i)))
+            start(configurator, i);
+    }
+}
