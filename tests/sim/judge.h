@@ -34,8 +34,7 @@ bool judge_is_open(const struct sim_volume *volume, uint32_t sector);
 /* In the next life, before anything was written: copies and parity on the images. */
 void judge_copies(struct world *world);
 
-/* And what its inspection, in `inspection` (from world->records_count on), has read of each volume.
- */
+/* And what its inspection has read of each volume: the records from `first_inspected` on. */
 void judge_inspection(struct world *world, enum sim_end end, uint32_t first_inspected);
 
 /* What a volume holds from now on, by what the last inspection or writing of all of it says; the
