@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/sim/damage.h"
 #include "tests/sim/judge.h"
 #include "tests/sim/life.h"
 
@@ -78,6 +79,8 @@ static void inspect(struct world *world, enum sim_end last_end)
     uint32_t first = world->records_count;
 
     judge_copies(world);
+    if (last_end == END_IN_ORDER && !world->any_died_before)
+        damage_some(world);
     for (uint32_t i = 0; i < world->volumes_count; i++)
         wishes[i] = whole(world, i, COMMAND_READ);
     run_script(world, wishes, world->volumes_count);
@@ -172,7 +175,7 @@ static void live(struct world *world, enum sim_end last_end, enum sim_end *ret_e
         serve(world, end);
     if (!world->failed)
         look_before_end(world, end);
-    bool died = any_died(world);
+    bool died = world->any_died_before = any_died(world);
     life_end(world, end);
     if (!world->failed)
         judge_life(world, end);

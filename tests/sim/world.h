@@ -67,6 +67,7 @@ struct world {
 
     /* this life */
     uint32_t life;
+    bool any_died_before; /* in the life before */
     struct config *config;
     struct images opened;
     struct segment segment;
