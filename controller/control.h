@@ -28,10 +28,12 @@ struct control_request;
 
 /* X(NAME, number, function, whether a descriptor comes with it): what the arguments are. */
 #define CONTROL_KINDS(X)                                                                           \
-    X(FAIL_ELEMENT, 1, control_fail_element, false) /* element, which it owns */                   \
-    X(FENCE_VOLUME, 2, control_fence_volume, false) /* volume: recovery/fence.h */                 \
-    X(START_JOB, 3, control_start_job, false)       /* volume, kind: recovery/job.h */             \
-    X(ADD_VOLUME, 16, control_add_volume, false)    /* volume: control_volume.h, as those below */ \
+    X(FAIL_ELEMENT, 1, control_fail_element, false)       /* element, which it owns */             \
+    X(FENCE_VOLUME, 2, control_fence_volume, false)       /* volume: recovery/fence.h */           \
+    X(START_JOB, 3, control_start_job, false)             /* volume, kind: recovery/job.h */       \
+    X(RELEASE_ELEMENT, 4, control_release_element, false) /* element: gives up its image */        \
+    X(REPLACE_ELEMENT, 5, control_replace_element, true)  /* takes one: control_element.h */       \
+    X(ADD_VOLUME, 16, control_add_volume, false) /* volume: control_volume.h, as those below */    \
     X(RELEASE_VOLUME, 17, control_release_volume, false)                                           \
     X(DROP_VOLUME, 18, control_drop_volume, false)
 

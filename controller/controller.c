@@ -154,21 +154,25 @@ static int make_marks(struct controller *controller, struct superblock_of_image 
 }
 
 /* Plain volumes without checksums have nothing to compare with after an end without order. */
+int controller_open_integrity(struct owned_element *element, const struct element *file)
+{
+    if (element->mark == NULL)
+        return 0;
+    const struct tail *tail = &element->mark->superblock->content.tail;
+    if (tail->intents_bytes == 0 ||
+        (tail->checksums_bytes == 0 && !mark_has_members(element->mark)))
+        return 0;
+    int error = integrity_open(&element->integrity, file, tail);
+    element->gate.exclusive = error == 0 && element->integrity->checksums != NULL;
+    return error;
+}
+
 static int open_integrity(struct controller *controller)
 {
     int error = 0;
 
-    for (uint32_t i = 0; i < controller->elements_count && error == 0; i++) {
-        struct owned_element *element = &controller->elements[i];
-        if (element->mark == NULL)
-            continue;
-        const struct tail *tail = &element->mark->superblock->content.tail;
-        if (tail->intents_bytes == 0 ||
-            (tail->checksums_bytes == 0 && !mark_has_members(element->mark)))
-            continue;
-        error = integrity_open(&element->integrity, &element->file, tail);
-        element->gate.exclusive = error == 0 && element->integrity->checksums != NULL;
-    }
+    for (uint32_t i = 0; i < controller->elements_count && error == 0; i++)
+        error = controller_open_integrity(&controller->elements[i], &controller->elements[i].file);
     return error;
 }
 
@@ -333,6 +337,7 @@ void controller_free(struct controller *controller)
     for (uint32_t i = 0; i < controller->elements_count; i++) {
         element_close(&controller->elements[i].file);
         mark_free(controller->elements[i].mark);
+        free(controller->elements[i].superblock);
         integrity_free(controller->elements[i].integrity);
     }
     free(controller->elements);

@@ -43,6 +43,7 @@ struct owned_element {
     struct element_record *record;
     struct gate gate;                    /* order of writes; elements used by whole blocks only */
     struct mark *mark;                   /* its superblock; NULL: it has none, or is not ours */
+    struct superblock_of_image *superblock; /* of an image that came later: ours to free */
     struct integrity *integrity;         /* write intents and checksums; NULL: neither is needed */
     struct command_queue intent_waiters; /* for the bitmap of intents that is being written */
     uint64_t size_checked_turn; /* the image's length is looked at once a turn that writes */
@@ -182,6 +183,10 @@ void controller_free(struct controller *controller);
 /* Marks an element as failed: its commands end with EIO from now on, and the members on it are
  * marked as failed durably, soon (recovery/settle.h). Says why on stderr, once. */
 void controller_fail_element(struct controller *controller, uint32_t element, const char *why);
+
+/* Reads what an element of ours, whose mark is there, keeps beside its data on the image `file`, if
+ * anything is needed of it. 0 or -errno. */
+int controller_open_integrity(struct owned_element *element, const struct element *file);
 
 /* Whether any session waits in line for a command or a buffer. */
 static inline bool controller_has_waiters(const struct controller *controller)

@@ -16,6 +16,7 @@ enum volume_state {
     VOLUME_ONLINE,
     VOLUME_DEGRADED,
     VOLUME_FAILED,
+    VOLUME_REBUILDING,  /* of a member: not read yet, but written */
     VOLUME_UNREACHABLE, /* of a plain volume, member, element: no controller is there to serve it */
     VOLUME_STATES
 };
@@ -30,9 +31,14 @@ enum volume_state volume_state_of_layout(const struct layout *layout, uint32_t a
 /* The three below look at shared memory as it is now; they wait for nobody. An index that is in no
  * table, and a record that makes no sense, is FAILED. */
 enum volume_state element_state_now(const struct segment *segment, uint32_t element);
-/* FAILED also where the member itself is not marked, but its element has failed. */
+/* FAILED also where the member itself is not marked, but its element has failed; REBUILDING only
+ * where its element is online. */
 enum volume_state member_state_now(const struct segment *segment,
                                    const struct mapping_members *members, uint32_t place);
 enum volume_state volume_state_now(const struct segment *segment, uint32_t volume);
+
+/* A volume that can be read now and could not be without this element, or -1. A plain volume does
+ * not count where a redundant one is made of it. */
+int64_t volume_lost_without(const struct segment *segment, uint32_t element);
 
 #endif

@@ -312,6 +312,28 @@ int element_attach(struct element *element, struct loop *loop)
     return 0;
 }
 
+void element_release(struct element *element, struct loop *loop)
+{
+    if (element->fd < 0)
+        return;
+    (void)loop_change_file(loop, element->file, -1);
+    element_close(element);
+}
+
+int element_replace(struct element *element, const struct element *fresh, struct loop *loop)
+{
+    int file = element->file;
+    int error = file >= 0 ? loop_change_file(loop, file, fresh->fd) : 0;
+
+    if (file < 0) /* there never was one */
+        error = file = loop_register_file(loop, fresh->fd);
+    if (error < 0)
+        return error;
+    *element = *fresh;
+    element->file = file;
+    return 0;
+}
+
 const char *element_mode_name(enum element_mode mode)
 {
     switch (mode) {

@@ -106,6 +106,13 @@ void element_unlock(const struct element *element);
 /* The owner: hands the description to the loop. The descriptor stays open for look-ups. */
 int element_attach(struct element *element, struct loop *loop);
 
+/* The owner, while no I/O is in flight: gives up the image, and with it the lock. The element has
+ * none then, only its place in the loop. One that has none already is allowed. */
+void element_release(struct element *element, struct loop *loop);
+/* The owner: `fresh`, open and not attached, in the place of what was released. Its descriptor is
+ * the element's from then on. 0, or -errno: nothing has changed. */
+int element_replace(struct element *element, const struct element *fresh, struct loop *loop);
+
 const char *element_mode_name(enum element_mode mode);
 
 /* Whether the image is as long as it was. -EIO when somebody truncated it. One fstat. */

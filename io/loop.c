@@ -377,6 +377,13 @@ int loop_register_file(struct loop *loop, int fd)
     return loop->files++;
 }
 
+int loop_change_file(struct loop *loop, int file, int fd)
+{
+    int updated = io_uring_register_files_update(&loop->ring, (unsigned)file, &fd, 1);
+
+    return updated < 0 ? updated : 0;
+}
+
 int loop_register_buffers(struct loop *loop, const struct iovec *ranges, unsigned count)
 {
     return io_uring_register_buffers(&loop->ring, ranges, count);

@@ -103,6 +103,10 @@ void loop_poll_in(struct loop *loop, int fd, struct completion *completion);
  * has ended all I/O on the ring. Returns the index or -errno. */
 int loop_register_file(struct loop *loop, int fd);
 
+/* Another description at the index of one on which no I/O is in flight; -1: none, and the kernel
+ * gives up the one that was there. 0 or -errno. */
+int loop_change_file(struct loop *loop, int file, int fd);
+
 /* Registers memory for faster I/O, `count` ranges at once, once. A range's index is its place. */
 int loop_register_buffers(struct loop *loop, const struct iovec *ranges, unsigned count);
 

@@ -135,7 +135,7 @@ _Static_assert(offsetof(struct seat, counters) == 128, "as drawn above");
 
 enum element_state {
     ELEMENT_ONLINE = 0,
-    ELEMENT_FAILED, /* found truncated, or a flush of it failed: EIO until the array is restarted */
+    ELEMENT_FAILED, /* found truncated, or a flush of it failed: EIO until its image is replaced */
 };
 
 enum element_flags {
@@ -151,9 +151,10 @@ enum element_flags {
 struct element_record {
     _Alignas(CACHELINE_BYTES) _Atomic uint32_t owner; /* seat; a takeover stores a new one */
     _Atomic uint32_t state;                           /* writer: the owner */
-    uint32_t flags;
+    /* Writer: the owner, when it takes another image. */
+    _Atomic uint32_t flags;
     uint32_t reserved;
-    uint64_t size_bytes;
+    _Atomic uint64_t size_bytes;
     char name[NAME_BYTES_MAX + 1];
     _Alignas(CACHELINE_BYTES) struct io_counters counters; /* writer: the owner */
 };
@@ -176,7 +177,7 @@ struct job_record {
     _Atomic uint32_t phase;  /* the kind's own */
     _Atomic int32_t status;  /* FAILED: -errno */
     _Atomic uint64_t position_bytes, end_bytes;
-    _Atomic uint64_t began_at_bytes;       /* the position when it was started */
+    _Atomic uint64_t began_at_bytes;       /* the position when this controller began */
     _Atomic uint64_t started_ns, ended_ns; /* CLOCK_MONOTONIC; 0: not yet */
     _Atomic uint64_t found, repaired;      /* the kind's own */
 };

@@ -115,8 +115,9 @@ enum {
     EXTENTS_TURN_MAX = 256,    /* and all of one turn of a controller, but for one each */
 
     /* --- jobs --- */
-    JOBS_MAX = 64,               /* that one controller runs at once */
-    JOB_PIECE_BYTES = 512 << 10, /* of a member, worked on by one command */
+    JOBS_MAX = 64,                /* that one controller runs at once */
+    JOB_PIECE_BYTES = 512 << 10,  /* of a member, worked on by one command */
+    JOB_RATE_BYTES_MAX = 1 << 30, /* in a second; a setting of more is as good as none */
 
     /* --- the control channel --- */
     CONTROL_REQUESTS_MAX = 32, /* of one controller, outstanding at once */

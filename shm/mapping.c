@@ -201,13 +201,14 @@ int mapping_members(const struct segment *segment, uint32_t volume,
     if (count < 1 || count > MEMBERS_MAX || first > segment->geometry.members ||
         count > segment->geometry.members - first)
         return -EPROTO;
-    *ret_members = (struct mapping_members){
-        .layout = record->layout,
-        .chunk_bytes = record->chunk_bytes,
-        .copies = record->copies,
-        .count = count,
-        .failed = member_states_now(segment_volume(segment, volume)).failed,
-        .records = segment_member(segment, first)};
+    const struct member_states states = member_states_now(segment_volume(segment, volume));
+    *ret_members = (struct mapping_members){.layout = record->layout,
+                                            .chunk_bytes = record->chunk_bytes,
+                                            .copies = record->copies,
+                                            .count = count,
+                                            .failed = states.failed,
+                                            .rebuilding = states.rebuilding,
+                                            .records = segment_member(segment, first)};
     return 0;
 }
 

@@ -64,6 +64,7 @@ struct mapping_members {
     uint32_t layout, chunk_bytes, copies;
     uint32_t count;
     uint32_t failed;                     /* mask of those whose data is stale, as it is now */
+    uint32_t rebuilding;                 /* and of those of them that are being rebuilt */
     const struct member_record *records; /* `count` of them, in shared memory */
 };
 

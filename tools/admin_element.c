@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "controller/config/configurator.h"
+#include "controller/config/replace.h"
+#include "controller/volume_state.h"
 #include "tools/admin_methods.h"
 
 /* The element of the name that params have, or -1: the client was told. */
@@ -43,17 +45,67 @@ static void failed(void *context, int status)
     admin_reply_error(reply, RPC_FAILED, text);
 }
 
+/* A volume would be lost. */
+static void refuse_loss(const struct admin_service *service, uint32_t volume,
+                        struct admin_reply *reply)
+{
+    char text[NAME_BYTES_MAX + 160];
+
+    snprintf(text, sizeof text,
+             "volume %s cannot do without it; allowed: an element that no volume is lost by, or "
+             "--force",
+             segment_volume(service->segment, volume)->name);
+    admin_reply_error(reply, RPC_FAILED, text);
+}
+
 void admin_element_fail(const struct admin_service *service, const json_t *params,
                         struct admin_reply *reply)
 {
     struct control_message message = {.kind = CONTROL_FAIL_ELEMENT};
+    bool force = json_is_true(json_object_get(params, "force"));
     int element = find_element(service, params, reply);
 
     if (element < 0)
         return;
+    int64_t lost = volume_lost_without(service->segment, (uint32_t)element);
+    if (lost >= 0 && !force) {
+        refuse_loss(service, (uint32_t)lost, reply);
+        return;
+    }
     message.arguments[0] = (uint64_t)element;
     uint32_t owner = load_acquire(&segment_element(service->segment, (uint32_t)element)->owner);
     int error = configurator_ask(service->configurator, owner, &message, -1, failed, reply);
     if (error != 0)
         failed(reply, error);
+}
+
+/* --- element.replace --- */
+
+static void replaced(void *context, const struct replaced *replaced)
+{
+    struct admin_reply *reply = context;
+
+    if (replaced->status != 0)
+        admin_reply_error(reply, RPC_FAILED, replaced->text);
+    else
+        admin_reply_result(reply, json_pack("{s:s, s:I, s:i}", "image", replaced->image, "size",
+                                            (json_int_t)replaced->size_bytes, "members",
+                                            (int)replaced->members));
+}
+
+void admin_element_replace(const struct admin_service *service, const json_t *params,
+                           struct admin_reply *reply)
+{
+    const char *image = json_string_value(json_object_get(params, "image"));
+    json_int_t size = json_integer_value(json_object_get(params, "size"));
+    int element = find_element(service, params, reply);
+
+    if (element < 0)
+        return;
+    if ((image != NULL && image[0] != '/') || size < 0)
+        admin_reply_error(reply, RPC_INVALID_PARAMS,
+                          "allowed: an absolute path as image, and a size that is not negative");
+    else
+        replace_element(service->configurator, (uint32_t)element, image, (uint64_t)size, replaced,
+                        reply);
 }

@@ -4,5 +4,6 @@ const struct admin_method admin_methods[] = {
     {.name = "dump", .start = admin_dump},
     {.name = "element.fail", .start = admin_element_fail},
     {.name = "trace.level", .start = admin_trace_level},
+    {.name = "element.replace", .start = admin_element_replace},
     {0},
 };

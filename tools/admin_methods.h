@@ -14,9 +14,13 @@ extern const struct admin_method admin_methods[];
 void admin_dump(const struct admin_service *service, const json_t *params,
                 struct admin_reply *reply);
 
-/* element.fail {name} -> {} */
+/* element.fail {name, force} -> {} */
 void admin_element_fail(const struct admin_service *service, const json_t *params,
                         struct admin_reply *reply);
+
+/* element.replace {name, image, size} -> {image, size, members}. Without an image: the same one. */
+void admin_element_replace(const struct admin_service *service, const json_t *params,
+                           struct admin_reply *reply);
 
 /* trace.level {level} -> {} */
 void admin_trace_level(const struct admin_service *service, const json_t *params,

@@ -15,7 +15,7 @@ static const struct verb {
     {"status", verb_status, "what a running array is and has done"},
     {"top", verb_top, "the same, live"},
     {"locks", verb_locks, "the ranges that commands on virtual volumes have reserved now"},
-    {"element", verb_element, "list, fail: the elements of a running array"},
+    {"element", verb_element, "list, fail, replace: the elements of a running array"},
     {"dump", verb_dump, "the configuration of a running array, as it is now"},
     {"trace", verb_trace, "the last events of each controller, also of one that has died"},
     {"volume", verb_volume, "list: the volumes of a running array"},

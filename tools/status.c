@@ -120,6 +120,26 @@ static void print_members(const json_t *members)
     putchar('\n');
 }
 
+/* Below its volume: "rebuild running: 12% of 1GiB, 100MiB a second, 9 s left". */
+static void print_job(const json_t *job)
+{
+    char size[SIZE_TEXT_BYTES], rate[SIZE_TEXT_BYTES];
+    int64_t end = number(job, "end"), position = number(job, "position");
+    const json_t *left = json_object_get(job, "seconds_left");
+
+    if (job == NULL)
+        return;
+    printf("  %s %s: %" PRId64 "%% of %s", text(job, "kind"), text(job, "state"),
+           end > 0 ? position * 100 / end : 0, size_text((uint64_t)end, size));
+    if (number(job, "rate") > 0)
+        printf(", %s a second", size_text((uint64_t)number(job, "rate"), rate));
+    if (left != NULL)
+        printf(", %.0f s left", json_real_value(left));
+    if (json_object_get(job, "error") != NULL)
+        printf(": %s", text(job, "error"));
+    putchar('\n');
+}
+
 static void print_virtual(const json_t *result)
 {
     const char *const heading = "\n%-20s %-8s %-10s %10s  %s\n";
@@ -139,6 +159,7 @@ static void print_virtual(const json_t *result)
         printf("%-20s %-8s %-10s %10s ", text(one, "name"), text(one, "layout"), text(one, "state"),
                chunked ? size_text((uint64_t)number(one, "chunk"), chunk) : "-");
         print_members(json_object_get(one, "members"));
+        print_job(json_object_get(one, "job"));
     }
 }
 

@@ -3,10 +3,12 @@
 #include <string.h>
 
 #include "controller/volume_state.h"
+#include "io/watch.h"
 #include "shm/mapping.h"
 #include "shm/seat.h"
 #include "tools/coordination_json.h"
 #include "tools/counter_values.h"
+#include "tools/job_json.h"
 #include "tools/json_set.h"
 
 /* relaxed: counters are made to be read at any time; each is one word, and late is fine. */
@@ -52,16 +54,17 @@ static json_t *element_json(const struct segment *segment, uint32_t index)
     const struct element_record *record = segment_element(segment, index);
     json_t *object = json_object();
     struct io_values values;
+    uint32_t flags = (uint32_t)READ(record->flags);
 
     io_values_read(&values, &record->counters);
     json_set(object, "name", json_string(record->name));
     json_set(object, "controller", json_integer(READ(record->owner)));
     json_set(object, "state", json_string(volume_state_name(element_state_now(segment, index))));
-    json_set(object, "size", json_integer((json_int_t)record->size_bytes));
-    json_set(object, "io", json_string(element_io_name(record->flags)));
-    json_set(object, "read_only", json_boolean((record->flags & ELEMENT_READ_ONLY) != 0));
-    json_set(object, "superblock", json_boolean((record->flags & ELEMENT_SUPERBLOCK) != 0));
-    json_set(object, "checksums", json_boolean((record->flags & ELEMENT_CHECKSUMS) != 0));
+    json_set(object, "size", json_integer((json_int_t)READ(record->size_bytes)));
+    json_set(object, "io", json_string(element_io_name(flags)));
+    json_set(object, "read_only", json_boolean((flags & ELEMENT_READ_ONLY) != 0));
+    json_set(object, "superblock", json_boolean((flags & ELEMENT_SUPERBLOCK) != 0));
+    json_set(object, "checksums", json_boolean((flags & ELEMENT_CHECKSUMS) != 0));
     add_io(object, &values);
     return object;
 }
@@ -120,6 +123,9 @@ static json_t *volume_json(const struct segment *segment, uint32_t index)
     }
     if (mapping_is_virtual(segment, index))
         add_members(object, segment, index);
+    json_t *job = job_json(segment, index, watch_now_ns());
+    if (job != NULL)
+        json_set(object, "job", job);
     json_set(object, "state", json_string(volume_state_name(volume_state_now(segment, index))));
     json_set(object, "exported", json_boolean((flags & VOLUME_EXPORTED) != 0));
     json_set(object, "read_only", json_boolean((flags & VOLUME_READ_ONLY) != 0));

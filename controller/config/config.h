@@ -53,6 +53,7 @@ struct config_element {
     bool read_only;
     enum config_superblock superblock;
     bool checksums;
+    bool missing_ok;           /* the array may start without its image */
     uint32_t redundant_volume; /* one that has a member on it, or CONFIG_NONE */
     unsigned
         line; /* in the configuration file, for later messages (an image that cannot be opened) */
@@ -105,6 +106,7 @@ struct config {
     uint32_t ring_entries; /* interconnect: ring-entries */
     struct config_coordination coordination;
     struct config_trace trace;
+    uint64_t rebuild_rate_bytes; /* of a job, in a second; 0: any; JOB_RATE_YIELDING: not said */
 };
 
 /* Where and what is wrong: "FILE:LINE: FIELD: what; allowed: ...". One line, no newline. */

@@ -90,6 +90,7 @@ static int check_element(const struct config_reading *reading, struct raw_elemen
     if (config_line(reading, PART_ELEMENTS, index, ELEMENT_SUPERBLOCK))
         element->superblock = raw->superblock ? SUPERBLOCK_YES : SUPERBLOCK_NO;
     element->checksums = raw->checksums;
+    element->missing_ok = raw->missing_ok;
     element->line = reading->parts[PART_ELEMENTS].place[index].line;
     element->image = config_path_resolve(config->folder, raw->image);
     if (!element->image)
@@ -102,6 +103,10 @@ static int check_element(const struct config_reading *reading, struct raw_elemen
         return config_refuse(reading, ref(PART_ELEMENTS, index, ELEMENT_CONTROLLER),
                              "there is no controller %u; allowed: 0 to %u (controllers is %u)",
                              element->controller, config->controllers - 1, config->controllers);
+    if (element->missing_ok && element->size_bytes == 0)
+        return config_refuse(reading, ref(PART_ELEMENTS, index, ELEMENT_MISSING_OK),
+                             "true, and size is not said, which a missing image does not tell; "
+                             "allowed: with size");
     return check_checksums(reading, index, element);
 }
 
@@ -395,6 +400,7 @@ static void fill_settings(const struct config_reading *reading, const struct raw
         given(reading, PART_TRACE, TRACE_FIELD_LEVEL) ? raw->trace.level : TRACE_LEVEL_DEFAULT;
     config->trace.events =
         given(reading, PART_TRACE, TRACE_FIELD_EVENTS) ? raw->trace.events : TRACE_EVENTS_DEFAULT;
+    config->rebuild_rate_bytes = size_or(raw->rebuild.rate, JOB_RATE_YIELDING);
 }
 
 _Static_assert(FABRIC_DIRECT == 0 && COORDINATION_STRICT == 0, "what is not given is 0");

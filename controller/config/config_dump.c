@@ -100,6 +100,10 @@ static void dump_settings(FILE *out, const struct config *config)
     fputs("}\n", out);
     fprintf(out, "trace: {level: %s, events: %" PRIu32 "}\n",
             trace_level_name(config->trace.level), config->trace.events);
+    if (config->rebuild_rate_bytes != JOB_RATE_YIELDING) {
+        put_size(out, "rebuild: {rate", config->rebuild_rate_bytes);
+        fputs("}\n", out);
+    }
 }
 
 /* The brackets of an IPv6 address were taken off when it was read. */

@@ -106,6 +106,8 @@ static const cyaml_schema_field_t element_fields[] = {
     [ELEMENT_READ_ONLY] = CYAML_FIELD_BOOL("read-only", OPTIONAL, struct raw_element, read_only),
     [ELEMENT_SUPERBLOCK] = CYAML_FIELD_BOOL("superblock", OPTIONAL, struct raw_element, superblock),
     [ELEMENT_CHECKSUMS] = CYAML_FIELD_BOOL("checksums", OPTIONAL, struct raw_element, checksums),
+    [ELEMENT_MISSING_OK] =
+        CYAML_FIELD_BOOL("missing-ok", OPTIONAL, struct raw_element, missing_ok),
     [ELEMENT_FIELDS] = CYAML_FIELD_END,
 };
 static const struct config_rule element_rules[] = {
@@ -116,6 +118,7 @@ static const struct config_rule element_rules[] = {
     [ELEMENT_READ_ONLY] = {.kind = RULE_SWITCH},
     [ELEMENT_SUPERBLOCK] = {.kind = RULE_SWITCH},
     [ELEMENT_CHECKSUMS] = {.kind = RULE_SWITCH},
+    [ELEMENT_MISSING_OK] = {.kind = RULE_SWITCH},
 };
 static const cyaml_schema_value_t element_entry = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_element, element_fields),
@@ -251,6 +254,17 @@ static const struct config_rule trace_rules[] = {
                             .max = TRACE_EVENTS_MAX},
 };
 
+/* --- rebuild --- */
+
+static const cyaml_schema_field_t rebuild_fields[] = {
+    [REBUILD_RATE] =
+        CYAML_FIELD_STRING_PTR("rate", OPTIONAL, struct raw_rebuild, rate, 0, CYAML_UNLIMITED),
+    [REBUILD_FIELDS] = CYAML_FIELD_END,
+};
+static const struct config_rule rebuild_rules[] = {
+    [REBUILD_RATE] = {.kind = RULE_SIZE, .min = 0, .max = JOB_RATE_BYTES_MAX},
+};
+
 /* --- top --- */
 
 static const cyaml_schema_field_t top_fields[] = {
@@ -277,6 +291,8 @@ static const cyaml_schema_field_t top_fields[] = {
     [TOP_COORDINATION] = CYAML_FIELD_MAPPING("coordination", OPTIONAL, struct raw_config,
                                              coordination, coordination_fields),
     [TOP_TRACE] = CYAML_FIELD_MAPPING("trace", OPTIONAL, struct raw_config, trace, trace_fields),
+    [TOP_REBUILD] =
+        CYAML_FIELD_MAPPING("rebuild", OPTIONAL, struct raw_config, rebuild, rebuild_fields),
     [TOP_FIELDS] = CYAML_FIELD_END,
 };
 static const struct config_rule top_rules[] = {
@@ -294,6 +310,7 @@ static const struct config_rule top_rules[] = {
     [TOP_INTERCONNECT] = {.kind = RULE_MAPPING, .part = PART_INTERCONNECT},
     [TOP_COORDINATION] = {.kind = RULE_MAPPING, .part = PART_COORDINATION},
     [TOP_TRACE] = {.kind = RULE_MAPPING, .part = PART_TRACE},
+    [TOP_REBUILD] = {.kind = RULE_MAPPING, .part = PART_REBUILD},
 };
 
 const struct config_mapping config_mappings[CONFIG_PARTS] = {
@@ -306,6 +323,7 @@ const struct config_mapping config_mappings[CONFIG_PARTS] = {
     [PART_INTERCONNECT] = {"interconnect", interconnect_fields, interconnect_rules, false},
     [PART_COORDINATION] = {"coordination", coordination_fields, coordination_rules, false},
     [PART_TRACE] = {"trace", trace_fields, trace_rules, false},
+    [PART_REBUILD] = {"rebuild", rebuild_fields, rebuild_rules, false},
 };
 
 const cyaml_schema_value_t config_schema = {

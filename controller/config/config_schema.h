@@ -30,6 +30,7 @@ enum top_field {
     TOP_INTERCONNECT,
     TOP_COORDINATION,
     TOP_TRACE,
+    TOP_REBUILD,
     TOP_FIELDS,
 };
 enum cache_field { CACHE_SIZE, CACHE_MODE, CACHE_POLICY, CACHE_FIELDS };
@@ -41,6 +42,7 @@ enum element_field {
     ELEMENT_READ_ONLY,
     ELEMENT_SUPERBLOCK,
     ELEMENT_CHECKSUMS,
+    ELEMENT_MISSING_OK,
     ELEMENT_FIELDS,
 };
 enum volume_field {
@@ -70,6 +72,7 @@ enum interconnect_field {
 };
 enum coordination_field { COORDINATION_POLICY, COORDINATION_REGION, COORDINATION_FIELDS };
 enum trace_field { TRACE_FIELD_LEVEL, TRACE_FIELD_EVENTS, TRACE_FIELDS };
+enum rebuild_field { REBUILD_RATE, REBUILD_FIELDS };
 enum { CONFIG_FIELDS_MAX = TOP_FIELDS };
 _Static_assert((int)CONFIG_FIELDS_MAX >= (int)VOLUME_FIELDS, "a place holds a line for each field");
 
@@ -84,6 +87,7 @@ enum config_part {
     PART_INTERCONNECT,
     PART_COORDINATION,
     PART_TRACE,
+    PART_REBUILD,
     CONFIG_PARTS,
 };
 
@@ -137,6 +141,7 @@ struct raw_element {
     bool read_only;
     bool superblock;
     bool checksums;
+    bool missing_ok;
 };
 
 struct raw_volume {
@@ -185,6 +190,10 @@ struct raw_trace {
     uint32_t events;
 };
 
+struct raw_rebuild {
+    char *rate;
+};
+
 struct raw_config {
     char *array;
     char *run_dir;
@@ -202,6 +211,7 @@ struct raw_config {
     struct raw_interconnect interconnect;
     struct raw_coordination coordination;
     struct raw_trace trace;
+    struct raw_rebuild rebuild;
 };
 
 #endif

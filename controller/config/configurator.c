@@ -72,6 +72,9 @@ static int make_segment(struct configurator *configurator, struct config_error *
     segment_header(&configurator->segment)->coordination_policy = config->coordination.policy;
     /* relaxed: no controller has started yet. */
     store_relaxed(&segment_header(&configurator->segment)->trace_level, config->trace.level);
+    /* relaxed: no controller has started yet */
+    store_relaxed(&segment_header(&configurator->segment)->job_rate_bytes,
+                  config->rebuild_rate_bytes);
     return table_fill(&configurator->segment, config, &configurator->images, ret_error);
 }
 
@@ -160,6 +163,7 @@ static void look_at_phase(struct configurator *configurator)
     case CONFIGURATOR_STARTING:
         if (all_alive_are(configurator, SEAT_RUNNING)) {
             enter_phase(configurator, CONFIGURATOR_RUNNING, 0);
+            rebuilds_look(configurator);
         } else if (late) {
             fprintf(stderr, "anyport: controllers did not come up within %d s\n", START_SECONDS);
             configurator->failed = true;
@@ -194,6 +198,7 @@ static void controller_noticed(struct watched *watched, uint32_t events)
     (void)events;
     (void)!read(watched->fd, &count, sizeof count);
     look_at_phase(CONFIGURATOR_OF(watched, notice));
+    rebuilds_look(CONFIGURATOR_OF(watched, notice));
 }
 
 /* --- deaths --- */
@@ -235,6 +240,7 @@ static void controller_died(struct watched *watched, uint32_t events)
         declare_dead(configurator, controller->id);
     }
     look_at_phase(configurator);
+    rebuilds_look(configurator);
 }
 
 _Static_assert(offsetof(struct watched_controller, death) == 0, "controller_died relies on it");
@@ -248,7 +254,7 @@ static void look_at_draining(struct configurator *configurator)
     for (uint32_t id = 0; id < config->controllers; id++) {
         bool drained = seat_state(seat_of(configurator, id)) == SEAT_DEAD;
         for (uint32_t i = 0; i < config->elements_count && drained; i++) {
-            if (config->elements[i].controller == id)
+            if (config->elements[i].controller == id && !configurator->images.absent[i])
                 drained = witness_saw_end(&configurator->witnesses[i]);
         }
         if (drained) {
@@ -394,6 +400,8 @@ int configurator_open(struct configurator *configurator, const struct config *co
         error = refuse(config, ret_error, -ENOMEM, "not enough memory");
     if (error == 0)
         error = make_descriptors(configurator, ret_error);
+    if (error == 0 && rebuilds_init(configurator) != 0)
+        error = refuse(config, ret_error, -ENOMEM, "not enough memory");
     if (error != 0)
         configurator_close(configurator);
     return error;
@@ -417,6 +425,7 @@ void configurator_close(struct configurator *configurator)
         close_if_open(&configurator->control_ends[i]);
         control_line_close(&configurator->lines[i]);
     }
+    rebuilds_done(configurator);
     segment_done(&configurator->segment);
 }
 
@@ -470,6 +479,7 @@ static void become_controller(struct configurator *configurator, uint32_t id, pi
         &configurator->images); /* their descriptors were the controller's, and are closed */
     free(configurator->witnesses);
     resyncs_done(configurator);
+    rebuilds_done(configurator);
     segment_done(&configurator->segment);
     fflush(NULL);
     exit(status);
@@ -523,6 +533,8 @@ static void hand_over_elements(struct configurator *configurator)
 {
     for (uint32_t i = 0; i < configurator->config->elements_count; i++) {
         struct element *element = &configurator->images.elements[i];
+        if (element->fd < 0)
+            continue;
         int error = witness_open(&configurator->witnesses[i], element->fd, element->mark_byte);
         if (error != 0)
             fprintf(stderr, "anyport: element %s: cannot open it once more: %s\n",

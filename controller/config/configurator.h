@@ -13,6 +13,7 @@
 #include "controller/config/config.h"
 #include "controller/config/control_line.h"
 #include "controller/config/images.h"
+#include "controller/config/rebuilds.h"
 #include "controller/config/resyncs.h"
 #include "controller/config/sockets.h"
 #include "controller/controller.h"
@@ -65,6 +66,7 @@ struct configurator {
         clock; /* a timerfd: deadlines, and looking whether a dead one's I/O has landed */
     struct watched_controller controllers[CONTROLLERS_MAX];
     struct control_line lines[CONTROLLERS_MAX]; /* to them */
+    struct rebuilds rebuilds;
     int control_ends[CONTROLLERS_MAX];          /* theirs, until each has its own */
     struct volume_resync *resyncs;              /* by volume */
     enum configurator_phase phase;

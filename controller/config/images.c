@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "controller/config/absences.h"
 #include "controller/config/config_layout.h"
 #include "controller/config/intents_look.h"
 #include "controller/config/refusal.h"
@@ -21,6 +22,17 @@ static struct element_wanted wanted_of(const struct config_element *element)
                                        superblocks_wanted(element) ? tail_bytes(&tail) : 0};
 }
 
+/* An image that cannot be opened, or made, and that the configuration lets the array start without.
+ * One that somebody else serves is not away. */
+static bool may_be_absent(const struct config *config, struct images *images, uint32_t element,
+                          int error)
+{
+    if (!config->elements[element].missing_ok || error == -EBUSY)
+        return false;
+    images->missing[element] = images->absent[element] = true;
+    return true;
+}
+
 /* Opens those that exist; notes which do not, after checking that they could be made. */
 static int open_existing(const struct config *config, struct images *images,
                          struct config_error *ret_error)
@@ -32,6 +44,8 @@ static int open_existing(const struct config *config, struct images *images,
         images->missing[i] = !element_exists(wanted.image);
         int error = images->missing[i] ? element_check_creatable(&wanted, &why)
                                        : element_open(&images->elements[i], &wanted, &why);
+        if (error != 0 && may_be_absent(config, images, i, error))
+            continue;
         if (error != 0)
             return refuse_element(config, i, error, ret_error, "%s", why.text);
     }
@@ -105,7 +119,7 @@ static int check_layouts(const struct config *config, const struct images *image
 static void unlink_created(const struct config *config, const struct images *images, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
-        if (images->missing[i])
+        if (images->missing[i] && !images->absent[i])
             element_remove(config->elements[i].image);
     }
 }
@@ -118,7 +132,8 @@ static int create_missing(const struct config *config, struct images *images,
 
     for (uint32_t i = 0; i < config->elements_count; i++) {
         struct element_wanted wanted = wanted_of(&config->elements[i]);
-        int error = images->missing[i] ? element_create(&images->elements[i], &wanted, &why) : 0;
+        bool create = images->missing[i] && !images->absent[i];
+        int error = create ? element_create(&images->elements[i], &wanted, &why) : 0;
         if (error == 0)
             continue;
         unlink_created(config, images, i);
@@ -137,14 +152,17 @@ static int make_lists(const struct config *config, struct images *images)
     *images = (struct images){.count = count,
                               .elements = calloc(count, sizeof *images->elements),
                               .missing = calloc(count, sizeof *images->missing),
+                              .absent = calloc(count, sizeof *images->absent),
                               .superblocks = calloc(count, sizeof(struct superblock_of_image *)),
                               .changed = calloc(count, sizeof *images->changed),
                               .standings = calloc(config->volumes_count, sizeof *images->standings),
+                              .later = calloc(count, sizeof *images->later),
                               .doubtful = calloc(config->volumes_count, sizeof *images->doubtful)};
     for (uint32_t i = 0; images->elements != NULL && i < count; i++)
         images->elements[i].fd = images->elements[i].file = -1;
-    return images->elements != NULL && images->missing != NULL && images->superblocks != NULL &&
-                   images->changed != NULL && images->standings != NULL && images->doubtful != NULL
+    return images->elements != NULL && images->missing != NULL && images->absent != NULL &&
+                   images->superblocks != NULL && images->changed != NULL &&
+                   images->standings != NULL && images->later != NULL && images->doubtful != NULL
                ? 0
                : -ENOMEM;
 }
@@ -166,6 +184,8 @@ static int open_or_check(const struct config *config, bool create, struct images
         error = check_layouts(config, images, ret_error);
     if (error == 0)
         error = superblocks_judge(config, images, ret_error);
+    if (error == 0)
+        error = absences_check(config, images, ret_error);
     if (error == 0)
         error = intents_look(config, images, ret_error);
     if (error == 0 && create)
@@ -206,11 +226,15 @@ void images_free(struct images *images)
 {
     for (uint32_t i = 0; images->superblocks != NULL && i < images->count; i++)
         free(images->superblocks[i]);
+    for (uint32_t i = 0; images->later != NULL && i < images->count; i++)
+        free(images->later[i]);
     free(images->elements);
     free(images->missing);
+    free(images->absent);
     free(images->superblocks);
     free(images->changed);
     free(images->standings);
+    free(images->later);
     free(images->doubtful);
     *images = (struct images){0};
 }

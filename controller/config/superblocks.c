@@ -113,12 +113,23 @@ static bool names_fit(const struct config *config, uint32_t element,
            strcmp(superblock->element, config->elements[element].name) == 0;
 }
 
+/* What it is nobody knows: the array may start without it, and does not touch it. */
+static int leave_out(struct images *images, uint32_t element)
+{
+    element_close(&images->elements[element]);
+    images->missing[element] = images->absent[element] = true;
+    return 0;
+}
+
 static int look_at_wanted(const struct config *config, struct images *images, uint32_t element,
                           struct config_error *ret_error)
 {
     struct superblock_of_image found;
     int error = superblock_read(&images->elements[element], &found);
 
+    if (config->elements[element].missing_ok &&
+        (error != 0 || !names_fit(config, element, &found.content)))
+        return leave_out(images, element);
     if (error != 0)
         return refuse_without(config, element, error, ret_error);
     if (!names_fit(config, element, &found.content))
@@ -273,13 +284,13 @@ int superblocks_write(const struct config *config, struct images *images,
     int error = 0;
 
     for (uint32_t i = 0; i < images->count && error == 0; i++) {
-        if (images->changed[i])
+        if (images->changed[i] && !images->absent[i])
             error = write_one(config, images, i, images->missing[i], ret_error);
     }
     if (error == 0)
         superblocks_enter_runs(config, images);
     for (uint32_t i = 0; i < images->count && error == 0; i++) {
-        if (images->changed[i])
+        if (images->changed[i] && !images->absent[i])
             error = write_one(config, images, i, false, ret_error);
     }
     return error;
@@ -298,7 +309,9 @@ void superblocks_say_stale(const struct config *config, const struct images *ima
                         "anyport: volume %s: member %s is stale: %s; the volume is "
                         "degraded\n",
                         volume->name, config->volumes[volume->members[j]].name,
-                        superblocks_reason(standing, j));
+                        images->absent[config->volumes[volume->members[j]].element]
+                            ? "the array starts without its image"
+                            : superblocks_reason(standing, j));
         }
     }
 }

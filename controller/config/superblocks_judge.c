@@ -16,6 +16,8 @@
 
 const char *superblocks_reason(const struct standing *standing, uint32_t place)
 {
+    if ((standing->rebuilding >> place & 1) != 0)
+        return "it was being rebuilt, which goes on";
     if ((standing->named >> place & 1) != 0)
         return "it failed before, and was written without";
     if ((standing->earlier >> place & 1) != 0)
@@ -157,14 +159,17 @@ static int refuse_missing(const struct config *config, const struct images *imag
 {
     for (uint32_t i = 0; i < config->volumes[volume].members_count; i++) {
         uint32_t element = element_of(config, volume, i);
-        if ((standing->silent >> i & 1) == 0 || !images->missing[element])
+        if ((standing->silent >> i & 1) == 0 || !images->missing[element] ||
+            config->elements[element].missing_ok)
             continue;
-        return refuse_element(config, element, -ENOENT, ret_error,
-                              "it does not exist, and volume %s, which was started %" PRIu64
-                              " times, has member %s on it; allowed: the image, or, to begin anew "
-                              "without any data, none of the images of its members",
-                              config->volumes[volume].name, standing->run,
-                              config->volumes[config->volumes[volume].members[i]].name);
+        return refuse_element(
+            config, element, -ENOENT, ret_error,
+            "it does not exist, and volume %s, which was started %" PRIu64
+            " times, has member %s on it; allowed: the image; missing-ok: true, to start "
+            "without it; or, to begin anew without any data, none of the images "
+            "of its members",
+            config->volumes[volume].name, standing->run,
+            config->volumes[config->volumes[volume].members[i]].name);
     }
     return 0;
 }
@@ -238,6 +243,8 @@ static int enter_record(const struct config *config, struct images *images, uint
     record.run = standing->run;
     record.next_run = standing->run + 1;
     record.failed = standing->stale;
+    record.rebuilding = standing->rebuilding;
+    record.rebuilt_bytes = standing->rebuilt_bytes;
     if (found == NULL)
         found = &superblock->members[superblock->members_count++];
     *found = record;

@@ -6,6 +6,7 @@
 
 #include "controller/config/config_layout.h"
 #include "controller/config/refusal.h"
+#include "controller/recovery/rebuild.h"
 #include "shm/mapping.h"
 #include "shm/member_states.h"
 
@@ -16,13 +17,16 @@ static void enter_element(const struct segment *segment, uint32_t index,
 
     /* relaxed: no controller has started yet. */
     store_relaxed(&record->owner, wanted->controller);
-    record->size_bytes = file->size_bytes;
-    record->flags = (file->read_only ? ELEMENT_READ_ONLY : 0) |
-                    (file->device ? ELEMENT_DEVICE : 0) |
-                    (file->mode == ELEMENT_MODE_DIRECT ? ELEMENT_DIRECT : 0) |
-                    (file->mode == ELEMENT_MODE_INLINE ? ELEMENT_INLINE : 0) |
-                    (file->tail_bytes != 0 ? ELEMENT_SUPERBLOCK : 0) |
-                    (wanted->checksums ? ELEMENT_CHECKSUMS : 0);
+    store_relaxed(&record->size_bytes, file->size_bytes); /* relaxed: as above */
+    uint32_t flags = (file->read_only ? ELEMENT_READ_ONLY : 0) |
+                     (file->device ? ELEMENT_DEVICE : 0) |
+                     (file->mode == ELEMENT_MODE_DIRECT ? ELEMENT_DIRECT : 0) |
+                     (file->mode == ELEMENT_MODE_INLINE ? ELEMENT_INLINE : 0) |
+                     (file->tail_bytes != 0 ? ELEMENT_SUPERBLOCK : 0) |
+                     (wanted->checksums ? ELEMENT_CHECKSUMS : 0);
+    store_relaxed(&record->flags, flags); /* relaxed: as above */
+    if (file->fd < 0) /* the array starts without it */
+        store_relaxed(&record->state, ELEMENT_FAILED); /* relaxed: as above */
     snprintf(record->name, sizeof record->name, "%s", wanted->name);
 }
 
@@ -92,9 +96,19 @@ static void enter_standing(struct volume_record *record, const struct config_vol
     if (!layout_kind_redundant(wanted->layout))
         return;
     record->marked = !wanted->read_only;
-    member_states_start(record,
-                        &(struct member_standing){.run = standing->run, .failed = standing->stale});
-    store_relaxed(&record->resync_regions, doubtful); /* relaxed: no controller has started yet */
+    store_relaxed(&record->resync_regions, doubtful); /* relaxed: no controller has started */
+    bool resumed = standing->rebuilding != 0 && !wanted->read_only;
+    member_states_start(
+        record, &(struct member_standing){.run = standing->run,
+                                          .failed = standing->stale,
+                                          .rebuilding = resumed ? standing->rebuilding : 0,
+                                          .rebuilt_bytes = resumed ? standing->rebuilt_bytes : 0});
+    if (!resumed)
+        return;
+    /* relaxed: no controller has started yet */
+    store_relaxed(&record->job.kind, JOB_KIND_REBUILD);
+    store_relaxed(&record->job.state, JOB_WAITING);
+    store_relaxed(&record->job.phase, REBUILD_PHASE_RESUMED); /* relaxed: as above */
 }
 
 /* All plain volumes have been entered. */

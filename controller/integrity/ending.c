@@ -43,10 +43,10 @@ static bool keep_member(struct controller *controller, struct owned_element *ele
                                INTENTS_MEMBERS_AGREE) == 0;
         complete = false;
     } else {
-        struct volume_record *of = segment_volume(&controller->segment, volume);
+        const struct volume_record *of = segment_volume(&controller->segment, volume);
         /* relaxed: written before the start, and by whoever makes them equal */
         agrees = quiet && load_relaxed(&of->resync_regions) == 0;
-        complete = member_states_now(of).failed == 0;
+        complete = member_states_now(segment_volume(&controller->segment, volume)).failed == 0;
     }
     if (!agrees || !complete)
         keep_range(intents, keep, member->offset_bytes, member->size_bytes);

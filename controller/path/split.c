@@ -43,9 +43,9 @@ void split_begin(struct controller *controller, struct command *command)
 {
     assert(command->split != NULL && command->virtual != NULL);
     command->split->absent = 0;
-    command->split->divided = false;
     command->split->active = true;
     command->split->number = ++controller->splits_begun;
+    command->split->divided = false;
     begin_part(command, command->offset_bytes);
 }
 

@@ -117,6 +117,14 @@ enum stage_verdict split_slices_complete(struct controller *controller, struct c
 enum stage_verdict split_mark_begin(struct controller *controller, struct command *command);
 enum stage_verdict split_mark_complete(struct controller *controller, struct command *command);
 
+/* RESTORE of a layout with copies, as with slices. */
+void split_restore_begin(struct controller *controller, struct command *command);
+enum stage_verdict split_restore_go_on(struct controller *controller, struct command *command);
+enum stage_verdict split_restore_complete(struct controller *controller, struct command *command);
+/* The members that a RESTORE is still to make; 0: all of them have failed again. */
+uint32_t split_restore_targets(const struct command *command);
+/* It has ended well: with parity, the cursor moves while the range is still reserved. */
+void split_restore_done(const struct command *command);
 /* A part is over. True: the read goes on with another one, for which any member may be asked again.
  */
 bool split_divide(struct command *command);
@@ -130,15 +138,6 @@ static inline uint64_t split_payload_offset_bytes(const struct command *command)
     return command->payload_offset_bytes + command->split->part_offset_bytes -
            command->offset_bytes;
 }
-
-/* RESTORE of a layout with copies, as with slices. */
-void split_restore_begin(struct controller *controller, struct command *command);
-enum stage_verdict split_restore_go_on(struct controller *controller, struct command *command);
-enum stage_verdict split_restore_complete(struct controller *controller, struct command *command);
-/* The members that a RESTORE is still to make; 0: all of them have failed again. */
-uint32_t split_restore_targets(const struct command *command);
-/* It has ended well: with parity, the cursor moves while the range is still reserved. */
-void split_restore_done(const struct command *command);
 
 /* The part that is coordinated and worked on next: MAP begins with the first. */
 void split_begin(struct controller *controller, struct command *command);

@@ -9,7 +9,7 @@ enum { LOOK_MS = 2 };
 
 /* Whether anything that began before the fence is still on its way, or is executed here for a
  * controller that has died. */
-static bool is_passed(const struct controller *controller, const struct fence *fence)
+static bool commands_have_passed(struct controller *controller, const struct fence *fence)
 {
     for (uint32_t i = 0; i < controller->peers.count; i++) {
         if (controller->peers.all[i].lost && controller->peers.all[i].executing > 0)
@@ -18,7 +18,7 @@ static bool is_passed(const struct controller *controller, const struct fence *f
     for (uint32_t i = 0; i < COMMANDS_MAX; i++) {
         const struct command *command = &controller->commands[i];
         if (command->split->active && command->split->number <= fence->number &&
-            command->virtual->volume == fence->volume)
+            command->virtual->volume == fence->what)
             return false;
     }
     return true;
@@ -31,9 +31,11 @@ static void look(struct controller *controller)
 
     for (uint32_t i = 0; i < CONTROL_REQUESTS_MAX; i++) {
         struct fence *fence = &fences->all[i];
-        if (fence->request != NULL && is_passed(controller, fence)) {
-            control_answer(fence->request, 0);
+        if (fence->request != NULL && fence->is_passed(controller, fence)) {
+            struct control_request *request = fence->request;
+            int status = fence->pass != NULL ? fence->pass(controller, fence) : 0;
             fence->request = NULL;
+            control_answer(request, status);
         }
         any = any || fence->request != NULL;
     }
@@ -51,23 +53,28 @@ void fences_init(struct controller *controller)
     controller->fences.timer.fire = timer_fired;
 }
 
-/* Arguments: volume. There are as many places as there can be requests. */
-void control_fence_volume(struct control_request *request)
+/* There are as many places as there can be requests. */
+void fence_wait(struct controller *controller, struct fence fence)
 {
-    struct controller *controller = request->controller;
-    uint64_t volume = request->message.arguments[0];
-
-    if (volume >= controller->segment.geometry.volumes) {
-        control_answer(request, -EPROTO);
-        return;
-    }
     for (uint32_t i = 0; i < CONTROL_REQUESTS_MAX; i++) {
-        struct fence *fence = &controller->fences.all[i];
-        if (fence->request != NULL)
+        if (controller->fences.all[i].request != NULL)
             continue;
-        *fence = (struct fence){
-            .request = request, .number = controller->splits_begun, .volume = (uint32_t)volume};
+        fence.number = controller->splits_begun;
+        controller->fences.all[i] = fence;
         break;
     }
     look(controller);
+}
+
+/* Arguments: volume. */
+void control_fence_volume(struct control_request *request)
+{
+    uint64_t volume = request->message.arguments[0];
+
+    if (volume >= request->controller->segment.geometry.volumes)
+        control_answer(request, -EPROTO);
+    else
+        fence_wait(request->controller, (struct fence){.request = request,
+                                                       .is_passed = commands_have_passed,
+                                                       .what = (uint32_t)volume});
 }

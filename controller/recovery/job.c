@@ -129,8 +129,11 @@ static int begin(struct controller *controller, uint64_t volume, uint64_t kind)
         job->kind = NULL;
         return error;
     }
-    /* relaxed: we are its only writer now; the state is published behind it */
+    /* relaxed: we are its only writer now; the state is published behind them */
     store_relaxed(&job->record->runner, controller->id);
+    store_relaxed(&job->record->began_at_bytes, load_relaxed(&job->record->position_bytes));
+    store_relaxed(&job->record->started_ns,
+                  loop_clock_ns(controller->loop)); /* relaxed: as above */
     /* pairs with readers' loads */
     store_release(&job->record->state, JOB_RUNNING);
     go_on(job);

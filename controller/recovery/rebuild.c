@@ -22,7 +22,7 @@
 #include "controller/recovery/piece.h"
 #include "controller/recovery/rebuild.h"
 
-#define CHECK_BYTES ((uint64_t)64 << 20) /* of each member, between two looks at how far it is */
+#define CHECK_BYTES ((uint64_t)32 << 20) /* of each member, between two looks at how far it is */
 
 enum phase {
     PHASE_ANNOUNCE,

@@ -30,7 +30,8 @@ static bool settle_volume(struct controller *controller, uint32_t volume)
     if (virtual == NULL || !layout_kind_redundant(virtual->layout.kind))
         return false;
     uint32_t members = members_on_failed(controller, virtual);
-    if (members == 0 ||
+    /* Where it cannot do without them, it is lost, and may come back with them as they are. */
+    if (members == 0 || !virtual_bears(&virtual->layout, virtual_failed(virtual) | members) ||
         ((members & ~virtual_absent(virtual)) == 0 && member_states_unmarked(virtual->record) == 0))
         return false;
     errand->op = COMMAND_SETTLE;

@@ -27,6 +27,30 @@ static uint32_t named_in(const struct superblock_member *const *records, uint32_
     return named;
 }
 
+/* What all that are not stale say, and the members themselves; see rule 5. */
+static void find_rebuilding(const struct superblock_member *const *records, uint32_t members,
+                            struct standing *standing)
+{
+    uint32_t rebuilding = standing->named & ~standing->earlier & ~standing->silent;
+    uint64_t rebuilt_bytes = UINT64_MAX;
+
+    for (uint32_t i = 0; i < members; i++) {
+        bool stale = (standing->stale >> i & 1) != 0;
+        uint32_t own = UINT32_C(1) << i;
+        if (!stale)
+            rebuilding &= records[i]->rebuilding;
+        else if (records[i] == NULL || (records[i]->rebuilding & own) == 0)
+            rebuilding &= ~own;
+    }
+    for (uint32_t i = 0; i < members; i++) {
+        bool stale = (standing->stale & ~rebuilding) >> i & 1;
+        if (!stale && records[i]->rebuilt_bytes < rebuilt_bytes)
+            rebuilt_bytes = records[i]->rebuilt_bytes;
+    }
+    standing->rebuilding = rebuilding;
+    standing->rebuilt_bytes = rebuilding != 0 ? rebuilt_bytes : 0;
+}
+
 struct standing standing_of(const struct superblock_member *const *records, uint32_t members)
 {
     struct standing standing = {0};
@@ -44,6 +68,8 @@ struct standing standing_of(const struct superblock_member *const *records, uint
     }
     if (!standing.is_new)
         standing.stale = standing.named | standing.earlier | standing.silent;
+    if (standing.stale != 0)
+        find_rebuilding(records, members, &standing);
     return standing;
 }
 

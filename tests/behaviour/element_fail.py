@@ -23,11 +23,14 @@ def states(array):
 def is_taken_out_of_use(array):
     host = array.connect('vol1', 'c0')
     host.pwrite(b'x' * 512, 0)
-    same(element(array, 'fail', 'disk1'), '', 'what it says')
+    said = element(array, 'fail', 'disk1', fails=True)
+    check('vol1' in said and '--force' in said and said.count('\n') == 1, said)
+    same(states(array), ['online', 'online'], 'the states')
+    same(element(array, 'fail', 'disk1', '--force'), '', 'what it says')
     same(states(array), ['online', 'failed'], 'the states')
     fails_with(errno.EIO, 'a write', host.pwrite, b'x' * 512, 0)
     fails_with(errno.EIO, 'a read', host.pread, 512, 0)
-    same(element(array, 'fail', 'disk1'), '', 'once more')
+    same(element(array, 'fail', 'disk1', '--force'), '', 'once more')
     host.shutdown()
 
 
@@ -35,7 +38,7 @@ def stuck(array):
     """A controller that does not answer: there is a time limit."""
     os.kill(array.controller(0)['pid'], signal.SIGSTOP)
     try:
-        said = element(array, 'fail', 'disk0', fails=True)
+        said = element(array, 'fail', 'disk0', '--force', fails=True)
     finally:
         os.kill(array.controller(0)['pid'], signal.SIGCONT)
     check('timed out' in said, said)
@@ -49,7 +52,7 @@ def errors(array):
     if LONG:
         stuck(array)
     os.kill(array.controller(1)['pid'], signal.SIGKILL)
-    said = element(array, 'fail', 'disk1', fails=True)
+    said = element(array, 'fail', 'disk1', '--force', fails=True)
     check('controller' in said and said.count('\n') == 1, said)
 
 

@@ -151,7 +151,8 @@ def main():
     libnbd()
     need('nbdinfo')
     with folders() as places:
-        with Array(places, controllers=CONTROLLERS, status=1, expected='disk1|controller 2|failed; the volume',
+        with Array(places, controllers=CONTROLLERS, status=1,
+                   expected='disk1|controller 2|failed; the volume is degraded',
                    **fields(places)) as array:
             exports(array)
             status(array)

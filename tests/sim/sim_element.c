@@ -117,6 +117,23 @@ int element_attach(struct element *element, struct loop *loop)
     return 0;
 }
 
+void element_release(struct element *element, struct loop *loop)
+{
+    (void)loop;
+    if (element->fd >= 0)
+        element_unlock(element);
+    element_close(element);
+}
+
+int element_replace(struct element *element, const struct element *fresh, struct loop *loop)
+{
+    int file = element->file >= 0 ? element->file : loop_register_file(loop, fresh->fd);
+
+    *element = *fresh;
+    element->file = file;
+    return 0;
+}
+
 int element_check_size(const struct element *element)
 {
     return sim_image_of(element)->bytes >= element->size_bytes + element->tail_bytes ? 0 : -EIO;

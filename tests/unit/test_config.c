@@ -480,7 +480,8 @@ static void refuses_an_alias_bomb(void)
     expect_text_refused(&text,
                         "lab.yaml:1: a: unknown field; allowed: array, run-dir, controllers, "
                         "cache, elements, volumes, ports, buffers, connections, "
-                        "handshake-timeout, placement, interconnect, coordination, trace");
+                        "handshake-timeout, placement, interconnect, coordination, trace, "
+                         "rebuild");
 }
 
 /* The same where fields are known. */

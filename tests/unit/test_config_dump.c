@@ -174,7 +174,8 @@ static void every_field_is_written(void)
                     "volumes: [{name: v, element: a, size: 64KiB, description: d, export: true},\n"
                     "  {name: w, element: b},\n"
                     "  {name: r, layout: raid10, members: [v, w]}]\n"
-                    "ports: {tcp: 'localhost:10809'}\n");
+                    "ports: {tcp: 'localhost:10809'}\n"
+                    "rebuild: {rate: 1MiB}\n");
     char *text = dump(config);
     char wanted[64];
 

@@ -41,7 +41,7 @@ struct refusal {
     "any"
 #define TOP_RULE                                                                                   \
     "array, run-dir, controllers, cache, elements, volumes, ports, buffers, connections, "         \
-    "handshake-timeout, placement, interconnect, coordination, trace"
+    "handshake-timeout, placement, interconnect, coordination, trace, rebuild"
 #define FILE_RULE "a mapping of array, elements, volumes and others"
 
 static const struct refusal document[] = {
@@ -123,7 +123,7 @@ static const struct refusal bytes[] = {
 
 static const struct refusal unknown_and_missing_fields[] = {
     {ELEMENT(", sise: 1GiB"), "lab.yaml:3: elements[0].sise: unknown field; allowed: name, image, "
-                              "size, controller, read-only, superblock, checksums"},
+                              "size, controller, read-only, superblock, checksums, missing-ok"},
     {TOP("contollers: 2\n"), "lab.yaml:6: contollers: unknown field; allowed: " TOP_RULE},
     {VOLUME(", sise: 1GiB"), "lab.yaml:5: volumes[0].sise: unknown field; allowed: name, element, "
                              "offset, size, description, read-only, export, rotational, layout, "

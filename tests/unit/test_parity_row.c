@@ -168,9 +168,41 @@ static void a_member_range_holds_every_place(void)
     }
 }
 
+/* Cut anywhere, once or more often, the walk gives the same bytes. */
+static void a_slice_that_is_cut_is_gone_on_with(void)
+{
+    static const enum layout_kind kinds[] = {LAYOUT_RAID5, LAYOUT_RAID6};
+    uint8_t times[BYTES_MAX], once[BYTES_MAX];
+    uint32_t wrong = 0;
+
+    for (uint32_t i = 0; i < 2; i++) {
+        struct layout layout = make_small(kinds[i], 5);
+        for (uint32_t cut = 1; cut < CHUNK; cut++) {
+            for (uint64_t begin = 0; begin < layout.size_bytes; begin++) {
+                uint64_t length = layout.size_bytes - begin;
+                struct parity_walk walk;
+                struct parity_slice slice;
+                memset(times, 0, sizeof times);
+                memset(once, 0, sizeof once);
+                memset(once + begin, 1, length);
+                parity_walk_begin(&walk, &layout, begin, length);
+                while (parity_walk_next(&walk, &slice)) {
+                    if (slice.length_bytes > cut)
+                        parity_walk_cut(&walk, &slice, cut);
+                    wrong += slice.length_bytes > cut ||
+                             !slice_lies_right(&layout, &slice, begin, length, times);
+                }
+                wrong += memcmp(times, once, sizeof once) != 0;
+            }
+        }
+    }
+    CU_ASSERT_EQUAL(wrong, 0);
+}
+
 int main(void)
 {
     static const struct unit_test tests[] = {
+        {"a slice that is cut is gone on with", a_slice_that_is_cut_is_gone_on_with},
         {"every byte of a range is in one slice", every_byte_of_a_range_is_in_one_slice},
         {"large chunks are cut at whole blocks", large_chunks_are_cut_at_whole_blocks},
         {"parity rotates as drawn", parity_rotates_as_drawn},

@@ -33,7 +33,9 @@ static struct superblock_member member_of(uint32_t number)
                                        .offset_bytes = UINT64_C(0x123456789000) + number,
                                        .size_bytes = UINT64_C(1) << 40,
                                        .run = UINT64_C(0x8877665544332211) + number,
-                                       .next_run = number};
+                                       .next_run = number,
+                                       .rebuilding = number % 32 & 21,
+                                       .rebuilt_bytes = (uint64_t)number << 16};
 
     snprintf(member.volume, sizeof member.volume, "volume-%u", number);
     return member;
@@ -211,7 +213,8 @@ enum { MEMBERS = 4 };
 
 struct stand {
     uint64_t run, next_run;
-    uint32_t failed;
+    uint32_t failed, rebuilding;
+    uint64_t rebuilt_bytes;
 };
 
 /* A run of 99: the member has no record. */
@@ -225,6 +228,8 @@ static struct standing stand(const struct stand *all)
         members[i].run = all[i].run;
         members[i].next_run = all[i].next_run;
         members[i].failed = all[i].failed;
+        members[i].rebuilding = all[i].rebuilding;
+        members[i].rebuilt_bytes = all[i].rebuilt_bytes;
         records[i] = all[i].run == 99 ? NULL : &members[i];
     }
     return standing_of(records, MEMBERS);
@@ -237,24 +242,24 @@ static void who_is_stale_follows_from_runs_and_masks(void)
         uint32_t stale;
         uint64_t run;
     } cases[] = {
-        {{{5, 0, 0}, {5, 0, 0}, {5, 0, 0}, {5, 0, 0}}, 0, 5},
+        {{{5, 0, 0, 0, 0}, {5, 0, 0, 0, 0}, {5, 0, 0, 0, 0}, {5, 0, 0, 0, 0}}, 0, 5},
         /* named by the others; and by one of them, the array having been killed while it marked */
-        {{{5, 0, 2}, {5, 0, 0}, {5, 0, 2}, {5, 0, 2}}, 2, 5},
-        {{{5, 0, 0}, {5, 0, 0}, {5, 0, 2}, {5, 0, 0}}, 2, 5},
+        {{{5, 0, 2, 0, 0}, {5, 0, 0, 0, 0}, {5, 0, 2, 0, 0}, {5, 0, 2, 0, 0}}, 2, 5},
+        {{{5, 0, 0, 0, 0}, {5, 0, 0, 0, 0}, {5, 0, 2, 0, 0}, {5, 0, 0, 0, 0}}, 2, 5},
         /* one after the other */
-        {{{5, 0, 2}, {5, 0, 0}, {5, 0, 10}, {5, 0, 2}}, 10, 5},
+        {{{5, 0, 2, 0, 0}, {5, 0, 0, 0, 0}, {5, 0, 10, 0, 0}, {5, 0, 2, 0, 0}}, 10, 5},
         /* it calls itself failed, which nobody else was there to hear of */
-        {{{5, 0, 0}, {5, 0, 2}, {5, 0, 0}, {5, 0, 0}}, 2, 5},
+        {{{5, 0, 0, 0, 0}, {5, 0, 2, 0, 0}, {5, 0, 0, 0, 0}, {5, 0, 0, 0, 0}}, 2, 5},
         /* an image from a backup; what it called failed then does not count */
-        {{{5, 0, 0}, {4, 0, 8}, {5, 0, 0}, {5, 0, 0}}, 2, 5},
+        {{{5, 0, 0, 0, 0}, {4, 0, 8, 0, 0}, {5, 0, 0, 0, 0}, {5, 0, 0, 0, 0}}, 2, 5},
         /* not known */
-        {{{5, 0, 0}, {99, 0, 0}, {5, 0, 1}, {5, 0, 1}}, 3, 5},
+        {{{5, 0, 0, 0, 0}, {99, 0, 0, 0, 0}, {5, 0, 1, 0, 0}, {5, 0, 1, 0, 0}}, 3, 5},
         /* a start that was killed while it announced, and while it entered */
-        {{{5, 6, 0}, {5, 6, 0}, {5, 0, 0}, {5, 0, 0}}, 0, 5},
-        {{{6, 0, 0}, {5, 6, 0}, {6, 0, 0}, {5, 6, 0}}, 0, 6},
-        {{{6, 0, 2}, {5, 6, 2}, {5, 6, 2}, {5, 6, 2}}, 2, 6},
+        {{{5, 6, 0, 0, 0}, {5, 6, 0, 0, 0}, {5, 0, 0, 0, 0}, {5, 0, 0, 0, 0}}, 0, 5},
+        {{{6, 0, 0, 0, 0}, {5, 6, 0, 0, 0}, {6, 0, 0, 0, 0}, {5, 6, 0, 0, 0}}, 0, 6},
+        {{{6, 0, 2, 0, 0}, {5, 6, 2, 0, 0}, {5, 6, 2, 0, 0}, {5, 6, 2, 0, 0}}, 2, 6},
         /* the same, and one that was not there when it was announced */
-        {{{6, 0, 0}, {5, 6, 0}, {5, 0, 0}, {6, 0, 0}}, 4, 6},
+        {{{6, 0, 0, 0, 0}, {5, 6, 0, 0, 0}, {5, 0, 0, 0, 0}, {6, 0, 0, 0, 0}}, 4, 6},
     };
 
     for (uint32_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -267,9 +272,12 @@ static void who_is_stale_follows_from_runs_and_masks(void)
 
 static void a_volume_that_nobody_was_served_is_new(void)
 {
-    static const struct stand none[MEMBERS] = {{99, 0, 0}, {99, 0, 0}, {99, 0, 0}, {99, 0, 0}};
-    static const struct stand some[MEMBERS] = {{0, 1, 0}, {99, 0, 0}, {0, 1, 0}, {99, 0, 0}};
-    static const struct stand begun[MEMBERS] = {{1, 0, 0}, {0, 1, 0}, {0, 1, 0}, {0, 1, 0}};
+    static const struct stand none[MEMBERS] = {
+        {99, 0, 0, 0, 0}, {99, 0, 0, 0, 0}, {99, 0, 0, 0, 0}, {99, 0, 0, 0, 0}};
+    static const struct stand some[MEMBERS] = {
+        {0, 1, 0, 0, 0}, {99, 0, 0, 0, 0}, {0, 1, 0, 0, 0}, {99, 0, 0, 0, 0}};
+    static const struct stand begun[MEMBERS] = {
+        {1, 0, 0, 0, 0}, {0, 1, 0, 0, 0}, {0, 1, 0, 0, 0}, {0, 1, 0, 0, 0}};
 
     CU_ASSERT(stand(none).is_new && stand(none).stale == 0 && stand(none).silent == 15);
     CU_ASSERT(stand(some).is_new && stand(some).stale == 0 && stand(some).silent == 10);
@@ -395,6 +403,65 @@ static void an_image_keeps_the_newest_that_was_written(void)
     free(other);
 }
 
+/* Each line is a step of a rebuild of member 1 at which everything may have been killed. */
+static void who_goes_on_being_rebuilt_follows_from_all_records(void)
+{
+    static const struct {
+        struct stand all[MEMBERS];
+        uint32_t stale, rebuilding;
+        uint64_t rebuilt_bytes;
+    } cases[] = {
+        /* a new image, of no run; then the next run is announced, and entered */
+        {{{5, 0, 2, 0, 0}, {0, 0, 2, 0, 0}, {5, 0, 2, 0, 0}, {5, 0, 2, 0, 0}}, 2, 0, 0},
+        {{{5, 6, 2, 2, 0}, {0, 0, 2, 0, 0}, {5, 6, 2, 2, 0}, {5, 0, 2, 0, 0}}, 2, 0, 0},
+        {{{5, 6, 2, 2, 0}, {5, 6, 2, 2, 0}, {5, 6, 2, 2, 0}, {5, 6, 2, 2, 0}}, 2, 2, 0},
+        {{{6, 0, 2, 2, 0}, {5, 6, 2, 2, 0}, {5, 6, 2, 2, 0}, {5, 6, 2, 2, 0}}, 2, 2, 0},
+        {{{6, 0, 2, 2, 0}, {6, 0, 2, 2, 0}, {6, 0, 2, 2, 0}, {6, 0, 2, 2, 0}}, 2, 2, 0},
+        /* positions are marked one after the other: the least holds */
+        {{{6, 0, 2, 2, 9}, {6, 0, 2, 2, 9}, {6, 0, 2, 2, 4}, {6, 0, 2, 2, 4}}, 2, 2, 4},
+        {{{6, 0, 2, 2, 9}, {6, 0, 2, 2, 4}, {6, 0, 2, 2, 9}, {6, 0, 2, 2, 9}}, 2, 2, 4},
+        /* it missed a write, of which some know already */
+        {{{6, 0, 2, 2, 9}, {6, 0, 2, 2, 9}, {6, 0, 2, 0, 0}, {6, 0, 2, 2, 9}}, 2, 0, 0},
+        {{{6, 0, 2, 0, 0}, {6, 0, 2, 2, 9}, {6, 0, 2, 0, 0}, {6, 0, 2, 0, 0}}, 2, 0, 0},
+        /* what another one that has failed says of it does not count */
+        {{{6, 0, 6, 2, 9}, {6, 0, 6, 2, 9}, {6, 0, 2, 0, 0}, {6, 0, 6, 2, 9}}, 6, 2, 9},
+        /* the image of before, and one whose rebuild was broken off before this one */
+        {{{6, 0, 2, 2, 9}, {5, 0, 0, 0, 0}, {6, 0, 2, 2, 9}, {6, 0, 2, 2, 9}}, 2, 0, 0},
+        {{{8, 0, 2, 2, 9}, {6, 0, 2, 2, 50}, {8, 0, 2, 2, 9}, {8, 0, 2, 2, 9}}, 2, 0, 0},
+        /* its own record does not know of it; it has none */
+        {{{6, 0, 2, 2, 9}, {6, 0, 2, 0, 0}, {6, 0, 2, 2, 9}, {6, 0, 2, 2, 9}}, 2, 0, 0},
+        {{{6, 0, 2, 2, 9}, {99, 0, 0, 0, 0}, {6, 0, 2, 2, 9}, {6, 0, 2, 2, 9}}, 2, 0, 0},
+        /* two at once; one of them fails again */
+        {{{6, 0, 6, 6, 9}, {6, 0, 6, 6, 9}, {6, 0, 6, 6, 9}, {6, 0, 6, 6, 7}}, 6, 6, 7},
+        {{{6, 0, 6, 4, 9}, {6, 0, 6, 6, 3}, {6, 0, 6, 4, 9}, {6, 0, 6, 4, 9}}, 6, 4, 9},
+        /* the end is announced, and entered in some */
+        {{{6, 7, 2, 2, 99}, {6, 7, 2, 2, 99}, {6, 0, 2, 2, 99}, {6, 7, 2, 2, 99}}, 2, 2, 99},
+        {{{7, 0, 0, 0, 0}, {6, 7, 2, 2, 99}, {6, 7, 2, 2, 99}, {6, 7, 2, 2, 99}}, 0, 0, 0},
+        {{{7, 0, 0, 0, 0}, {7, 0, 0, 0, 0}, {7, 0, 0, 0, 0}, {6, 7, 2, 2, 99}}, 0, 0, 0},
+        /* and in just that moment it misses a write */
+        {{{7, 0, 2, 0, 0}, {6, 7, 2, 2, 99}, {7, 0, 0, 0, 0}, {6, 7, 2, 2, 99}}, 2, 0, 0},
+    };
+
+    for (uint32_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct standing found = stand(cases[i].all);
+        CU_ASSERT_EQUAL(found.stale, cases[i].stale);
+        CU_ASSERT_EQUAL(found.rebuilding, cases[i].rebuilding);
+        CU_ASSERT_EQUAL(found.rebuilt_bytes, cases[i].rebuilt_bytes);
+        if (found.stale != cases[i].stale || found.rebuilding != cases[i].rebuilding ||
+            found.rebuilt_bytes != cases[i].rebuilt_bytes)
+            fprintf(stderr, "case %u: stale %x, rebuilding %x from %lu\n", i, found.stale,
+                    found.rebuilding, (unsigned long)found.rebuilt_bytes);
+    }
+}
+
+static void how_far_a_rebuild_is_is_kept_rounded_down(void)
+{
+    CU_ASSERT_EQUAL(superblock_rebuilt_unit(1), 64 << 10);
+    CU_ASSERT_EQUAL(superblock_rebuilt_unit((uint64_t)1 << 47), 64 << 10);
+    CU_ASSERT_EQUAL(superblock_rebuilt_unit((uint64_t)1 << 48), 128 << 10);
+    CU_ASSERT_TRUE(ELEMENT_BYTES_MAX / superblock_rebuilt_unit(ELEMENT_BYTES_MAX) <= UINT32_MAX);
+}
+
 int main(void)
 {
     static const struct unit_test tests[] = {
@@ -407,6 +474,9 @@ int main(void)
         {"a torn writing leaves the copy before", a_torn_writing_leaves_the_copy_before},
         {"what makes no sense is damaged", what_makes_no_sense_is_damaged},
         {"who is stale follows from runs and masks", who_is_stale_follows_from_runs_and_masks},
+        {"who goes on being rebuilt follows from all records",
+         who_goes_on_being_rebuilt_follows_from_all_records},
+        {"how far a rebuild is is kept rounded down", how_far_a_rebuild_is_is_kept_rounded_down},
         {"a volume that nobody was served is new", a_volume_that_nobody_was_served_is_new},
         {"a tail is read as it was written", a_tail_is_read_as_it_was_written},
         {"a tail holds what is kept of the element", a_tail_holds_what_is_kept_of_the_element},

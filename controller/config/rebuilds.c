@@ -1,0 +1,209 @@
+#include "controller/config/rebuilds.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "controller/config/configurator.h"
+#include "controller/recovery/rebuild.h"
+#include "shm/mapping.h"
+#include "shm/member_states.h"
+
+int rebuilds_init(struct configurator *configurator)
+{
+    uint32_t count = configurator->segment.geometry.volumes;
+
+    configurator->rebuilds.all = calloc(count, sizeof *configurator->rebuilds.all);
+    if (configurator->rebuilds.all == NULL)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < count; i++)
+        configurator->rebuilds.all[i] =
+            (struct volume_rebuild){.configurator = configurator, .volume = i};
+    return 0;
+}
+
+void rebuilds_done(struct configurator *configurator)
+{
+    free(configurator->rebuilds.all);
+    configurator->rebuilds.all = NULL;
+}
+
+static struct volume_record *record_of(const struct volume_rebuild *rebuild)
+{
+    return segment_volume(&rebuild->configurator->segment, rebuild->volume);
+}
+
+/* --- who does it --- */
+
+static bool is_alive(const struct configurator *configurator, uint32_t id)
+{
+    return id < configurator->config->controllers && configurator->controllers[id].alive;
+}
+
+/* The owner of a member that is to be made, so that what is written most takes no detour; or any.
+ */
+static int choose_runner(const struct volume_rebuild *rebuild)
+{
+    const struct configurator *configurator = rebuild->configurator;
+    uint32_t members = member_states_now(record_of(rebuild)).rebuilding;
+    struct mapping_members all;
+    struct mapping_place place;
+
+    if (mapping_members(&configurator->segment, rebuild->volume, &all) != 0)
+        return -1;
+    for (uint32_t i = 0; i < all.count; i++) {
+        if ((members >> i & 1) != 0 &&
+            mapping_resolve(&configurator->segment, all.records[i].volume, 0, 0, &place) == 0 &&
+            is_alive(configurator, place.owner))
+            return (int)place.owner;
+    }
+    for (uint32_t id = 0; id < configurator->config->controllers; id++) {
+        if (is_alive(configurator, id))
+            return (int)id;
+    }
+    return -1;
+}
+
+/* --- beginning --- */
+
+/* Nothing has been made yet, or nobody is there to go on. */
+static void give_up(struct volume_rebuild *rebuild, int error)
+{
+    struct volume_record *record = record_of(rebuild);
+    struct member_states old = member_states_now(record), next;
+
+    do {
+        next = (struct member_states){.failed = old.failed};
+    } while (!member_states_swap(record, &old, next));
+    /* relaxed: nobody runs it; the state is published behind it */
+    store_relaxed(&record->job.status, error);
+    /* pairs with readers' loads */
+    store_release(&record->job.state, JOB_FAILED);
+    fprintf(stderr, "anyport: volume %s: its rebuild cannot begin: %s\n", record->name,
+            strerror(-error));
+}
+
+/* Whoever was asked has died: another one is. */
+static void started(void *context, int status)
+{
+    struct volume_rebuild *rebuild = context;
+
+    rebuild->asking = false;
+    if (status == -EPIPE || status == -ESHUTDOWN)
+        rebuilds_look(rebuild->configurator);
+    else if (status != 0)
+        give_up(rebuild, status);
+}
+
+static void start_job(struct volume_rebuild *rebuild)
+{
+    const struct control_message message = {.kind = CONTROL_START_JOB,
+                                            .arguments = {rebuild->volume, JOB_KIND_REBUILD}};
+    int runner = choose_runner(rebuild);
+
+    if (runner < 0) /* none is alive: the array ends */
+        return;
+    rebuild->asking = true;
+    int error =
+        configurator_ask(rebuild->configurator, (uint32_t)runner, &message, -1, started, rebuild);
+    if (error == 0)
+        return;
+    rebuild->asking = false;
+    give_up(rebuild, error);
+}
+
+static void fence_is_passed(void *context, int status)
+{
+    struct volume_rebuild *rebuild = context;
+
+    rebuild->asking = false;
+    if (status == 0)
+        start_job(rebuild);
+    else
+        give_up(rebuild, status);
+}
+
+static void prepare_job(struct volume_record *record)
+{
+    /* relaxed: nobody runs it; the state is published behind them */
+    store_relaxed(&record->job.kind, JOB_KIND_REBUILD);
+    store_relaxed(&record->job.phase, REBUILD_PHASE_BEGIN);
+    store_relaxed(&record->job.status, 0); /* relaxed: as above */
+    store_relaxed(&record->job.position_bytes, 0);
+    store_relaxed(&record->job.end_bytes, 0);
+    store_relaxed(&record->job.began_at_bytes, 0); /* relaxed: as above */
+    store_relaxed(&record->job.started_ns, watch_now_ns());
+    store_relaxed(&record->job.ended_ns, 0);
+    store_relaxed(&record->job.found, 0); /* relaxed: as above */
+    store_relaxed(&record->job.repaired, 0);
+    /* pairs with readers' loads */
+    store_release(&record->job.state, JOB_WAITING);
+}
+
+static void begin(struct volume_rebuild *rebuild)
+{
+    const struct control_message message = {.kind = CONTROL_FENCE_VOLUME,
+                                            .arguments = {rebuild->volume}};
+    struct volume_record *record = record_of(rebuild);
+    uint32_t begun = member_states_begin(record, rebuild->wanted);
+
+    rebuild->wanted = 0;
+    if (begun == 0)
+        return;
+    prepare_job(record);
+    rebuild->asking = true;
+    int error = configurator_ask_all(rebuild->configurator, &message, fence_is_passed, rebuild);
+    if (error == 0)
+        return;
+    rebuild->asking = false;
+    give_up(rebuild, error);
+}
+
+/* --- looking --- */
+
+void rebuilds_want(struct configurator *configurator, uint32_t volume, uint32_t members)
+{
+    configurator->rebuilds.all[volume].wanted |= members;
+    rebuilds_look(configurator);
+}
+
+static bool is_under_way(const struct volume_rebuild *rebuild)
+{
+    const struct job_record *job = &record_of(rebuild)->job;
+    /* pairs with the runner's stores */
+    uint32_t state = load_acquire(&job->state);
+
+    /* relaxed: written before the state */
+    return rebuild->asking ||
+           (state == JOB_RUNNING && is_alive(rebuild->configurator, load_relaxed(&job->runner)));
+}
+
+/* A job whose controller has died is WAITING, or still says that it is RUNNING. */
+static void look_at_volume(struct volume_rebuild *rebuild)
+{
+    struct volume_record *record = record_of(rebuild);
+
+    if (is_under_way(rebuild))
+        return;
+    /* relaxed: nobody runs it */
+    uint32_t kind = load_relaxed(&record->job.kind), state = load_relaxed(&record->job.state);
+    if (kind == JOB_KIND_REBUILD && (state == JOB_WAITING || state == JOB_RUNNING)) {
+        if (member_states_now(record).rebuilding != 0)
+            start_job(rebuild);
+        else
+            give_up(rebuild, -EIO);
+    } else if (rebuild->wanted != 0 && state != JOB_WAITING && state != JOB_RUNNING) {
+        begin(rebuild);
+    }
+}
+
+void rebuilds_look(struct configurator *configurator)
+{
+    if (configurator->phase != CONFIGURATOR_RUNNING)
+        return;
+    for (uint32_t i = 0; i < configurator->segment.geometry.volumes; i++) {
+        if (mapping_is_virtual(&configurator->segment, i))
+            look_at_volume(&configurator->rebuilds.all[i]);
+    }
+}
