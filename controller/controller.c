@@ -230,6 +230,12 @@ static void sweep_is_due(struct timer *timer)
     redirect_sweep((struct controller *)((char *)timer - offsetof(struct controller, sweep_timer)));
 }
 
+/* What is due is sent at the end of the turn that this begins. */
+static void something_is_due(struct timer *timer)
+{
+    (void)timer;
+}
+
 static void stop_is_due(struct timer *timer)
 {
     struct controller *controller =
@@ -307,12 +313,15 @@ int controller_new(struct controller **ret_controller, const struct controller_s
     controller->waiters.next = controller->waiters.previous = &controller->waiters;
     idle_init(&controller->idle);
     coordinate_init(controller);
+    controller->interconnect = segment_header(&controller->segment)->interconnect;
     errands_init(&controller->errands);
     settle_init(controller);
     fences_init(controller);
     jobs_init(controller);
     control_volumes_init(controller);
     controller->sweep_timer.fire = sweep_is_due;
+    controller->due_timer.fire = something_is_due;
+    redirect_init(controller);
     controller->stop_timer.fire = stop_is_due;
     int error = make_parts(controller, start, ret_what);
     if (error != 0) {
@@ -411,6 +420,7 @@ static void look_at_membership(struct controller *controller)
     controller->membership_seen = membership;
     tracing_event(controller, TRACE_MEMBERSHIP, TRACE_NO_CONTROLLER, membership);
     peers_look_at_seats(controller);
+    ways_update(controller);
     /* relaxed: written before membership, which was loaded with acquire. */
     uint32_t request = load_relaxed(&controller->seat->request);
     if (request != SEAT_REQUEST_NONE)

@@ -32,6 +32,7 @@
 #include "controller/tracing.h"
 #include "io/element.h"
 #include "io/loop.h"
+#include "shm/interconnect.h"
 #include "shm/mapping.h"
 #include "shm/pool.h"
 #include "shm/seat.h"
@@ -127,7 +128,11 @@ struct controller {
     uint64_t sequence; /* host commands, numbered as they came: for the trace */
     struct peers peers;
     struct watched_life *lives; /* of the other controllers; NULL: not watched (deaths.h) */
+    struct interconnect_settings interconnect; /* a copy of the segment's */
+    struct command_queue way_waiters;          /* for a way to their targets */
     struct timer sweep_timer;
+    uint64_t sweep_ns;      /* until the next sweep, as losses of late suggest */
+    struct timer due_timer; /* for what leaves by a link later; the turn sends it */
 
     struct control control; /* what the configuration controller asks */
     struct errands errands;

@@ -67,7 +67,7 @@ enum volume_state member_state_now(const struct segment *segment,
 
 static bool is_on(const struct segment *segment, uint32_t volume, uint32_t element)
 {
-    return volume < segment->geometry.volumes && !mapping_is_virtual(segment, volume) &&
+    return mapping_has_volume(segment, volume) && !mapping_is_virtual(segment, volume) &&
            segment_volume(segment, volume)->element == element;
 }
 
@@ -116,7 +116,7 @@ static uint32_t redundant_members_on(const struct segment *segment, uint32_t ele
     struct mapping_members members;
     uint32_t count = 0;
 
-    for (uint32_t i = 0; i < segment->geometry.volumes; i++) {
+    for (uint32_t i = 0; i < mapping_volumes_end(segment); i++) {
         if (mapping_members(segment, i, &members) != 0 ||
             !layout_kind_redundant((enum layout_kind)members.layout))
             continue;
@@ -131,11 +131,11 @@ static int64_t plain_volume_on(const struct segment *segment, uint32_t element)
 {
     struct mapping_members members;
 
-    for (uint32_t i = 0; i < segment->geometry.volumes; i++) {
+    for (uint32_t i = 0; i < mapping_volumes_end(segment); i++) {
         bool covered = false;
         if (!is_on(segment, i, element))
             continue;
-        for (uint32_t j = 0; j < segment->geometry.volumes && !covered; j++) {
+        for (uint32_t j = 0; j < mapping_volumes_end(segment) && !covered; j++) {
             if (mapping_members(segment, j, &members) != 0 ||
                 !layout_kind_redundant((enum layout_kind)members.layout))
                 continue;
@@ -152,7 +152,7 @@ static uint32_t plain_volumes_on(const struct segment *segment, uint32_t element
 {
     uint32_t count = 0;
 
-    for (uint32_t i = 0; i < segment->geometry.volumes; i++)
+    for (uint32_t i = 0; i < mapping_volumes_end(segment); i++)
         count += is_on(segment, i, element);
     return count;
 }
@@ -161,7 +161,7 @@ int64_t volume_lost_without(const struct segment *segment, uint32_t element)
 {
     struct mapping_members members;
 
-    for (uint32_t i = 0; i < segment->geometry.volumes; i++) {
+    for (uint32_t i = 0; i < mapping_volumes_end(segment); i++) {
         if (mapping_members(segment, i, &members) == 0 &&
             volume_state_now(segment, i) != VOLUME_FAILED &&
             state_of_members(segment, &members, element) == VOLUME_FAILED)

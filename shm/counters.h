@@ -72,7 +72,12 @@ struct controller_counters {
     X(answers)                                                                                     \
     X(hand_offs) /* and places in the coordination table */                                        \
     X(batches)                                                                                     \
-    X(full)
+    X(full)                                                                                        \
+    X(sent)     /* entries published */                                                            \
+    X(lost)     /* entries that were not published: injected, or no way was left */                \
+    X(repeated) /* entries published twice: injected */                                            \
+    X(moved)    /* entries that were to take this link and took another way, for it had failed */  \
+    X(relayed)  /* entries to or for a third controller, which could not be reached directly */
 
 struct link_counters {
 #define X(name) _Atomic uint64_t name;

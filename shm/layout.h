@@ -28,6 +28,7 @@
 
 #include "shm/coordination_policy.h"
 #include "shm/counters.h"
+#include "shm/interconnect_settings.h"
 #include "shm/limits.h"
 #include "shm/region.h"
 #include "shm/ring.h"
@@ -76,8 +77,9 @@ struct segment_header {
     uint64_t started_ns;             /* CLOCK_REALTIME */
     uint32_t coordination_policy;    /* enum coordination_policy */
     _Atomic uint64_t job_rate_bytes; /* of a job, in a second; 0: any; JOB_RATE_YIELDING */
-    /* Grows whenever a seat changes state; controllers look at it once a turn. Writer: the
-     * configuration controller. Stale: a death is noticed a turn later. */
+    struct interconnect_settings interconnect;
+    /* Grows whenever a seat changes state, or a link what is injected; controllers look at it once
+     * a turn. Writer: the configuration controller. Stale: a death is noticed a turn later. */
     _Alignas(CACHELINE_BYTES) _Atomic uint32_t membership;
     /* No volume has, or ever had, this number or a higher one: so far those who look at all volumes
      * look. Writer: the configuration controller; it only grows. Stale: a new one is seen later. */
@@ -237,20 +239,41 @@ struct member_record {
     uint64_t size_bytes; /* of the volume; of a concat's, what is used of it */
 };
 
+/* What a link has carried under a model; and, of any process, wires (interconnect.h). Writers: all
+ * controllers, by atomic addition, and only under a model. */
+struct link_wires {
+    _Atomic uint64_t busy_until_ns[2];
+    _Atomic uint64_t transfers;
+    _Atomic uint64_t bytes;
+    _Atomic uint64_t busy_ns;       /* sum of the times that transfers took up a wire */
+    _Atomic uint64_t queued_ns;     /* sum of the times that they waited for it */
+    _Atomic uint64_t queued_max_ns; /* the longest one */
+};
+
 /*
- * One direction between two controllers on one fabric.
+ * One direction between two controllers on one fabric. (Those from a controller to itself carry
+ * nothing; a switch has their wires as its ports.)
  *
  *      offset 0    blocked     1: the producer found the ring full and waits for a wake-up.
  *                              Writers: producer (1), consumer (0).
- *      offset 64   counters    writer: the producer
- *      offset 128  ring
+ *      offset 64   injected    faults (link.h). Writer: the configuration controller, which then
+ *                              raises `membership`. Stale: acted upon a turn later.
+ *      offset 128  counters    writer: the producer
+ *      offset 256  wires
+ *      offset 320  ring
  */
 struct link {
     _Alignas(CACHELINE_BYTES) _Atomic uint32_t blocked;
+    _Alignas(CACHELINE_BYTES) _Atomic uint64_t injected;
+    _Atomic uint64_t failed_since_ns; /* CLOCK_REALTIME; 0: it works. Writer: as of `injected` */
     _Alignas(CACHELINE_BYTES) struct link_counters counters;
+    _Alignas(CACHELINE_BYTES) struct link_wires wires;
     _Alignas(CACHELINE_BYTES) struct ring ring;
 };
 
-_Static_assert(offsetof(struct link, ring) == 128, "as drawn above");
+_Static_assert(offsetof(struct link, injected) == 64, "as drawn above");
+_Static_assert(offsetof(struct link, counters) == 128, "as drawn above");
+_Static_assert(offsetof(struct link, wires) == 256, "as drawn above");
+_Static_assert(offsetof(struct link, ring) == 320, "as drawn above");
 
 #endif

@@ -75,17 +75,26 @@ enum {
     RING_ENTRIES_MIN = 2,
     RING_ENTRIES_MAX = 4096,
 
+    /* --- the interconnect --- */
+    LINK_LOSS_PER_MILLE_MAX = 1000,
+    INTERCONNECT_WAIT_SECONDS_DEFAULT = 5, /* of a command to whose target no way leads */
+    INTERCONNECT_WAIT_SECONDS_MAX = 3600,
+    INTERCONNECT_HOP_DELAY_NS_DEFAULT = 240, /* what a port of a fibre channel loop may hold back */
+    INTERCONNECT_LATENCY_NS_DEFAULT = 1000,
+    INTERCONNECT_BANDWIDTH_DEFAULT = 1000000000, /* bytes in a second, of one wire */
+    WIRE_QUEUED_SECONDS_MAX = 3600,              /* for a wire; what says more is damaged */
+
     /* --- coordination --- */
     REGION_SHIFT_MIN = 18, /* what one region structure covers is 1 << shift bytes */
     REGION_SHIFT_DEFAULT = 20,
-    REGION_SHIFT_MAX = 26,  /* 64 MiB */
-    REGIONS_DEFAULT = 4096, /* region structures: so many regions may be reserved in at once */
-    REGIONS_MIN = 2048,     /* a power of two */
-    REGIONS_MAX = 65536,    /* a power of two */
-    REGION_WAYS = 8,        /* structures in one set, which a hash of the region leads to */
-    REGION_CELLS = 16,      /* a region is divided into so many cells */
-    REGION_LINE_WORDS = 8,  /* reservation words of one cell, and of the region as a whole */
-    REGION_UNITS = 2048,    /* a region's ranges are counted in so many units */
+    REGION_SHIFT_MAX = 26,   /* 64 MiB */
+    REGIONS_DEFAULT = 4096,  /* region structures: so many regions may be reserved in at once */
+    REGIONS_MIN = 2048,      /* a power of two */
+    REGIONS_MAX = 65536,     /* a power of two */
+    REGION_WAYS = 8,         /* structures in one set, which a hash of the region leads to */
+    REGION_CELLS = 16,       /* a region is divided into so many cells */
+    REGION_LINE_WORDS = 8,   /* reservation words of one cell, and of the region as a whole */
+    REGION_UNITS = 2048,     /* a region's ranges are counted in so many units */
     REGION_CROWD_LINES = 14, /* more of them, for when both lines of a cell are taken */
     REGION_CROWD_FIRST = (1 + REGION_CELLS) * REGION_LINE_WORDS, /* the first place of those */
     REGION_PLACES = REGION_CROWD_FIRST + REGION_CROWD_LINES * REGION_LINE_WORDS,
@@ -140,7 +149,10 @@ enum {
 #define JOB_RATE_YIELDING UINT64_MAX /* as fast as it goes, and slowly while hosts work */
 
 /* The largest element that can have checksums: 1 TiB. */
-#define CHECKSUMMED_BYTES_MAX ((uint64_t)CHECKSUMS_BYTES_MAX / CHECKSUM_BYTES * BLOCK_BYTES)
+#define CHECKSUMMED_BYTES_MAX      ((uint64_t)CHECKSUMS_BYTES_MAX / CHECKSUM_BYTES * BLOCK_BYTES)
+#define INTERCONNECT_TIME_NS_MAX   10000000000ull /* a delay, latency or hop delay: 10 s */
+#define INTERCONNECT_BANDWIDTH_MIN ((uint64_t)1 << 20)
+#define INTERCONNECT_BANDWIDTH_MAX ((uint64_t)1 << 40)
 
 /* The largest virtual volume: sums and products of sizes within it do not overflow. */
 #define VIRTUAL_BYTES_MAX ((uint64_t)1 << 62)

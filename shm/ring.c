@@ -63,3 +63,18 @@ int ring_consumer_attach(struct ring_consumer *ret_consumer, struct ring *ring, 
         (struct ring_consumer){.ring = ring, .mask = capacity - 1, .head = head, .seen_tail = tail};
     return 0;
 }
+
+int ring_unconsumed(const struct ring_producer *producer, uint64_t *ret_entries, uint32_t count_max)
+{
+    uint32_t head = load_acquire(&producer->ring->head);
+    uint32_t count = producer->tail - head;
+
+    if (count > producer->mask + 1)
+        return -EPROTO;
+    if (count > count_max)
+        count = count_max;
+    /* relaxed: we wrote them ourselves */
+    for (uint32_t i = 0; i < count; i++)
+        ret_entries[i] = load_relaxed(&producer->ring->entries[(head + i) & producer->mask]);
+    return (int)count;
+}

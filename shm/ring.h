@@ -124,6 +124,19 @@ static inline int ring_consume_spsc(struct ring_consumer *consumer, uint64_t *re
     return (int)count;
 }
 
+/* The producer's: whether all that it has produced was consumed, as of now; one load of a shared
+ * word. */
+static inline bool ring_is_drained(const struct ring_producer *producer)
+{
+    return load_acquire(&producer->ring->head) == producer->tail;
+}
+
+/* The producer's: copies of the entries that have not been consumed, oldest first, `count_max` of
+ * them at most, and returns how many. They stay in the ring. While the consumer goes on consuming,
+ * some of them may be consumed all the same. -EPROTO when the consumer's index is impossible. */
+int ring_unconsumed(const struct ring_producer *producer, uint64_t *ret_entries,
+                    uint32_t count_max);
+
 /* Whether something waits to be consumed; one load of a shared word. True also when the producer's
  * index is impossible: consuming then says so. */
 static inline bool ring_has_entries(const struct ring_consumer *consumer)

@@ -12,8 +12,10 @@
  * Request and answer need no protection of their own: by invariants 1 to 3 one side alone touches
  * them in each state. Retract keeps this only because its target is dead, not merely suspected: a
  * process that still ran could go on reading the request of the command before, or writing the
- * answer of a claim that it has lost. What is published is a plain copy; what is fetched is loaded
- * word by word, so that no value is looked at twice in memory that another process can write.
+ * answer of a claim that it has lost. Withdraw needs no death, for it leaves alone what was
+ * claimed, and a claim that fails has read nothing. What is published is a plain copy; what is
+ * fetched is loaded word by word, so that no value is looked at twice in memory that another
+ * process can write.
  */
 #include "shm/slot.h"
 
@@ -24,10 +26,20 @@
 
 #include "shm/crash_point.h"
 
-/* The mask of what a doorbell says in its middle. */
-#define DOORBELL_INDEX_MAX 0xffffffu
+/* The fields in the middle of a ring entry. */
+enum {
+    DOORBELL_INDEX_SHIFT = 8,
+    DOORBELL_INDEX_MAX = 0xffff,
+    DOORBELL_RELAY_SHIFT = 24,
+    DOORBELL_RELAY_MAX = 3,
+    DOORBELL_PARTY_SHIFT = 26,
+    DOORBELL_PARTY_MAX = 63,
+};
 
-_Static_assert(SLOTS_MAX <= DOORBELL_INDEX_MAX, "an index fits its field");
+_Static_assert((int)SLOTS_MAX <= (int)DOORBELL_INDEX_MAX, "an index fits its field");
+_Static_assert((int)CONTROLLERS_MAX - 1 <= (int)DOORBELL_PARTY_MAX, "a party fits its field");
+_Static_assert((int)DOORBELL_RELAYS - 1 <= (int)DOORBELL_RELAY_MAX,
+               "so does what it is to the entry");
 _Static_assert(CONTROLLERS_MAX <= UINT8_MAX, "a seat fits its field");
 
 static uint64_t word_pack(uint32_t generation, uint16_t epoch, uint8_t seat, enum slot_state state)
@@ -56,20 +68,28 @@ _Static_assert(sizeof(struct slot_answer) % sizeof(uint64_t) == 0, "fetched by w
 
 uint64_t doorbell_pack(struct doorbell doorbell)
 {
-    assert(doorbell.index < SLOTS_MAX);
-    return (uint64_t)doorbell.generation << 32 | (uint64_t)doorbell.index << 8 | doorbell.kind;
+    assert(doorbell.index < SLOTS_MAX && doorbell.party < CONTROLLERS_MAX);
+    return (uint64_t)doorbell.generation << 32 | (uint64_t)doorbell.party << DOORBELL_PARTY_SHIFT |
+           (uint64_t)doorbell.relay << DOORBELL_RELAY_SHIFT |
+           (uint64_t)doorbell.index << DOORBELL_INDEX_SHIFT | doorbell.kind;
 }
 
 bool doorbell_unpack(uint64_t entry, uint32_t slots, struct doorbell *ret_doorbell)
 {
     uint32_t kind = entry & 0xff;
-    uint32_t index = entry >> 8 & DOORBELL_INDEX_MAX;
+    uint32_t index = entry >> DOORBELL_INDEX_SHIFT & DOORBELL_INDEX_MAX;
+    uint32_t relay = entry >> DOORBELL_RELAY_SHIFT & DOORBELL_RELAY_MAX;
+    uint32_t party = entry >> DOORBELL_PARTY_SHIFT & DOORBELL_PARTY_MAX;
 
     bool of_slot = kind == DOORBELL_REQUEST || kind == DOORBELL_ANSWER;
-    if (kind == 0 || kind >= DOORBELL_KINDS || (of_slot && index >= slots))
+    if (kind == 0 || kind >= DOORBELL_KINDS || relay >= DOORBELL_RELAYS ||
+        index >= (of_slot ? slots : SLOTS_MAX) || (relay == DOORBELL_DIRECT && party != 0))
         return false;
-    *ret_doorbell = (struct doorbell){
-        .generation = (uint32_t)(entry >> 32), .index = index, .kind = (enum doorbell_kind)kind};
+    *ret_doorbell = (struct doorbell){.generation = (uint32_t)(entry >> 32),
+                                      .index = index,
+                                      .kind = (enum doorbell_kind)kind,
+                                      .relay = (enum doorbell_relay)relay,
+                                      .party = (uint8_t)party};
     return true;
 }
 
@@ -138,6 +158,11 @@ bool slot_is_done(struct slot *slot, uint32_t generation, struct slot_answer *re
     return true;
 }
 
+bool slot_is_done_by(const struct slot *slot, uint32_t generation, uint8_t claimant, uint16_t epoch)
+{
+    return load_acquire(&slot->state) == word_pack(generation, epoch, claimant, SLOT_DONE);
+}
+
 void slot_free(struct slot *slot)
 {
     /* relaxed: only we, the source, write the word while it is DONE; not asserted, as in post */
@@ -167,6 +192,14 @@ bool slot_retract(struct slot *slot, uint32_t generation, bool *ret_was_claimed)
         }
     }
     return false;
+}
+
+bool slot_withdraw(struct slot *slot, uint32_t generation, uint8_t source, uint16_t epoch)
+{
+    uint64_t posted = word_pack(generation, epoch, source, SLOT_POSTED);
+
+    /* pairs with the swap in slot_claim: one of us wins, and who loses there reads nothing */
+    return cas_acq_rel(&slot->state, &posted, word_free_after(generation));
 }
 
 void slot_seize(struct slot *slot, uint32_t generation)

@@ -24,7 +24,8 @@
  *
  * Invariants
  *  1. Only the source leaves FREE and DONE; only a target leaves POSTED and CLAIMED. The exception
- *     is retract: the source takes back a slot whose target has died (POSTED or CLAIMED -> FREE).
+ *     is retract: the source takes back a slot whose target has died (POSTED or CLAIMED -> FREE),
+ *     or withdraw: one that no way led to (POSTED -> FREE).
  *  2. The request (offsets 8 to 63) is written by the source in FREE and constant until FREE.
  *  3. The answer (offsets 64 to 79) is written by the claimant in CLAIMED and constant in DONE.
  *  4. The generation grows at each return to FREE, so an old ring entry matches nothing.
@@ -86,13 +87,23 @@ enum doorbell_kind {
     DOORBELL_KINDS,
 };
 
+/* Where no link leads from one controller to another, a third one passes the entry on. */
+enum doorbell_relay {
+    DOORBELL_DIRECT = 0,
+    DOORBELL_RELAY_TO,   /* pass it on to `party` */
+    DOORBELL_RELAYED_OF, /* it was passed on; it is of `party` */
+    DOORBELL_RELAYS,
+};
+
 struct doorbell {
     uint32_t generation;
     uint32_t index; /* below SLOTS_MAX */
     enum doorbell_kind kind;
+    enum doorbell_relay relay;
+    uint8_t party; /* a seat; DIRECT: 0 */
 };
 
-/* Ring entry: 63..32 generation | 31..8 index | 7..0 kind. */
+/* Ring entry: 63..32 generation | 31..26 party | 25..24 relay | 23..8 index | 7..0 kind. */
 uint64_t doorbell_pack(struct doorbell doorbell);
 
 /* False when the entry names no kind there is, or a slot of `slots` or more. */
@@ -119,6 +130,10 @@ bool slot_complete(struct slot *slot, uint32_t generation, uint8_t claimant, uin
 /* Source: whether this generation is DONE, with the answer. */
 bool slot_is_done(struct slot *slot, uint32_t generation, struct slot_answer *ret_answer);
 
+/* Target: whether it has answered this generation, and the source has not taken the answer. */
+bool slot_is_done_by(const struct slot *slot, uint32_t generation, uint8_t claimant,
+                     uint16_t epoch);
+
 /* Source, in DONE: FREE for the next command. */
 void slot_free(struct slot *slot);
 
@@ -126,6 +141,10 @@ void slot_free(struct slot *slot);
  * (DONE: take that instead). *ret_was_claimed says whether the target may still have I/O in flight
  * into the buffer. */
 bool slot_retract(struct slot *slot, uint32_t generation, bool *ret_was_claimed);
+
+/* Source: take back a slot that nobody has claimed, whatever its target is: one that lives loses
+ * the compare-and-swap and touches nothing. False when it was claimed, or answered. Wait-free. */
+bool slot_withdraw(struct slot *slot, uint32_t generation, uint8_t source, uint16_t epoch);
 
 /* Source: take back a slot whose target is dead and whose word makes no sense: a peer scribbled
  * over it. The buffer is to be treated as claimed. */

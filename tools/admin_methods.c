@@ -3,6 +3,8 @@
 const struct admin_method admin_methods[] = {
     {.name = "dump", .start = admin_dump},
     {.name = "element.fail", .start = admin_element_fail},
+    {.name = "link.fail", .start = admin_link_fail},
+    {.name = "link.repair", .start = admin_link_repair},
     {.name = "trace.level", .start = admin_trace_level},
     {.name = "element.replace", .start = admin_element_replace},
     {0},

@@ -18,6 +18,17 @@ void admin_dump(const struct admin_service *service, const json_t *params,
 void admin_element_fail(const struct admin_service *service, const json_t *params,
                         struct admin_reply *reply);
 
+/* link.fail {source, target, fabric, loss, delay} -> {version, links}: to how many links it was
+ * done. `source` and `target` are numbers of controllers; without one, all are meant. `fabric` is
+ * "primary" or "redundant"; without it, both. With `loss` (per mille) or `delay` (ns) the links go
+ * on working, with these faults instead of those that they had. */
+void admin_link_fail(const struct admin_service *service, const json_t *params,
+                     struct admin_reply *reply);
+
+/* link.repair {source, target, fabric} -> the same: takes all faults away. */
+void admin_link_repair(const struct admin_service *service, const json_t *params,
+                       struct admin_reply *reply);
+
 /* element.replace {name, image, size} -> {image, size, members}. Without an image: the same one. */
 void admin_element_replace(const struct admin_service *service, const json_t *params,
                            struct admin_reply *reply);

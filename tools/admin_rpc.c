@@ -43,10 +43,17 @@ static json_t *method_elements(const struct admin_service *service, int *ret_pas
     return status_json_elements(service->segment);
 }
 
+static json_t *method_links(const struct admin_service *service, int *ret_pass_fd)
+{
+    (void)ret_pass_fd;
+    return status_json_links(service->segment);
+}
+
 static const struct admin_method looks[] = {
     {.name = "status", .call = method_status},
     {.name = "controller.list", .call = method_controllers},
     {.name = "element.list", .call = method_elements},
+    {.name = "link.list", .call = method_links},
     {.name = "volume.list", .call = method_volumes},
     {.name = "segment", .call = method_segment},
     {0},

@@ -19,6 +19,7 @@ static const struct verb {
     {"dump", verb_dump, "the configuration of a running array, as it is now"},
     {"trace", verb_trace, "the last events of each controller, also of one that has died"},
     {"volume", verb_volume, "list: the volumes of a running array"},
+    {"link", verb_link, "list the links between controllers, make them fail, repair them"},
     {"controller", verb_controller, "list: its controllers"},
 };
 

@@ -21,6 +21,7 @@ int verb_locks(int argc, char **argv);
 int verb_dump(int argc, char **argv);
 int verb_trace(int argc, char **argv);
 int verb_element(int argc, char **argv);
+int verb_link(int argc, char **argv);
 int verb_element_list(int argc, char **argv);
 int verb_volume(int argc, char **argv);
 int verb_controller(int argc, char **argv);

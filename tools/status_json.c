@@ -10,11 +10,10 @@
 #include "tools/counter_values.h"
 #include "tools/job_json.h"
 #include "tools/json_set.h"
+#include "tools/link_json.h"
 
 /* relaxed: counters are made to be read at any time; each is one word, and late is fine. */
 #define READ(counter) ((json_int_t)load_relaxed(&(counter)))
-
-static const char *const fabric_names[FABRICS] = {"primary", "redundant"};
 
 static void add_io(json_t *object, const struct io_values *values)
 {
@@ -133,35 +132,6 @@ static json_t *volume_json(const struct segment *segment, uint32_t index)
     return object;
 }
 
-static json_t *link_json(const struct segment *segment, uint32_t source, uint32_t target,
-                         uint32_t fabric)
-{
-    const struct link *link = segment_link(segment, source, target, fabric);
-    json_t *object = json_object();
-
-    json_set(object, "from", json_integer(source));
-    json_set(object, "to", json_integer(target));
-    json_set(object, "fabric", json_string(fabric_names[fabric]));
-#define X(name) json_set(object, #name, json_integer(READ(link->counters.name)));
-    COUNTERS_LINK(X)
-#undef X
-    return object;
-}
-
-static json_t *links_json(const struct segment *segment)
-{
-    uint32_t controllers = segment->geometry.controllers;
-    json_t *array = json_array();
-
-    for (uint32_t source = 0; source < controllers; source++) {
-        for (uint32_t target = 0; target < controllers; target++) {
-            for (uint32_t fabric = 0; fabric < FABRICS && target != source; fabric++)
-                (void)json_array_append_new(array, link_json(segment, source, target, fabric));
-        }
-    }
-    return array;
-}
-
 static json_t *list_json(const struct segment *segment, uint32_t count,
                          json_t *(*one)(const struct segment *, uint32_t))
 {
@@ -216,6 +186,15 @@ json_t *status_json_volumes(const struct segment *segment)
     return object;
 }
 
+json_t *status_json_links(const struct segment *segment)
+{
+    json_t *object = begin();
+
+    json_set(object, "interconnect", link_json_interconnect(segment));
+    json_set(object, "links", link_json_all(segment));
+    return object;
+}
+
 json_t *status_json(const struct segment *segment)
 {
     json_t *object = status_json_controllers(segment);
@@ -223,7 +202,8 @@ json_t *status_json(const struct segment *segment)
     json_set(object, "array", json_string(segment_header(segment)->array));
     json_set(object, "elements", list_json(segment, segment->geometry.elements, element_json));
     json_set(object, "volumes", volumes_json(segment));
-    json_set(object, "links", links_json(segment));
+    json_set(object, "links", link_json_all(segment));
+    json_set(object, "interconnect", link_json_interconnect(segment));
     json_set(object, "coordination", coordination_json(segment));
     return object;
 }

@@ -19,6 +19,7 @@ json_t *status_json(const struct segment *segment);
 /* {"version", KEY: [...]}, of the same objects. */
 json_t *status_json_controllers(const struct segment *segment);
 json_t *status_json_elements(const struct segment *segment);
+json_t *status_json_links(const struct segment *segment);
 json_t *status_json_volumes(const struct segment *segment);
 
 #endif

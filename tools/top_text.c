@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "controller/volume_state.h"
+#include "shm/link.h"
 #include "shm/mapping.h"
 #include "shm/seat.h"
 #include "tools/size_text.h"
@@ -217,8 +218,9 @@ void top_heading(enum top_pane pane, char line[TOP_LINE_BYTES])
                  "EXEC/s", "OUT/s", "IN/s", "MB/s", "LAT us", "FLIGHT", "BUSY", "CONNS");
         break;
     case TOP_LINKS:
-        snprintf(line, TOP_LINE_BYTES, "%-4s %-4s %-9s %10s %10s %6s %6s", "FROM", "TO", "FABRIC",
-                 "REQUESTS/s", "ANSWERS/s", "BATCH", "FULL");
+        snprintf(line, TOP_LINE_BYTES, "%-4s %-4s %-9s %10s %10s %6s %6s %6s %6s %-6s", "FROM",
+                 "TO", "FABRIC", "REQUESTS/s", "ANSWERS/s", "BATCH", "FULL", "LOST", "MOVED",
+                 "STATE");
         break;
     case TOP_ELEMENTS:
         snprintf(line, TOP_LINE_BYTES, io, "ELEMENT", "CTRL", "STATE", "READ/s", "WRIT/s", "MB/s",
@@ -263,6 +265,17 @@ static void controller_row(const struct top_view *view, uint32_t id, char line[T
              number((double)rates.connections, connections));
 }
 
+static const char *link_state(const struct top_view *view, uint32_t index)
+{
+    uint32_t pair = index / FABRICS, controllers = view->segment.geometry.controllers;
+    struct link_fault fault = link_fault_of(
+        segment_link(&view->segment, pair / controllers, pair % controllers, index % FABRICS));
+
+    if (fault.failed)
+        return "failed";
+    return fault.loss_per_mille != 0 || fault.delay_ns != 0 ? "faulty" : "works";
+}
+
 static void link_row(const struct top_view *view, uint32_t row, char line[TOP_LINE_BYTES])
 {
     uint32_t index = view->used_links[row], pair = index / FABRICS;
@@ -271,14 +284,16 @@ static void link_row(const struct top_view *view, uint32_t row, char line[TOP_LI
     struct link_rates rates =
         rates_of_link(&looks, &view->before.links[index], &view->after.links[index]);
     char requests[NUMBER_BYTES], answers[NUMBER_BYTES], batch[NUMBER_BYTES], full[NUMBER_BYTES];
-    char from[NUMBER_BYTES], to[NUMBER_BYTES];
+    char from[NUMBER_BYTES], to[NUMBER_BYTES], lost[NUMBER_BYTES], moved[NUMBER_BYTES];
+    const struct link_values *after = &view->after.links[index];
 
     snprintf(from, sizeof from, "c%u", pair / controllers);
     snprintf(to, sizeof to, "c%u", pair % controllers);
-    snprintf(line, TOP_LINE_BYTES, "%-4s %-4s %-9s %10s %10s %6s %6s", from, to,
+    snprintf(line, TOP_LINE_BYTES, "%-4s %-4s %-9s %10s %10s %6s %6s %6s %6s %-6s", from, to,
              fabric_names[index % FABRICS], number(rates.requests, requests),
              number(rates.answers, answers), measure(rates.batch, batch),
-             number((double)rates.full, full));
+             number((double)rates.full, full), number((double)after->lost, lost),
+             number((double)after->moved, moved), link_state(view, index));
 }
 
 /* "-" where there is none, as of a virtual volume. */

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "shm/mapping.h"
 #include "shm/seat.h"
 #include "tools/admin_client.h"
 #include "tools/anyport.h"
@@ -126,8 +127,9 @@ static int find_controller(const char *word, const struct segment *segment, uint
 
 static int find_volume(const char *name, const struct segment *segment, uint32_t *ret_volume)
 {
-    for (uint32_t i = 0; i < segment->geometry.volumes; i++) {
-        if (strncmp(segment_volume(segment, i)->name, name, NAME_BYTES_MAX + 1) == 0) {
+    for (uint32_t i = 0; i < mapping_volumes_end(segment); i++) {
+        if (mapping_has_volume(segment, i) &&
+            strncmp(segment_volume(segment, i)->name, name, NAME_BYTES_MAX + 1) == 0) {
             *ret_volume = i;
             return EXIT_FINE;
         }

@@ -11,6 +11,7 @@
 
 #include "controller/layout/layout.h"
 #include "shm/coordination_policy.h"
+#include "shm/interconnect_settings.h"
 #include "shm/trace.h"
 
 enum config_cache_mode { CACHE_OFF, CACHE_WRITE_THROUGH, CACHE_WRITE_BACK };
@@ -20,7 +21,6 @@ enum config_placement {
     PLACEMENT_NONE,   /* leave it to the scheduler */
     PLACEMENT_SPREAD, /* controller I on processor I modulo processors, memory on its node */
 };
-enum config_fabric_model { FABRIC_DIRECT }; /* serial, loop, switch: not in this version */
 
 struct config_coordination {
     enum coordination_policy policy;
@@ -101,7 +101,7 @@ struct config {
     uint32_t connections;   /* per controller */
     uint32_t handshake_seconds;
     enum config_placement placement;
-    enum config_fabric_model fabric_model;
+    struct interconnect_settings interconnect;
     uint32_t slots;        /* interconnect: slots */
     uint32_t ring_entries; /* interconnect: ring-entries */
     struct config_coordination coordination;
@@ -130,9 +130,11 @@ void config_free(struct config *config); /* NULL is allowed */
  * (2^62 or more). */
 int config_parse_size(const char *text, uint64_t *ret_bytes);
 
+/* "250ns", "5us", "1ms", "2s" -> ns. 0 or -EINVAL (not a time) or -ERANGE (over 64 bits). */
+int config_parse_time(const char *text, uint64_t *ret_ns);
+
 const char *config_cache_mode_name(enum config_cache_mode mode);
 const char *config_cache_policy_name(enum config_cache_policy policy);
 const char *config_placement_name(enum config_placement placement);
-const char *config_fabric_model_name(enum config_fabric_model model);
 
 #endif

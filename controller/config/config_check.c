@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "controller/config/config_check.h"
+#include "controller/config/config_interconnect.h"
 #include "controller/config/config_names.h"
 #include "controller/config/config_path.h"
 #include "controller/config/config_value.h"
@@ -387,7 +388,6 @@ static void fill_settings(const struct config_reading *reading, const struct raw
         given(reading, PART_TOP, TOP_CONNECTIONS) ? raw->connections : CONNECTIONS_DEFAULT;
     config->handshake_seconds = timeout ? raw->handshake_timeout : HANDSHAKE_SECONDS_DEFAULT;
     config->placement = given(reading, PART_TOP, TOP_PLACEMENT) ? raw->placement : PLACEMENT_AUTO;
-    config->fabric_model = raw->interconnect.model;
     config->slots = given(reading, PART_INTERCONNECT, INTERCONNECT_SLOTS) ? raw->interconnect.slots
                                                                           : SLOTS_DEFAULT;
     config->ring_entries = given(reading, PART_INTERCONNECT, INTERCONNECT_RING_ENTRIES)
@@ -403,7 +403,7 @@ static void fill_settings(const struct config_reading *reading, const struct raw
     config->rebuild_rate_bytes = size_or(raw->rebuild.rate, JOB_RATE_YIELDING);
 }
 
-_Static_assert(FABRIC_DIRECT == 0 && COORDINATION_STRICT == 0, "what is not given is 0");
+_Static_assert(MODEL_DIRECT == 0 && COORDINATION_STRICT == 0, "what is not given is 0");
 
 int config_check(const struct config_reading *reading, struct raw_config *raw,
                  struct config *config)
@@ -417,7 +417,9 @@ int config_check(const struct config_reading *reading, struct raw_config *raw,
     config->controllers = given(reading, PART_TOP, TOP_CONTROLLERS) ? raw->controllers : 1;
     fill_cache(reading, &raw->cache, &config->cache);
     fill_settings(reading, raw, config);
-    result = check_run_dir(reading, raw, config);
+    result = config_interconnect(reading, &raw->interconnect, config);
+    if (result == 0)
+        result = check_run_dir(reading, raw, config);
     if (result == 0)
         result = check_ports(reading, raw, config);
     if (result == 0)

@@ -82,6 +82,23 @@ static const char *switch_name(bool on)
 
 /* --- the parts --- */
 
+static void dump_interconnect(FILE *out, const struct config *config)
+{
+    const struct interconnect_settings *settings = &config->interconnect;
+
+    fprintf(out, "interconnect: {model: %s, slots: %" PRIu32 ", ring-entries: %" PRIu32,
+            interconnect_model_name(settings->model), config->slots, config->ring_entries);
+    fprintf(out, ", share: %s, wait: %" PRIu64, switch_name(settings->share != 0),
+            settings->wait_ns / 1000000000u);
+    if (settings->model != MODEL_DIRECT) {
+        fprintf(out, ", latency: %" PRIu64 "ns", settings->latency_ns);
+        put_size(out, ", bandwidth", settings->bandwidth);
+    }
+    if (settings->model == MODEL_LOOP)
+        fprintf(out, ", hop-delay: %" PRIu64 "ns", settings->hop_delay_ns);
+    fputs("}\n", out);
+}
+
 static void dump_settings(FILE *out, const struct config *config)
 {
     fprintf(out, "\ncontrollers: %" PRIu32 "\n", config->controllers);
@@ -92,8 +109,7 @@ static void dump_settings(FILE *out, const struct config *config)
     fprintf(out, "}\nconnections: %" PRIu32 "\nhandshake-timeout: %" PRIu32 "\nplacement: %s\n",
             config->connections, config->handshake_seconds,
             config_placement_name(config->placement));
-    fprintf(out, "interconnect: {model: %s, slots: %" PRIu32 ", ring-entries: %" PRIu32 "}\n",
-            config_fabric_model_name(config->fabric_model), config->slots, config->ring_entries);
+    dump_interconnect(out, config);
     fprintf(out, "coordination: {policy: %s",
             coordination_policy_name(config->coordination.policy));
     put_size(out, ", region", config->coordination.region_bytes);
@@ -128,6 +144,8 @@ static int dump_element(FILE *out, const struct config_element *element, const c
         fprintf(out, ", superblock: %s", switch_name(element->superblock == SUPERBLOCK_YES));
     if (element->checksums)
         fprintf(out, ", checksums: %s", switch_name(true));
+    if (element->missing_ok)
+        fprintf(out, ", missing-ok: %s", switch_name(true));
     fputs("}\n", out);
     return result;
 }

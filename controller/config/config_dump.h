@@ -11,7 +11,7 @@
 /* Writes `config` as YAML that config_parse reads as the same configuration, wherever the text is
  * put: every path in it is absolute, one that is not is resolved against `folder`, an absolute
  * path. Every setting is there, also where it is the default; of elements and volumes what was
- * said.
+ * said; and of a rebuild's rate, because there is no word for that there is none.
  * *ret_text is allocated, the caller's to free. 0 or -ENOMEM.
  *
  * What config_parse lets nobody say may get in by way of `folder` alone (it is no UTF-8, or too

@@ -30,11 +30,10 @@ static const cyaml_strval_t placements[] = {
     {"spread", PLACEMENT_SPREAD},
 };
 
-static const cyaml_strval_t fabric_models[] = {
-    {"direct", FABRIC_DIRECT},
-    {"serial", CHOICE_UNSUPPORTED},
-    {"loop", CHOICE_UNSUPPORTED},
-    {"switch", CHOICE_UNSUPPORTED},
+static const cyaml_strval_t interconnect_models[] = {
+#define X(value, name) {name, value},
+    INTERCONNECT_MODELS(X)
+#undef X
 };
 
 /* The names that layout_name gives. */
@@ -69,11 +68,6 @@ const char *config_cache_policy_name(enum config_cache_policy policy)
 const char *config_placement_name(enum config_placement placement)
 {
     return (unsigned)placement < COUNT(placements) ? placements[placement].str : "unknown";
-}
-
-const char *config_fabric_model_name(enum config_fabric_model model)
-{
-    return (unsigned)model < COUNT(fabric_models) ? fabric_models[model].str : "unknown";
 }
 
 /* --- cache --- */
@@ -195,22 +189,20 @@ static const struct config_rule buffers_rules[] = {
 
 /* --- interconnect --- */
 
-#define MODEL_SETTING                                                                              \
-    {                                                                                              \
-        .kind = RULE_UNSUPPORTED,                                                                  \
-        .not_yet = "it belongs to the models serial, loop and switch, which this version does "    \
-                   "not support yet",                                                              \
-        .instead = "model, slots, ring-entries",                                                   \
-    }
-
 static const cyaml_schema_field_t interconnect_fields[] = {
     [INTERCONNECT_MODEL] = CYAML_FIELD_ENUM("model", CHOICE, struct raw_interconnect, model,
-                                            fabric_models, COUNT(fabric_models)),
+                                            interconnect_models, COUNT(interconnect_models)),
     [INTERCONNECT_SLOTS] = CYAML_FIELD_UINT("slots", OPTIONAL, struct raw_interconnect, slots),
     [INTERCONNECT_RING_ENTRIES] =
         CYAML_FIELD_UINT("ring-entries", OPTIONAL, struct raw_interconnect, ring_entries),
-    [INTERCONNECT_LATENCY] = CYAML_FIELD_IGNORE("latency", OPTIONAL),
-    [INTERCONNECT_BANDWIDTH] = CYAML_FIELD_IGNORE("bandwidth", OPTIONAL),
+    [INTERCONNECT_SHARE] = CYAML_FIELD_BOOL("share", OPTIONAL, struct raw_interconnect, share),
+    [INTERCONNECT_WAIT] = CYAML_FIELD_UINT("wait", OPTIONAL, struct raw_interconnect, wait),
+    [INTERCONNECT_LATENCY] = CYAML_FIELD_STRING_PTR("latency", OPTIONAL, struct raw_interconnect,
+                                                    latency, 0, CYAML_UNLIMITED),
+    [INTERCONNECT_BANDWIDTH] = CYAML_FIELD_STRING_PTR(
+        "bandwidth", OPTIONAL, struct raw_interconnect, bandwidth, 0, CYAML_UNLIMITED),
+    [INTERCONNECT_HOP_DELAY] = CYAML_FIELD_STRING_PTR(
+        "hop-delay", OPTIONAL, struct raw_interconnect, hop_delay, 0, CYAML_UNLIMITED),
     [INTERCONNECT_FIELDS] = CYAML_FIELD_END,
 };
 static const struct config_rule interconnect_rules[] = {
@@ -219,8 +211,13 @@ static const struct config_rule interconnect_rules[] = {
     [INTERCONNECT_RING_ENTRIES] = {.kind = RULE_POWER_OF_TWO,
                                    .min = RING_ENTRIES_MIN,
                                    .max = RING_ENTRIES_MAX},
-    [INTERCONNECT_LATENCY] = MODEL_SETTING,
-    [INTERCONNECT_BANDWIDTH] = MODEL_SETTING,
+    [INTERCONNECT_SHARE] = {.kind = RULE_SWITCH},
+    [INTERCONNECT_WAIT] = {.kind = RULE_NUMBER, .min = 0, .max = INTERCONNECT_WAIT_SECONDS_MAX},
+    [INTERCONNECT_LATENCY] = {.kind = RULE_TIME, .max = INTERCONNECT_TIME_NS_MAX},
+    [INTERCONNECT_BANDWIDTH] = {.kind = RULE_SIZE,
+                                .min = INTERCONNECT_BANDWIDTH_MIN,
+                                .max = INTERCONNECT_BANDWIDTH_MAX},
+    [INTERCONNECT_HOP_DELAY] = {.kind = RULE_TIME, .max = INTERCONNECT_TIME_NS_MAX},
 };
 
 /* --- coordination --- */

@@ -66,8 +66,11 @@ enum interconnect_field {
     INTERCONNECT_MODEL,
     INTERCONNECT_SLOTS,
     INTERCONNECT_RING_ENTRIES,
+    INTERCONNECT_SHARE,
+    INTERCONNECT_WAIT,
     INTERCONNECT_LATENCY,
     INTERCONNECT_BANDWIDTH,
+    INTERCONNECT_HOP_DELAY,
     INTERCONNECT_FIELDS,
 };
 enum coordination_field { COORDINATION_POLICY, COORDINATION_REGION, COORDINATION_FIELDS };
@@ -101,6 +104,7 @@ enum config_rule_kind {
     RULE_SIZE,   /* min to max bytes */
     RULE_OFFSET, /* a size that is a multiple of a block */
     RULE_SIZE_POWER_OF_TWO,
+    RULE_TIME,   /* at most max ns */
     RULE_NUMBER, /* min to max */
     RULE_POWER_OF_TWO,
     RULE_POWER_OF_TWO_OR_0, /* min to max, or 0 */
@@ -175,9 +179,14 @@ struct raw_buffers {
 };
 
 struct raw_interconnect {
-    enum config_fabric_model model;
+    enum interconnect_model model;
     uint32_t slots;
     uint32_t ring_entries;
+    bool share;
+    uint32_t wait;
+    char *latency;
+    char *bandwidth;
+    char *hop_delay;
 };
 
 struct raw_coordination {

@@ -28,6 +28,11 @@ static const struct {
     {"PB", UINT64_C(1000000000000000)},
 };
 
+static const struct {
+    const char *name;
+    uint64_t ns;
+} time_units[] = {{"ns", 1}, {"us", 1000}, {"ms", 1000000}, {"s", 1000000000}};
+
 /* A leading zero is refused: "010" is eight to some readers and ten to others. */
 int config_parse_digits(const char *text, uint64_t *ret_number, const char **ret_rest)
 {
@@ -65,6 +70,25 @@ int config_parse_size(const char *text, uint64_t *ret_bytes)
         if (result || number > (ELEMENT_BYTES_MAX - 1) / units[i].bytes)
             return -ERANGE;
         *ret_bytes = number * units[i].bytes;
+        return 0;
+    }
+    return -EINVAL;
+}
+
+int config_parse_time(const char *text, uint64_t *ret_ns)
+{
+    const char *rest = NULL;
+    uint64_t number = 0;
+    int result = config_parse_digits(text, &number, &rest);
+
+    if (result < 0)
+        return result;
+    for (size_t i = 0; i < sizeof(time_units) / sizeof(time_units[0]); i++) {
+        if (strcmp(rest, time_units[i].name) != 0)
+            continue;
+        if (number > UINT64_MAX / time_units[i].ns)
+            return -ERANGE;
+        *ret_ns = number * time_units[i].ns;
         return 0;
     }
     return -EINVAL;

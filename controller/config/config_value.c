@@ -168,6 +168,21 @@ static bool check_size(const struct config_rule *rule, const char *value,
     return true;
 }
 
+static bool check_time(const struct config_rule *rule, const char *value,
+                       char problem[PROBLEM_BYTES])
+{
+    char shown[EXCERPT_BYTES];
+    uint64_t ns = 0;
+    int result = config_parse_time(value, &ns);
+
+    config_excerpt(value, shown);
+    if (result == -EINVAL)
+        return no(problem, "'%s' is not a time", shown);
+    if (result < 0 || ns > rule->max)
+        return no(problem, "'%s' is too long", shown);
+    return true;
+}
+
 static bool check_number(const struct config_rule *rule, const char *value,
                          char problem[PROBLEM_BYTES])
 {
@@ -247,6 +262,8 @@ bool config_value_check(const struct config_mapping *mapping, unsigned field, co
     case RULE_OFFSET:
     case RULE_SIZE_POWER_OF_TWO:
         return check_size(rule, value, ret_problem);
+    case RULE_TIME:
+        return check_time(rule, value, ret_problem);
     case RULE_NUMBER:
     case RULE_POWER_OF_TWO:
     case RULE_POWER_OF_TWO_OR_0:
@@ -353,6 +370,10 @@ void config_value_allowed(const struct config_mapping *mapping, unsigned field,
     case RULE_OFFSET:
     case RULE_SIZE_POWER_OF_TWO:
         say_sizes(rule, ret_allowed);
+        break;
+    case RULE_TIME:
+        snprintf(ret_allowed, ALLOWED_BYTES, "a time such as 500ns, 5us, 1ms or 2s, up to %llus",
+                 max / 1000000000u);
         break;
     case RULE_NUMBER:
         snprintf(ret_allowed, ALLOWED_BYTES, "%llu to %llu", min, max);

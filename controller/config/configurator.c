@@ -14,6 +14,7 @@
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "controller/config/images.h"
@@ -70,6 +71,7 @@ static int make_segment(struct configurator *configurator, struct config_error *
         return refuse(config, ret_error, error, "cannot make the shared-memory segment: %s",
                       strerror(-error));
     segment_header(&configurator->segment)->coordination_policy = config->coordination.policy;
+    segment_header(&configurator->segment)->interconnect = config->interconnect;
     /* relaxed: no controller has started yet. */
     store_relaxed(&segment_header(&configurator->segment)->trace_level, config->trace.level);
     /* relaxed: no controller has started yet */
@@ -561,4 +563,21 @@ int configurator_start(struct configurator *configurator, controller_main_fn *ma
     }
     hand_over_elements(configurator);
     return 0;
+}
+
+/* --- links --- */
+
+void configurator_inject(struct configurator *configurator, uint32_t source, uint32_t target,
+                         uint32_t fabric, struct link_fault fault)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    link_inject(segment_link(&configurator->segment, source, target, fabric), fault,
+                (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec);
+}
+
+void configurator_publish_links(struct configurator *configurator)
+{
+    publish_membership(configurator);
 }

@@ -19,6 +19,7 @@
 #include "controller/controller.h"
 #include "io/watch.h"
 #include "io/witness.h"
+#include "shm/link.h"
 #include "shm/segment.h"
 
 struct configurator;
@@ -88,6 +89,12 @@ int configurator_start(struct configurator *configurator, controller_main_fn *ma
 
 /* Waits for one thing to happen and deals with it. */
 void configurator_turn(struct configurator *configurator);
+
+/* Injects a fault into one link, or takes it away; controllers act upon it once
+ * configurator_publish_links has told them, of all links at once. */
+void configurator_inject(struct configurator *configurator, uint32_t source, uint32_t target,
+                         uint32_t fabric, struct link_fault fault);
+void configurator_publish_links(struct configurator *configurator);
 
 /* Asks one controller something over its control channel, as control_line_ask. */
 int configurator_ask(struct configurator *configurator, uint32_t id,

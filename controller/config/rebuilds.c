@@ -202,8 +202,9 @@ void rebuilds_look(struct configurator *configurator)
 {
     if (configurator->phase != CONFIGURATOR_RUNNING)
         return;
-    for (uint32_t i = 0; i < configurator->segment.geometry.volumes; i++) {
-        if (mapping_is_virtual(&configurator->segment, i))
+    for (uint32_t i = 0; i < mapping_volumes_end(&configurator->segment); i++) {
+        if (mapping_has_volume(&configurator->segment, i) &&
+            mapping_is_virtual(&configurator->segment, i))
             look_at_volume(&configurator->rebuilds.all[i]);
     }
 }

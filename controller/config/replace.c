@@ -76,7 +76,7 @@ static int each_volume(const struct replacing *replacing,
     struct mapping_members members;
     int error = 0;
 
-    for (uint32_t i = 0; i < segment->geometry.volumes; i++) {
+    for (uint32_t i = 0; i < mapping_volumes_end(segment); i++) {
         if (mapping_members(segment, i, &members) != 0 ||
             !layout_kind_redundant((enum layout_kind)members.layout))
             continue;
@@ -114,10 +114,11 @@ static uint64_t needed_bytes(const struct replacing *replacing)
     const struct segment *segment = &replacing->configurator->segment;
     uint64_t needed = 0;
 
-    for (uint32_t i = 0; i < segment->geometry.volumes; i++) {
+    for (uint32_t i = 0; i < mapping_volumes_end(segment); i++) {
         const struct volume_record *volume = segment_volume(segment, i);
         uint64_t end_bytes = volume->offset_bytes + volume->size_bytes;
-        if (volume->layout == 0 && volume->element == replacing->index && end_bytes > needed)
+        if (mapping_has_volume(segment, i) && volume->layout == 0 &&
+            volume->element == replacing->index && end_bytes > needed)
             needed = end_bytes;
     }
     return needed;

@@ -116,7 +116,7 @@ void resyncs_look(struct configurator *configurator)
 {
     if (configurator->phase != CONFIGURATOR_RUNNING)
         return;
-    for (uint32_t i = 0; i < configurator->segment.geometry.volumes; i++) {
+    for (uint32_t i = 0; i < mapping_volumes_end(&configurator->segment); i++) {
         if (!configurator->resyncs[i].asking &&
             is_wanted(configurator, segment_volume(&configurator->segment, i)))
             start(configurator, i);

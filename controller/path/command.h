@@ -130,10 +130,12 @@ struct command {
     uint32_t locations;         /* EXTENTS of a virtual volume: how many (split_extents.h) */
     uint32_t slot;              /* REDIRECT: index of the slot */
     uint32_t slot_generation;
-    uint32_t held_bytes;  /* the origin's: of the buffer, as it counts them */
-    uint8_t member;       /* of a component: the member of the virtual volume */
-    uint8_t receiver;     /* seat of the controller whose number it is */
-    uint8_t answer_flags; /* the origin's: what form its answer has */
+    uint64_t announced_ns; /* REDIRECT: when its doorbell was posted last, or it began to wait */
+    uint8_t suspected;     /* REDIRECT: enum slot_state in which the last sweep missed a doorbell */
+    uint32_t held_bytes;   /* the origin's: of the buffer, as it counts them */
+    uint8_t member;        /* of a component: the member of the virtual volume */
+    uint8_t receiver;      /* seat of the controller whose number it is */
+    uint8_t answer_flags;  /* the origin's: what form its answer has */
 };
 
 /* FIFO of commands. */

@@ -15,16 +15,29 @@ enum { RECEIVE_BATCH = 64 };
 
 /* --- starting --- */
 
+/* A request for each of our slots and an answer for each of the peer's can be pending at once, and
+ * a sweep may repeat the requests. */
+static uint32_t outbox_capacity(const struct controller *controller)
+{
+    return 4 * controller->segment.geometry.slots;
+}
+
+/* Of what a lossy link loses: the same for the same link, another one for each. */
+static uint32_t seed_of(uint32_t source, uint32_t target, uint32_t fabric)
+{
+    return ((source * CONTROLLERS_MAX + target) * FABRICS + fabric + 1) * 2654435761u;
+}
+
 static int attach_links(struct controller *controller, struct peer *peer)
 {
     const struct segment *segment = &controller->segment;
     uint32_t entries = segment->geometry.ring_entries;
 
     for (uint32_t fabric = 0; fabric < FABRICS; fabric++) {
-        peer->out[fabric] = segment_link(segment, controller->id, peer->id, fabric);
+        struct link *out = segment_link(segment, controller->id, peer->id, fabric);
         peer->in[fabric] = segment_link(segment, peer->id, controller->id, fabric);
-        int error =
-            ring_producer_attach(&peer->producers[fabric], &peer->out[fabric]->ring, entries);
+        int error = outbox_init(&peer->outboxes[fabric], out, entries, outbox_capacity(controller),
+                                seed_of(controller->id, peer->id, fabric));
         if (error == 0)
             error =
                 ring_consumer_attach(&peer->consumers[fabric], &peer->in[fabric]->ring, entries);
@@ -44,9 +57,6 @@ static int peer_init(struct controller *controller, uint8_t id, int doorbell_fd)
     peer->doorbell_fd = doorbell_fd;
     if (id == controller->id)
         return 0;
-    peer->outbox = calloc(controller->peers.outbox_capacity, sizeof *peer->outbox);
-    if (peer->outbox == NULL)
-        return -ENOMEM;
     return attach_links(controller, peer);
 }
 
@@ -56,17 +66,18 @@ int peers_init(struct controller *controller, const int *doorbells)
 
     peers->count = controller->segment.geometry.controllers;
     peers->self = controller->id;
-    /* A request for each of our slots and an answer for each of the peer's can be pending at once,
-     * and a sweep may repeat the requests. */
-    peers->outbox_capacity = 4 * controller->segment.geometry.slots;
+    peers->next_due_ns = UINT64_MAX;
+    peers->taken_back_max = outbox_capacity(controller) + controller->segment.geometry.ring_entries;
+    peers->taken_back = calloc(peers->taken_back_max, sizeof *peers->taken_back);
     peers->all = calloc(peers->count, sizeof *peers->all);
-    if (peers->all == NULL)
+    if (peers->all == NULL || peers->taken_back == NULL)
         return -ENOMEM;
     for (uint32_t id = 0; id < peers->count; id++) {
         int error = peer_init(controller, (uint8_t)id, doorbells[id]);
         if (error != 0)
             return error;
     }
+    ways_update(controller);
     return 0;
 }
 
@@ -113,132 +124,29 @@ void peers_done(struct controller *controller)
 {
     struct peers *peers = &controller->peers;
 
+    free(peers->taken_back);
+    peers->taken_back = NULL;
     if (peers->all == NULL)
         return;
     for (uint32_t id = 0; id < peers->count; id++) {
         forget_quarantine(&peers->all[id]);
-        free(peers->all[id].outbox);
+        for (uint32_t fabric = 0; fabric < FABRICS; fabric++)
+            outbox_done(&peers->all[id].outboxes[fabric]);
     }
     free(peers->all);
     peers->all = NULL;
 }
 
-/* --- sending --- */
-
-void peer_post(struct controller *controller, uint32_t target, struct doorbell doorbell)
-{
-    struct peers *peers = &controller->peers;
-    struct peer *peer = &peers->all[target];
-
-    if (peer->lost)
-        return;
-    /* Full only if the peer stopped consuming; the slots hold the truth, and the sweep rings again.
-     */
-    if (peer->outbox_count == peers->outbox_capacity)
-        return;
-    uint32_t place = (peer->outbox_first + peer->outbox_count) % peers->outbox_capacity;
-    peer->outbox[place] = doorbell_pack(doorbell);
-    peer->outbox_count++;
-    struct link_counters *counters = &peer->out[0]->counters;
-    count_up(doorbell.kind == DOORBELL_REQUEST  ? &counters->requests
-             : doorbell.kind == DOORBELL_ANSWER ? &counters->answers
-                                                : &counters->hand_offs,
-             1);
-}
-
-/* One run of the outbox (it wraps) into the ring. */
-static int produce_run(struct controller *controller, struct peer *peer)
-{
-    uint32_t capacity = controller->peers.outbox_capacity;
-    uint32_t run = capacity - peer->outbox_first;
-
-    if (run > peer->outbox_count)
-        run = peer->outbox_count;
-    int produced = ring_produce_spsc(&peer->producers[0], peer->outbox + peer->outbox_first, run);
-    if (produced > 0) {
-        peer->outbox_first = (peer->outbox_first + (uint32_t)produced) % capacity;
-        peer->outbox_count -= (uint32_t)produced;
-    }
-    return produced;
-}
-
-static int produce(struct controller *controller, struct peer *peer)
-{
-    int produced, total = 0;
-
-    while (peer->outbox_count > 0) {
-        CRASH_POINT("peer.publishing");
-        produced = produce_run(controller, peer);
-        if (produced < 0)
-            return produced;
-        if (produced == 0)
-            break;
-        total += produced;
-    }
-    return total;
-}
-
-static void flush_one(struct controller *controller, struct peer *peer)
-{
-    struct link *link = peer->out[0];
-    int produced = produce(controller, peer);
-
-    if (produced >= 0 && peer->outbox_count > 0) {
-        /* Say that we wait for room, then look once more: one of us sees the other (seat.h).
-         * relaxed: ordered by the fence. */
-        store_relaxed(&link->blocked, 1);
-        fence_store_load(&link->blocked);
-        count_up(&link->counters.full, 1);
-        int more = produce(controller, peer);
-        produced = more < 0 ? more : produced + more;
-    }
-    if (produced < 0) {
-        peer_lose(controller, peer->id, "its ring's indices are impossible");
-        return;
-    }
-    count_up(&link->counters.batches, produced > 0);
-    if (produced > 0 && seat_needs_doorbell(peer->seat)) {
-        count_up(&controller->counters->doorbells_rung, 1);
-        loop_doorbell_ring(controller->loop, peer->doorbell_fd);
-    }
-}
-
-void peers_flush(struct controller *controller)
-{
-    struct peers *peers = &controller->peers;
-
-    for (uint32_t id = 0; id < peers->count; id++) {
-        if (peers->all[id].outbox_count > 0 && !peers->all[id].lost)
-            flush_one(controller, &peers->all[id]);
-    }
-}
-
 /* --- receiving --- */
 
-/* What did not fit into the ring may go out now: its consumer has made room, and may have said so
- * while we were still awake. */
-static bool has_room_again(const struct peer *peer)
+/* What the answer brings back beside itself, for the models. */
+static uint64_t answer_payload_bytes(const struct command *command)
 {
-    /* relaxed: ordered after `sleeping` was set by the fence in seat_fall_asleep; pairs with the
-     * consumer's store in unblock, which looks at `sleeping` afterwards. */
-    return peer->outbox_count > 0 && load_relaxed(&peer->out[0]->blocked) == 0;
-}
-
-bool peers_have_entries(const struct controller *controller)
-{
-    const struct peers *peers = &controller->peers;
-
-    for (uint32_t id = 0; id < peers->count; id++) {
-        if (id == peers->self || peers->all[id].lost)
-            continue;
-        if (has_room_again(&peers->all[id]))
-            return true;
-        for (uint32_t fabric = 0; fabric < FABRICS; fabric++) {
-            if (ring_has_entries(&peers->all[id].consumers[fabric]))
-                return true;
-        }
-    }
-    return false;
+    if (command->status != 0)
+        return 0;
+    if (command->op == COMMAND_EXTENTS)
+        return command->count * sizeof(struct extent);
+    return command->op == COMMAND_READ ? command->length_bytes : 0;
 }
 
 static void reply_to_peer(struct controller *controller, struct command *command)
@@ -247,11 +155,14 @@ static void reply_to_peer(struct controller *controller, struct command *command
     uint32_t index = (uint32_t)command->cookie, generation = (uint32_t)(command->cookie >> 32);
     struct slot_answer answer = {.status = command->status, .count = command->count};
 
+    uint64_t bytes = answer_payload_bytes(command);
+
     if (slot_complete(&peer->slots[index], generation, (uint8_t)controller->id, controller->epoch,
                       &answer))
-        peer_post(
+        peer_post_with(
             controller, peer->id,
-            (struct doorbell){.generation = generation, .index = index, .kind = DOORBELL_ANSWER});
+            (struct doorbell){.generation = generation, .index = index, .kind = DOORBELL_ANSWER},
+            bytes);
     count_down(&controller->counters->peer_in_flight, 1);
     peer->executing--;
     command->next = controller->free_peer_commands;
@@ -317,14 +228,29 @@ static int check_request(const struct controller *controller, const struct peer 
     return payload_fits(controller, peer, request) ? 0 : -EPROTO;
 }
 
+/* A request that is not to be claimed came twice, or is asked for because its answer did not
+ * arrive.
+ */
+static void answer_again(struct controller *controller, struct peer *peer, struct doorbell doorbell)
+{
+    doorbell.kind = DOORBELL_ANSWER;
+    doorbell.relay = DOORBELL_DIRECT;
+    doorbell.party = 0;
+    if (slot_is_done_by(&peer->slots[doorbell.index], doorbell.generation, (uint8_t)controller->id,
+                        controller->epoch))
+        peer_post(controller, peer->id, doorbell);
+}
+
 static void take_request(struct controller *controller, struct peer *peer, struct doorbell doorbell)
 {
     struct slot *slot = &peer->slots[doorbell.index];
     struct slot_request request;
 
     if (!slot_claim(slot, doorbell.generation, peer->id, seat_epoch(peer->seat),
-                    (uint8_t)controller->id, controller->epoch, &request))
+                    (uint8_t)controller->id, controller->epoch, &request)) {
+        answer_again(controller, peer, doorbell);
         return;
+    }
 
     struct command *command = controller->free_peer_commands;
     controller->free_peer_commands = command->next;
@@ -375,9 +301,33 @@ static void unblock(struct controller *controller, struct peer *peer, uint32_t f
         loop_doorbell_ring(controller->loop, peer->doorbell_fd);
 }
 
-static void take_doorbell(struct controller *controller, struct peer *peer,
+/* Whose doorbell it is: one that a third controller passed on is of whom that names. It is only a
+ * hint, like any other: what the slot says is checked. NULL: it is for somebody else, or of nobody.
+ */
+static struct peer *sender_of(struct controller *controller, struct peer *peer,
+                              struct doorbell doorbell)
+{
+    struct peers *peers = &controller->peers;
+
+    if (doorbell.relay == DOORBELL_DIRECT)
+        return peer;
+    if (doorbell.relay == DOORBELL_RELAY_TO) {
+        ways_pass_on(controller, peer, doorbell);
+        return NULL;
+    }
+    if (doorbell.party >= peers->count || doorbell.party == peers->self ||
+        peers->all[doorbell.party].lost)
+        return NULL;
+    return &peers->all[doorbell.party];
+}
+
+static void take_doorbell(struct controller *controller, struct peer *from,
                           struct doorbell doorbell)
 {
+    struct peer *peer = sender_of(controller, from, doorbell);
+
+    if (peer == NULL)
+        return;
     switch (doorbell.kind) {
     case DOORBELL_REQUEST:
         take_request(controller, peer, doorbell);
@@ -402,7 +352,7 @@ static uint32_t receive_from(struct controller *controller, struct peer *peer, u
     struct doorbell doorbell;
     uint32_t room = controller->free_peer_commands_count;
 
-    if (room == 0 || !ring_has_entries(&peer->consumers[fabric]))
+    if (room == 0 || peer->in_failed[fabric] || !ring_has_entries(&peer->consumers[fabric]))
         return 0;
     int count = ring_consume_spsc(&peer->consumers[fabric], entries,
                                   room < RECEIVE_BATCH ? room : RECEIVE_BATCH);
@@ -431,6 +381,24 @@ uint32_t peers_receive(struct controller *controller)
             received += receive_from(controller, peer, fabric);
     }
     return received;
+}
+
+bool peers_have_entries(const struct controller *controller)
+{
+    const struct peers *peers = &controller->peers;
+
+    for (uint32_t id = 0; id < peers->count; id++) {
+        const struct peer *peer = &peers->all[id];
+        if (id == peers->self || peer->lost)
+            continue;
+        for (uint32_t fabric = 0; fabric < FABRICS; fabric++) {
+            if (outbox_has_room_again(&peer->outboxes[fabric]))
+                return true;
+            if (!peer->in_failed[fabric] && ring_has_entries(&peer->consumers[fabric]))
+                return true;
+        }
+    }
+    return peers_have_something_due(controller);
 }
 
 /* --- losing --- */
@@ -465,7 +433,8 @@ void peer_lose(struct controller *controller, uint32_t id, const char *why)
     if (peer->lost)
         return;
     peer->lost = true;
-    peer->outbox_count = 0;
+    for (uint32_t fabric = 0; fabric < FABRICS; fabric++)
+        outbox_clear(&peer->outboxes[fabric]);
     tracing_event(controller, TRACE_PEER_LOST, id, seat_epoch(peer->seat));
     if (why != NULL) {
         seat_refuse(controller->seat, id); /* so that what it sent us does not hang */

@@ -3,9 +3,8 @@
  * fabric and back; requests and answers are doorbells on it, the truth is in the slots
  * (shm/slot.h).
  *
- * What is sent during a turn is collected in an outbox and published once, at the turn's end. An
- * outbox that does not fit into its ring keeps the rest; the consumer then rings when it has made
- * room.
+ * What is sent during a turn is collected in an outbox for each link (outbox.h) and published once,
+ * at the turn's end. Which link it leaves by is said by the peer's way (ways.h).
  */
 #ifndef CONTROLLER_PATH_PEER_H
 #define CONTROLLER_PATH_PEER_H
@@ -13,6 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "controller/path/outbox.h"
+#include "controller/path/ways.h"
 #include "shm/layout.h"
 
 struct controller;
@@ -30,12 +31,17 @@ struct quarantined {
 struct peer {
     struct seat *seat;
     struct slot *slots; /* the peer's */
-    struct link *out[FABRICS], *in[FABRICS];
-    struct ring_producer producers[FABRICS];
+    struct outbox outboxes[FABRICS];
+    struct link *in[FABRICS];
     struct ring_consumer consumers[FABRICS];
-    uint64_t *outbox; /* outbox_capacity entries: every slot of either side at once */
-    uint32_t outbox_first, outbox_count;
-    uint32_t in_flight; /* our slots that it has */
+    bool in_failed[FABRICS];  /* nothing comes on this fabric; as ways_update found */
+    struct way way;           /* to it */
+    bool way_back;            /* there is one from it to us */
+    uint64_t cut_since_ns;    /* when there was last a way there and back; 0: there is one */
+    bool quiet_in, quiet_out; /* as a sweep began: nothing is under way from it, to it */
+    uint8_t turn_fabric;      /* where fabrics share the load: the one that is next */
+    bool cut_said;            /* on stderr, of this cut */
+    uint32_t in_flight;       /* our slots that it has */
     int doorbell_fd;
     uint8_t id;
     bool lost;          /* dead or damaged: nothing is sent to it, nothing of it is believed */
@@ -45,11 +51,20 @@ struct peer {
     struct quarantined *quarantine;
 };
 
+/* No way leads to it, or none back. */
+static inline bool peer_is_cut(const struct peer *peer)
+{
+    return peer->cut_since_ns != 0;
+}
+
 struct peers {
     struct peer *all; /* by seat; our own entry is unused */
     uint32_t count;
     uint32_t self;
-    uint32_t outbox_capacity;
+    uint64_t *taken_back; /* room for what one link did not deliver */
+    uint32_t taken_back_max;
+    uint64_t
+        next_due_ns; /* when the first entry is due that waits for its time; UINT64_MAX: none */
 };
 
 /* 0, -ENOMEM or -EPROTO. */
@@ -63,10 +78,26 @@ bool peers_have_entries(const struct controller *controller);
  * hands answers to redirect. Returns how many entries were taken. */
 uint32_t peers_receive(struct controller *controller);
 
-/* Queues a doorbell for the end of the turn. */
-void peer_post(struct controller *controller, uint32_t target, struct doorbell doorbell);
+/* Queues a doorbell for the end of the turn, or for when a model says that it has arrived together
+ * with `payload_bytes`. Where no way leads to the target nothing happens: sweeps find what was not
+ * said. */
+void peer_post_with(struct controller *controller, uint32_t target, struct doorbell doorbell,
+                    uint64_t payload_bytes);
+static inline void peer_post(struct controller *controller, uint32_t target,
+                             struct doorbell doorbell)
+{
+    peer_post_with(controller, target, doorbell, 0);
+}
 
-/* Publishes all outboxes and rings those that sleep. */
+/* Whether what waits for its time is due so soon that sleeping would miss it. */
+bool peers_have_something_due(const struct controller *controller);
+
+/* Passes on a doorbell of another controller on this fabric, as it is. */
+void peer_pass_on(struct controller *controller, uint32_t target, struct doorbell doorbell,
+                  uint32_t fabric);
+
+/* Publishes all outboxes, as far as their entries are due, and rings those that sleep. Sets the
+ * timer for the rest. */
 void peers_flush(struct controller *controller);
 
 /* Looks at all seats: after the membership changed, and while anything is outstanding. */

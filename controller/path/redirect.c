@@ -7,8 +7,6 @@
 #include "controller/path/component.h"
 #include "controller/path/trail.h"
 
-enum { SWEEP_MS = 50 };
-
 static void fill_request(const struct command *command, struct slot_request *request)
 {
     *request = (struct slot_request){
@@ -27,10 +25,26 @@ static void fill_request(const struct command *command, struct slot_request *req
     };
 }
 
-void redirect_start_sweeping(struct controller *controller)
+/* What the request takes along, for the models. */
+static uint64_t request_payload_bytes(const struct command *command)
 {
-    if (controller->sweep_timer.next == NULL)
-        loop_timer_start(controller->loop, &controller->sweep_timer, SWEEP_MS * 1000000ull);
+    return command->op == COMMAND_WRITE ? command->length_bytes : 0;
+}
+
+static void ring_for(struct controller *controller, struct command *command, uint64_t payload_bytes)
+{
+    command->announced_ns = loop_now_ns(controller->loop);
+    command->suspected = 0;
+    peer_post_with(controller, command->target,
+                   (struct doorbell){.generation = command->slot_generation,
+                                     .index = command->slot,
+                                     .kind = DOORBELL_REQUEST},
+                   payload_bytes);
+}
+
+void redirect_announce(struct controller *controller, struct command *command)
+{
+    ring_for(controller, command, 0);
 }
 
 static void post(struct controller *controller, struct command *command, uint32_t index)
@@ -45,10 +59,7 @@ static void post(struct controller *controller, struct command *command, uint32_
     controller->slot_commands[index] = command;
     trail_redirected(controller, command);
     controller->peers.all[command->target].in_flight++;
-    peer_post(controller, command->target,
-              (struct doorbell){.generation = command->slot_generation,
-                                .index = index,
-                                .kind = DOORBELL_REQUEST});
+    ring_for(controller, command, request_payload_bytes(command));
     count_up(&controller->counters->slots_used, 1);
     redirect_start_sweeping(controller);
 }
@@ -59,12 +70,24 @@ static enum stage_verdict fail(struct command *command, int32_t status)
     return STAGE_DONE;
 }
 
+/* Without a slot, which others need whose targets can be reached. */
+static enum stage_verdict wait_for_way(struct controller *controller, struct command *command)
+{
+    if (redirect_waited_long(controller, command))
+        return fail(command, -EIO);
+    command_queue_push(&controller->way_waiters, command);
+    redirect_start_sweeping(controller);
+    return STAGE_WAIT;
+}
+
 static enum stage_verdict try_to_post(struct controller *controller, struct command *command)
 {
     uint32_t index;
 
     if (controller->peers.all[command->target].lost)
         return fail(command, -EIO);
+    if (peer_is_cut(&controller->peers.all[command->target]))
+        return wait_for_way(controller, command);
     if (slot_table_take(&controller->slots, &index) != 0) {
         count_up(&controller->counters->waits_for_slot, 1);
         command_queue_push(&controller->slot_waiters, command);
@@ -82,6 +105,7 @@ enum stage_verdict redirect_run(struct controller *controller, struct command *c
         return fail(command, -EIO);
     count_up(&controller->counters->redirected_out, 1);
     command->slot = UINT32_MAX;
+    command->announced_ns = loop_now_ns(controller->loop);
     return try_to_post(controller, command);
 }
 
@@ -111,6 +135,13 @@ static void wake_slot_waiters(struct controller *controller)
         command_complete(controller, waiter, 0);
 }
 
+void redirect_end(struct controller *controller, struct command *command, int32_t status)
+{
+    release_slot(controller, command);
+    command_complete(controller, command, status);
+    wake_slot_waiters(controller);
+}
+
 /* Another process wrote the answer: an error is an errno, extents are not more than there is room
  * for, and at least one. */
 static int32_t checked_status(const struct command *command, const struct slot_answer *answer)
@@ -133,10 +164,8 @@ void redirect_answered(struct controller *controller, uint32_t peer, uint32_t sl
         !slot_is_done(slot, generation, &answer))
         return;
     slot_free(slot);
-    release_slot(controller, command);
     command->count = answer.count;
-    command_complete(controller, command, checked_status(command, &answer));
-    wake_slot_waiters(controller);
+    redirect_end(controller, command, checked_status(command, &answer));
 }
 
 /* Takes back one slot of a lost peer. What it had claimed may still be written by the kernel on its
@@ -156,12 +185,10 @@ static void fail_one(struct controller *controller, struct command *command)
         slot_seize(slot, generation); /* neither taken back nor answered: it is damaged */
         was_claimed = true;
     }
-    release_slot(controller, command);
     if (was_claimed)
         component_payload_owner(command)->lost_claimants |= 1ull << peer;
     command->count = 0;
-    command_complete(controller, command, -EIO);
-    wake_slot_waiters(controller);
+    redirect_end(controller, command, -EIO);
 }
 
 void redirect_fail_all(struct controller *controller, uint32_t peer)
@@ -171,36 +198,5 @@ void redirect_fail_all(struct controller *controller, uint32_t peer)
         if (command != NULL && command->target == peer)
             fail_one(controller, command);
     }
-}
-
-void redirect_sweep(struct controller *controller)
-{
-    bool outstanding = false;
-
-    /* Nobody tells us that a peer refuses us, or, with the configuration controller gone, that one
-     * has stopped. */
-    peers_look_at_seats(controller);
-    outstanding = peers_recovering(controller);
-    for (uint32_t i = 0; i < controller->slots.count; i++) {
-        struct command *command = controller->slot_commands[i];
-        if (command == NULL)
-            continue;
-        outstanding = true;
-        uint32_t peer = command->target, generation = command->slot_generation;
-        /* relaxed: only a hint of what to do; the functions called look again. */
-        enum slot_state state = slot_word_state(load_relaxed(&controller->slots.slots[i].state));
-        bool old = loop_now_ns(controller->loop) - command->received_ns > SWEEP_MS * 1000000ull;
-        if (state == SLOT_DONE && old) {
-            count_up(&controller->counters->doorbells_swept, 1);
-            redirect_answered(controller, peer, i, generation);
-        } else if (state == SLOT_POSTED && old) {
-            count_up(&controller->counters->doorbells_swept, 1);
-            peer_post(
-                controller, peer,
-                (struct doorbell){.generation = generation, .index = i, .kind = DOORBELL_REQUEST});
-        }
-    }
-    outstanding = coordinate_sweep(controller) || outstanding;
-    if (outstanding)
-        redirect_start_sweeping(controller);
+    redirect_wake_way_waiters(controller);
 }

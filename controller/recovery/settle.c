@@ -67,7 +67,7 @@ static void go_on(struct controller *controller)
 {
     struct settle *settle = &controller->settle;
 
-    while (settle->next_volume < controller->segment.geometry.volumes) {
+    while (settle->next_volume < mapping_volumes_end(&controller->segment)) {
         if (settle_volume(controller, settle->next_volume++))
             return;
     }

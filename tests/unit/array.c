@@ -51,7 +51,8 @@ static void take_reply(struct host *host, struct command *command)
 
     job->status = command->status;
     if (job->op == COMMAND_READ && command->status == 0)
-        job->wrong = !all_bytes_are(command->payload, job->bytes, job->fill);
+        job->wrong = job->tag != 0 ? memcmp(command->payload, &job->tag, sizeof job->tag) != 0
+                                   : !all_bytes_are(command->payload, job->bytes, job->fill);
     job->replied = true;
     command_give(host->controller, command);
     host->in_flight--;
@@ -83,6 +84,8 @@ static bool issue(struct host *host, struct job *job)
     command->count = 0;
     if (job->op == COMMAND_WRITE)
         memset(command->payload, job->fill, job->bytes);
+    if (job->op == COMMAND_WRITE && job->tag != 0)
+        memcpy(command->payload, &job->tag, sizeof job->tag);
     host->issued++;
     host->in_flight++;
     command_start(host->controller, command, STAGE_MAP);
@@ -94,7 +97,7 @@ static void issue_some(struct host *host)
     /* pairs with host_submit: the job is complete */
     while (!host->stopping && host->in_flight < host->depth &&
            host->issued < load_acquire(&host->submitted)) {
-        if (!issue(host, &host->jobs[host->issued]))
+        if (!issue(host, &host->jobs[host->issued % ARRAY_JOBS_MAX]))
             return;
     }
 }
@@ -113,17 +116,15 @@ static uint32_t host_random(struct host *host, uint32_t below)
 /* What is about to be published is lost or said twice. */
 static void sabotage_peer(struct host *host, struct peer *peer)
 {
-    uint32_t capacity = host->controller->peers.outbox_capacity;
+    struct outbox *outbox = &peer->outboxes[0];
 
-    if (peer->outbox_count == 0 || host_random(host, 4) != 0)
+    if (outbox->count == 0 || host_random(host, 4) != 0)
         return;
-    if (host->array->wanted.sabotage == SABOTAGE_DROP) {
-        peer->outbox_count--;
-    } else if (host->array->wanted.sabotage == SABOTAGE_DOUBLE && peer->outbox_count < capacity) {
-        uint32_t last = (peer->outbox_first + peer->outbox_count - 1) % capacity;
-        peer->outbox[(last + 1) % capacity] = peer->outbox[last];
-        peer->outbox_count++;
-    }
+    if (host->array->wanted.sabotage == SABOTAGE_DROP)
+        outbox->count--;
+    else if (host->array->wanted.sabotage == SABOTAGE_DOUBLE)
+        (void)outbox_put(
+            outbox, outbox->entries[(outbox->first + outbox->count - 1) % outbox->capacity], 0);
 }
 
 static void on_turn(void *context)
@@ -193,8 +194,8 @@ uint32_t host_submit(struct array *array, uint32_t id, struct job job)
     /* relaxed: we are its only writer */
     uint32_t number = load_relaxed(&host->submitted);
 
-    assert(number < ARRAY_JOBS_MAX);
-    host->jobs[number] = job;
+    assert(number - load_acquire(&host->answered) < ARRAY_JOBS_MAX);
+    host->jobs[number % ARRAY_JOBS_MAX] = job;
     /* pairs with issue_some's load */
     store_release(&host->submitted, number + 1);
     array_ring(array, id);
@@ -251,7 +252,7 @@ int array_ask(struct array *array, uint32_t id, struct control_message message, 
     return answer.status;
 }
 
-static void publish_membership(struct array *array)
+void array_publish(struct array *array)
 {
     struct segment_header *header = segment_header(&array->segment);
 
@@ -259,6 +260,12 @@ static void publish_membership(struct array *array)
     store_release(&header->membership, load_relaxed(&header->membership) + 1);
     for (uint32_t i = 0; i < array->wanted.controllers; i++)
         array_ring(array, i);
+}
+
+void array_inject(struct array *array, uint32_t source, uint32_t target, uint32_t fabric,
+                  struct link_fault fault)
+{
+    link_inject(segment_link(&array->segment, source, target, fabric), fault, 1);
 }
 
 void array_set_seat(struct array *array, uint32_t id, enum seat_state state)
@@ -269,7 +276,7 @@ void array_set_seat(struct array *array, uint32_t id, enum seat_state state)
         /* relaxed: we are its only writer.  pairs with seat_epoch */
         store_release(&seat->epoch, load_relaxed(&seat->epoch) + 1);
     seat_set_state(seat, state);
-    publish_membership(array);
+    array_publish(array);
 }
 
 void array_request(struct array *array, enum seat_request request)
@@ -277,7 +284,7 @@ void array_request(struct array *array, enum seat_request request)
     for (uint32_t i = 0; i < array->wanted.controllers; i++)
         /* relaxed: published with the membership */
         store_relaxed(&segment_seat(&array->segment, i)->request, request);
-    publish_membership(array);
+    array_publish(array);
 }
 
 /* What is behind the data of an image that has a superblock. */
@@ -448,6 +455,7 @@ struct array *array_start(const struct array_wanted *wanted)
     assert(array != NULL);
     array->wanted = *wanted;
     assert(segment_create(&array->segment, &shape, "test") == 0);
+    segment_header(&array->segment)->interconnect = wanted->interconnect;
     segment_header(&array->segment)->coordination_policy = wanted->policy;
     /* relaxed: no controller has started yet */
     store_relaxed(&segment_header(&array->segment)->trace_level, TRACE_STAGES);

@@ -23,6 +23,7 @@ struct job {
     uint8_t op, flags, fill;
     uint32_t volume;
     uint64_t offset_bytes, bytes;
+    uint64_t tag;        /* not 0: the first 8 bytes of what is written, or is expected */
     bool replied, wrong; /* wrong: a READ brought something else */
     int32_t status;
 };
@@ -61,6 +62,7 @@ struct array_wanted {
     enum coordination_policy policy;
     bool superblocks; /* the images have them, but for that of element `bare` - 1 */
     uint32_t bare;
+    struct interconnect_settings interconnect;
     bool checksums; /* and checksums */
     bool buffered;  /* elements go through the page cache */
 };
@@ -88,7 +90,8 @@ struct volume_record *array_virtual_record(const struct array *array);
 /* What the superblock of an element's image says durably of the members that have failed. */
 uint32_t array_marked_on(const struct array *array, uint32_t element);
 
-/* Hands a job to a host; returns its number. */
+/* Hands a job to a host; returns its number: its place is that modulo ARRAY_JOBS_MAX, and so many
+ * may wait for their answers at once. */
 uint32_t host_submit(struct array *array, uint32_t host, struct job job);
 /* Waits until `count` of the host's jobs were answered in all. False: they were not, in time. */
 bool host_wait(struct array *array, uint32_t host, uint32_t count);
@@ -103,6 +106,10 @@ int array_ask(struct array *array, uint32_t host, struct control_message message
 void array_set_seat(struct array *array, uint32_t seat, enum seat_state state);
 void array_request(struct array *array, enum seat_request request);
 void array_ring(struct array *array, uint32_t seat);
+/* Injects a fault; array_publish says that to the controllers, once for many. */
+void array_inject(struct array *array, uint32_t source, uint32_t target, uint32_t fabric,
+                  struct link_fault fault);
+void array_publish(struct array *array);
 
 /* Stops all controllers in order, joins them and takes the array away. Returns 0 when all of them
  * ended well. */

@@ -146,9 +146,33 @@ static void has_defaults(void)
     CU_ASSERT_EQUAL(config->connections, CONNECTIONS_DEFAULT);
     CU_ASSERT_EQUAL(config->handshake_seconds, HANDSHAKE_SECONDS_DEFAULT);
     CU_ASSERT_EQUAL(config->placement, PLACEMENT_AUTO);
-    CU_ASSERT_EQUAL(config->fabric_model, FABRIC_DIRECT);
+    CU_ASSERT_EQUAL(config->interconnect.model, MODEL_DIRECT);
+    CU_ASSERT_EQUAL(config->interconnect.share, 0);
+    CU_ASSERT_EQUAL(config->interconnect.bandwidth, 0);
+    CU_ASSERT_EQUAL(config->interconnect.wait_ns,
+                    INTERCONNECT_WAIT_SECONDS_DEFAULT * UINT64_C(1000000000));
     CU_ASSERT_EQUAL(config->slots, SLOTS_DEFAULT);
     CU_ASSERT_EQUAL(config->ring_entries, RING_ENTRIES_DEFAULT);
+    config_free(config);
+}
+
+static void models_have_settings_and_defaults(void)
+{
+    struct config *config = expect_config(
+        "lab.yaml", LEAST "interconnect: {model: loop, share: true, wait: 0, latency: 3us,\n"
+                          "  bandwidth: 100MB, hop-delay: 40ns}\n");
+
+    CU_ASSERT_EQUAL(config->interconnect.model, MODEL_LOOP);
+    CU_ASSERT_EQUAL(config->interconnect.share, 1);
+    CU_ASSERT_EQUAL(config->interconnect.wait_ns, 0);
+    CU_ASSERT_EQUAL(config->interconnect.latency_ns, 3000);
+    CU_ASSERT_EQUAL(config->interconnect.bandwidth, 100000000);
+    CU_ASSERT_EQUAL(config->interconnect.hop_delay_ns, 40);
+    config_free(config);
+    config = expect_config("lab.yaml", LEAST "interconnect: {model: switch}\n");
+    CU_ASSERT_EQUAL(config->interconnect.latency_ns, INTERCONNECT_LATENCY_NS_DEFAULT);
+    CU_ASSERT_EQUAL(config->interconnect.bandwidth, INTERCONNECT_BANDWIDTH_DEFAULT);
+    CU_ASSERT_EQUAL(config->interconnect.hop_delay_ns, 0);
     config_free(config);
 }
 
@@ -532,7 +556,7 @@ static void refuses_deep_nesting(void)
                                    "policy");
     expect_text_refused(&blocks, "lab.yaml:3: elements: an entry is no mapping; allowed: a list of "
                                  "1 to 4096 mappings of name, image, size, controller, read-only, "
-                                 "superblock, checksums");
+                                 "superblock, checksums, missing-ok");
 }
 
 static void refuses_directives_before_they_are_compared(void)
@@ -600,7 +624,7 @@ static void refuses_too_many_elements(void)
     fputs("volumes:\n- {name: v0, element: d0}\n", text.stream);
     expect_text_refused(&text, "lab.yaml:4099: elements: more than 4096; allowed: a list of 1 to "
                                "4096 mappings of name, image, size, controller, read-only, "
-                               "superblock, checksums");
+                               "superblock, checksums, missing-ok");
 }
 
 static void refuses_too_many_volumes(void)
@@ -796,6 +820,7 @@ int main(void)
         return EXIT_FAILURE;
     suite = CU_add_suite("config", make_folder, remove_folder);
     CU_ADD_TEST(suite, has_defaults);
+    CU_ADD_TEST(suite, models_have_settings_and_defaults);
     CU_ADD_TEST(suite, elements_and_volumes_have_defaults);
     CU_ADD_TEST(suite, takes_every_setting);
     CU_ADD_TEST(suite, takes_every_field_of_an_element);

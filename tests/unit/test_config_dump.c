@@ -59,7 +59,7 @@ static bool same_element(const struct config_element *a, const struct config_ele
     return same_text(a->name, b->name) && same_path(a->image, b->image) &&
            a->size_bytes == b->size_bytes && a->controller == b->controller &&
            a->read_only == b->read_only && a->superblock == b->superblock &&
-           a->redundant_volume == b->redundant_volume;
+           a->redundant_volume == b->redundant_volume && a->missing_ok == b->missing_ok;
 }
 
 static bool same_volume(const struct config_volume *a, const struct config_volume *b)
@@ -83,9 +83,11 @@ static bool same_settings(const struct config *a, const struct config *b)
            same_text(a->tcp_host, b->tcp_host) && a->tcp_port == b->tcp_port &&
            a->buffers_bytes == b->buffers_bytes && a->connections == b->connections &&
            a->handshake_seconds == b->handshake_seconds && a->placement == b->placement &&
-           a->fabric_model == b->fabric_model && a->slots == b->slots &&
-           a->ring_entries == b->ring_entries && a->coordination.policy == b->coordination.policy &&
-           a->coordination.region_bytes == b->coordination.region_bytes;
+           memcmp(&a->interconnect, &b->interconnect, sizeof a->interconnect) == 0 &&
+           a->slots == b->slots && a->ring_entries == b->ring_entries &&
+           a->coordination.policy == b->coordination.policy &&
+           a->coordination.region_bytes == b->coordination.region_bytes &&
+           a->rebuild_rate_bytes == b->rebuild_rate_bytes;
 }
 
 static bool same_config(const struct config *a, const struct config *b)
@@ -170,11 +172,12 @@ static void every_field_is_written(void)
     struct config *config = parse(
         "lab.yaml", "array: lab\n"
                     "elements: [{name: a, image: a, size: 1MiB, superblock: true,\n"
-                    "   checksums: true}, {name: b, image: b, size: 1MiB}]\n"
+                    "   checksums: true, missing-ok: true}, {name: b, image: b, size: 1MiB}]\n"
                     "volumes: [{name: v, element: a, size: 64KiB, description: d, export: true},\n"
                     "  {name: w, element: b},\n"
                     "  {name: r, layout: raid10, members: [v, w]}]\n"
                     "ports: {tcp: 'localhost:10809'}\n"
+                    "interconnect: {model: loop}\n"
                     "rebuild: {rate: 1MiB}\n");
     char *text = dump(config);
     char wanted[64];
@@ -250,7 +253,14 @@ static void random_settings(FILE *out)
     maybe(out, "connections: %u\n", 1 + below(4096));
     maybe(out, "handshake-timeout: %u\n", 1 + below(3600));
     maybe(out, "placement: %s\n", PICK(places));
-    maybe(out, "interconnect: {slots: %u, ring-entries: %u}\n", 1 + below(4096), 2u << below(11));
+    if (below(2) == 0)
+        maybe(out, "interconnect: {slots: %u, ring-entries: %u}\n", 1 + below(4096),
+              2u << below(11));
+    else
+        maybe(out,
+              "interconnect: {model: loop, latency: %uus, hop-delay: %uns, bandwidth: %uMiB,\n"
+              "  share: true, wait: %u}\n",
+              below(1000), below(1000), 1 + below(1000), below(3601));
     maybe(out, "coordination: {policy: %s, region: %u}\n", PICK(orders),
           REGION_BYTES_MIN << below(9));
     maybe(out, "ports: {tcp: %s}\n", PICK(addresses));

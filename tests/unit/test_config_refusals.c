@@ -32,7 +32,7 @@ struct refusal {
 #define BUFFERS_SIZE_RULE "a size such as 64MiB, from 40MiB to 1GiB"
 #define ELEMENTS_RULE                                                                              \
     "a list of 1 to 4096 mappings of name, image, size, controller, read-only, superblock, "       \
-    "checksums"
+    "checksums, missing-ok"
 #define VOLUMES_RULE                                                                               \
     "a list of 1 to 131072 mappings of name, element, offset, size, description, read-only, "      \
     "export, rotational, layout, chunk, members, copies"
@@ -133,7 +133,8 @@ static const struct refusal unknown_and_missing_fields[] = {
     {TOP("ports: {unix: x}\n"), "lab.yaml:6: ports.unix: unknown field; allowed: tcp"},
     {TOP("buffers: {count: 1}\n"), "lab.yaml:6: buffers.count: unknown field; allowed: size"},
     {TOP("interconnect: {rings: 1}\n"),
-     "lab.yaml:6: interconnect.rings: unknown field; allowed: model, slots, ring-entries"},
+     "lab.yaml:6: interconnect.rings: unknown field; allowed: model, slots, ring-entries, "
+     "share, wait, latency, bandwidth, hop-delay"},
     {ELEMENTS VOLUMES, "lab.yaml:1: array: missing; allowed: " NAME_RULE},
     {LAB VOLUMES, "lab.yaml:1: elements: missing; allowed: " ELEMENTS_RULE},
     {LAB ELEMENTS, "lab.yaml:1: volumes: missing; allowed: " VOLUMES_RULE},
@@ -509,21 +510,34 @@ static const struct refusal ports[] = {
      "a port up to 65531 (controllers is 4), or 0"},
 };
 
-static const struct refusal what_this_version_does_not_have[] = {
-    {TOP("interconnect: {model: serial}\n"), "lab.yaml:6: interconnect.model: serial is not "
-                                             "supported by this version yet; allowed: direct"},
-    {TOP("interconnect: {model: loop}\n"),
-     "lab.yaml:6: interconnect.model: loop is not supported by this version yet; allowed: direct"},
-    {TOP("interconnect: {model: switch}\n"), "lab.yaml:6: interconnect.model: switch is not "
-                                             "supported by this version yet; allowed: direct"},
+static const struct refusal interconnect_settings[] = {
     {TOP("interconnect: {model: ring}\n"),
-     "lab.yaml:6: interconnect.model: 'ring' is unknown; allowed: direct"},
+     "lab.yaml:6: interconnect.model: 'ring' is unknown; allowed: direct, serial, loop, switch"},
     {TOP("interconnect: {latency: 1us}\n"),
-     "lab.yaml:6: interconnect.latency: it belongs to the models serial, loop and switch, which "
-     "this version does not support yet; allowed: model, slots, ring-entries"},
-    {TOP("interconnect: {bandwidth: 1GB}\n"),
-     "lab.yaml:6: interconnect.bandwidth: it belongs to the models serial, loop and switch, which "
-     "this version does not support yet; allowed: model, slots, ring-entries"},
+     "lab.yaml:6: interconnect.latency: it belongs to model: serial, loop or switch; allowed: with "
+     "that model only"},
+    {TOP("interconnect: {model: direct, bandwidth: 1GB}\n"),
+     "lab.yaml:6: interconnect.bandwidth: it belongs to model: serial, loop or switch; allowed: "
+     "with that model only"},
+    {TOP("interconnect: {model: switch, hop-delay: 1us}\n"),
+     "lab.yaml:6: interconnect.hop-delay: it belongs to model: loop; allowed: with that model "
+     "only"},
+    {TOP("interconnect: {model: serial, latency: 5}\n"),
+     "lab.yaml:6: interconnect.latency: '5' is not a time; allowed: a time such as 500ns, 5us, 1ms "
+     "or 2s, up to 10s"},
+    {TOP("interconnect: {model: serial, latency: 10001ms}\n"),
+     "lab.yaml:6: interconnect.latency: '10001ms' is too long; allowed: a time such as 500ns, 5us, "
+     "1ms or 2s, up to 10s"},
+    {TOP("interconnect: {model: serial, latency: 99999999999s}\n"),
+     "lab.yaml:6: interconnect.latency: '99999999999s' is too long; allowed: a time such as 500ns, "
+     "5us, 1ms or 2s, up to 10s"},
+    {TOP("interconnect: {model: serial, bandwidth: 4096}\n"),
+     "lab.yaml:6: interconnect.bandwidth: '4096' is too small; allowed: a size such as 64MiB, from "
+     "1MiB to 1TiB"},
+    {TOP("interconnect: {wait: 3601}\n"),
+     "lab.yaml:6: interconnect.wait: '3601' is out of range; allowed: 0 to 3600"},
+    {TOP("interconnect: {share: 2}\n"),
+     "lab.yaml:6: interconnect.share: '2' is neither true nor false; allowed: true, false"},
 };
 
 static void check_refusals(const struct refusal *refusals, size_t count)
@@ -594,10 +608,10 @@ static void refuses_ports(void)
     check_refusals(ports, sizeof(ports) / sizeof(ports[0]));
 }
 
-static void refuses_what_this_version_does_not_have(void)
+static void refuses_interconnect_settings(void)
 {
-    check_refusals(what_this_version_does_not_have, sizeof(what_this_version_does_not_have) /
-                                                        sizeof(what_this_version_does_not_have[0]));
+    check_refusals(interconnect_settings,
+                   sizeof(interconnect_settings) / sizeof(interconnect_settings[0]));
 }
 
 void add_refusal_tests(CU_pSuite suite)
@@ -614,5 +628,5 @@ void add_refusal_tests(CU_pSuite suite)
     CU_ADD_TEST(suite, refuses_ranges);
     CU_ADD_TEST(suite, refuses_choices_and_switches);
     CU_ADD_TEST(suite, refuses_ports);
-    CU_ADD_TEST(suite, refuses_what_this_version_does_not_have);
+    CU_ADD_TEST(suite, refuses_interconnect_settings);
 }

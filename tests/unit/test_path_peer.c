@@ -124,7 +124,9 @@ static void damaged_entries_are_passed_over(void)
     send_doorbell(&puppet, far);
     for (uint32_t index = 0; index < 8; index++)
         for (int kind = DOORBELL_REQUEST; kind <= DOORBELL_ANSWER; kind++) {
-            send_doorbell(&puppet, (struct doorbell){77, index, (enum doorbell_kind)kind});
+            send_doorbell(&puppet, (struct doorbell){.generation = 77,
+                                                     .index = index,
+                                                     .kind = (enum doorbell_kind)kind});
             check_the_others(array);
         }
     CU_ASSERT_EQUAL(array_stop(array), 0);

@@ -292,6 +292,59 @@ static void a_failed_element_is_marked_without_a_write(void)
     }
 }
 
+/* Only this controller is to end; the others go on. */
+static void quiesce(struct model *model, uint32_t host)
+{
+    struct seat *seat = segment_seat(&model->array->segment, host);
+
+    /* relaxed: published with the membership */
+    store_relaxed(&seat->request, SEAT_REQUEST_QUIESCE);
+    array_set_seat(model->array, MEMBERS - 1, SEAT_RUNNING);
+}
+
+static bool job_has_stopped(struct array *array)
+{
+    return load_acquire(&array_virtual_record(array)->job.state) != JOB_RUNNING;
+}
+
+/* One controller after the other ends in the middle of it, and the next one goes on from where the
+ * volume's record says; hosts at the last one write all the while. */
+static void another_controller_goes_on(void)
+{
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct model model = start(cases[i].kind, cases[i].copies, COORDINATION_STRICT);
+        uint64_t position = 0;
+        write_all(&model);
+        set_failed(&model, cases[i].members);
+        empty(&model, cases[i].members);
+        set_rate(&model, 32 << 20);
+        begin_rebuild(&model, cases[i].members, 0);
+        for (uint32_t host = 0; host < MEMBERS - 1; host++) {
+            for (uint32_t j = 0; j < 60; j++)
+                submit(&model, MEMBERS - 1, COMMAND_WRITE, (host * 60 + j) % BLOCKS);
+            quiesce(&model, host);
+            CU_ASSERT_TRUE_FATAL(array_wait_until(model.array, job_has_stopped));
+            if (job_state(&model) == JOB_DONE)
+                break;
+            CU_ASSERT_EQUAL(job_state(&model), JOB_WAITING);
+            CU_ASSERT_TRUE(member_states_rebuilt_bytes(volume_of(&model)) >= position);
+            position = member_states_rebuilt_bytes(volume_of(&model));
+            if (host + 1 == MEMBERS - 1)
+                set_rate(&model, 0);
+            CU_ASSERT_EQUAL(start_job(&model, host + 1), 0);
+        }
+        CU_ASSERT_TRUE_FATAL(array_wait_until(model.array, job_is_over));
+        CU_ASSERT_EQUAL(job_state(&model), JOB_DONE);
+        CU_ASSERT_EQUAL(member_states_now(volume_of(&model)).failed, 0);
+        wait_for_all(&model, false);
+        set_failed(&model, cases[i].others);
+        for (uint32_t block = 0; block < BLOCKS; block++)
+            submit(&model, MEMBERS - 1, COMMAND_READ, block);
+        wait_for_all(&model, false);
+        CU_ASSERT_EQUAL(array_stop(model.array), 0);
+    }
+}
+
 static void a_job_that_makes_no_sense_is_refused(void)
 {
     struct model model = start(LAYOUT_RAID5, 0, COORDINATION_STRICT);
@@ -316,6 +369,7 @@ int main(void)
         {"and where writes reserve nothing either", and_where_writes_reserve_nothing_either},
         {"a member that fails again ends the job", a_member_that_fails_again_ends_the_job},
         {"a failed element is marked without a write", a_failed_element_is_marked_without_a_write},
+        {"another controller goes on", another_controller_goes_on},
         {"a job that makes no sense is refused", a_job_that_makes_no_sense_is_refused},
     };
     return UNIT_RUN("path_rebuild", tests);

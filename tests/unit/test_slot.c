@@ -214,9 +214,15 @@ static void a_done_slot_is_not_retracted(void)
 
 static void a_doorbell_says_what_was_put_in(void)
 {
-    static const struct doorbell doorbells[] = {{0, 0, DOORBELL_REQUEST},
-                                                {UINT32_MAX, SLOTS_MAX - 1, DOORBELL_ANSWER},
-                                                {0x12345678, 77, DOORBELL_REQUEST}};
+    static const struct doorbell doorbells[] = {
+        {.kind = DOORBELL_REQUEST},
+        {.generation = UINT32_MAX, .index = SLOTS_MAX - 1, .kind = DOORBELL_ANSWER},
+        {.generation = 0x12345678, .index = 77, .kind = DOORBELL_REQUEST},
+        {.index = 7, .kind = DOORBELL_HANDED, .relay = DOORBELL_RELAY_TO, .party = 63},
+        {.index = SLOTS_MAX - 1,
+         .kind = DOORBELL_ANSWER,
+         .relay = DOORBELL_RELAYED_OF,
+         .party = CONTROLLERS_MAX - 1}};
 
     for (size_t i = 0; i < sizeof(doorbells) / sizeof(*doorbells); i++) {
         struct doorbell seen = {0};
@@ -224,8 +230,38 @@ static void a_doorbell_says_what_was_put_in(void)
         CU_ASSERT_EQUAL(seen.generation, doorbells[i].generation);
         CU_ASSERT_EQUAL(seen.index, doorbells[i].index);
         CU_ASSERT_EQUAL(seen.kind, doorbells[i].kind);
+        CU_ASSERT_EQUAL(seen.relay, doorbells[i].relay);
+        CU_ASSERT_EQUAL(seen.party, doorbells[i].party);
     }
     CU_ASSERT_EQUAL(doorbell_pack(doorbells[2]), 0x1234567800004d01);
+    CU_ASSERT_EQUAL(doorbell_pack(doorbells[3]), 0xfd000703);
+}
+
+static bool withdraw(uint32_t generation)
+{
+    return slot_withdraw(&slot, generation, SOURCE, SOURCE_EPOCH);
+}
+
+static bool is_done_by_target(uint32_t generation)
+{
+    return slot_is_done_by(&slot, generation, TARGET, TARGET_EPOCH);
+}
+
+static void what_was_claimed_is_not_withdrawn(void)
+{
+    setup(GENERATION);
+    CU_ASSERT_EQUAL(post(), GENERATION);
+    CU_ASSERT_TRUE(withdraw(GENERATION));
+    CU_ASSERT_FALSE(claim(GENERATION));
+    CU_ASSERT_EQUAL(post(), GENERATION + 1);
+    CU_ASSERT_TRUE(claim(GENERATION + 1));
+    CU_ASSERT_FALSE(withdraw(GENERATION + 1));
+    CU_ASSERT_FALSE(is_done_by_target(GENERATION + 1));
+    CU_ASSERT_TRUE(complete(GENERATION + 1));
+    CU_ASSERT_FALSE(withdraw(GENERATION + 1));
+    CU_ASSERT_TRUE(is_done_by_target(GENERATION + 1));
+    CU_ASSERT_FALSE(is_done_by_target(GENERATION));
+    CU_ASSERT_FALSE(slot_is_done_by(&slot, GENERATION + 1, TARGET + 1, TARGET_EPOCH));
 }
 
 static void hostile_doorbells_are_refused(void)
@@ -235,7 +271,10 @@ static void hostile_doorbells_are_refused(void)
         0x0005,     /* an unknown kind */
         0xff,       /* an unknown kind */
         0x0801,     /* index 8 of 8 */
-        0xffffff01, /* the largest index */
+        0x00ffff01, /* the largest index */
+        0x00100003, /* a command that there is not */
+        0x04000101, /* of nobody's, and of a party */
+        0x03000101, /* neither direct nor relayed */
         UINT64_MAX, /* all of it */
     };
     struct doorbell seen = {.index = 99};
@@ -292,6 +331,7 @@ int main(void)
          a_claimed_slot_is_retracted_and_not_completed},
         {"a done slot is not retracted", a_done_slot_is_not_retracted},
         {"a doorbell says what was put in", a_doorbell_says_what_was_put_in},
+        {"what was claimed is not withdrawn", what_was_claimed_is_not_withdrawn},
         {"hostile doorbells are refused", hostile_doorbells_are_refused},
         {"every slot is taken once", every_slot_is_taken_once},
     };

@@ -111,8 +111,9 @@ static bool source_post(struct source *source)
     source->in_flight[index] = (struct slot_request){
         .sequence = source->posted, .buffer = buffer, .length_bytes = bytes, .target = TARGET};
     source->generations[index] = slot_post(&slots[index], &source->in_flight[index], SOURCE, EPOCH);
-    doorbell_send(&source->producer,
-                  (struct doorbell){source->generations[index], index, DOORBELL_REQUEST});
+    doorbell_send(&source->producer, (struct doorbell){.generation = source->generations[index],
+                                                       .index = index,
+                                                       .kind = DOORBELL_REQUEST});
     source->posted++;
     return true;
 }
