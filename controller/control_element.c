@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "controller/cache/cache.h"
 #include "controller/controller.h"
 #include "controller/control_element.h"
 
@@ -173,6 +174,7 @@ static int replace(struct controller *controller, uint32_t index, const struct e
     if (error != 0)
         return forget_image(element, error);
     element->size_checked_turn = 0;
+    cache_element_replaced(controller, index);
     enter_record(element);
     return 0;
 }

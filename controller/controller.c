@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controller/cache/cache.h"
 #include "controller/deaths.h"
 #include "controller/idle.h"
 #include "controller/integrity/ending.h"
@@ -293,7 +294,8 @@ static int make_parts(struct controller *controller, const struct controller_sta
     if (error != 0)
         return error;
     *ret_what = "what its elements keep beside their data";
-    return open_integrity(controller);
+    error = open_integrity(controller);
+    return error != 0 ? error : cache_new(controller, ret_what);
 }
 
 int controller_new(struct controller **ret_controller, const struct controller_start *start,
@@ -343,6 +345,7 @@ void controller_free(struct controller *controller)
     if (controller == NULL)
         return;
     loop_free(controller->loop);
+    cache_free(controller->cache);
     for (uint32_t i = 0; i < controller->elements_count; i++) {
         element_close(&controller->elements[i].file);
         mark_free(controller->elements[i].mark);
@@ -386,6 +389,23 @@ void controller_fail_element(struct controller *controller, uint32_t index, cons
     fprintf(stderr, "anyport: c%u: element %s failed: %s; its commands end with EIO\n",
             controller->id, record->name, why);
     settle_failed_elements(controller, NULL);
+}
+
+/* An image that became shorter reads as nothing past its end, and a write there would make it long
+ * again with zeroes in between: neither may reach a host. So the length is looked at before
+ * writing, once a turn, and an element found short stays failed. */
+int controller_check_length(struct controller *controller, uint32_t index)
+{
+    struct owned_element *element = &controller->elements[index];
+
+    if (element->size_checked_turn == controller->turn)
+        return 0;
+    if (element_check_size(&element->file) != 0) {
+        controller_fail_element(controller, index, "its image was truncated");
+        return -EIO;
+    }
+    element->size_checked_turn = controller->turn;
+    return 0;
 }
 
 static void quiesce(struct controller *controller)
@@ -541,7 +561,7 @@ static void unlock_elements(struct controller *controller)
  * what ends meanwhile is still answered. */
 static void finish_executing(struct controller *controller)
 {
-    while (controller->executing > 0)
+    while (controller->executing > 0 || cache_is_busy(controller))
         loop_turn(controller->loop, LOOP_FOREVER);
     if (controller->hooks.on_turn != NULL)
         controller->hooks.on_turn(controller->hooks.context);
@@ -555,6 +575,7 @@ int controller_run(struct controller *controller)
     while (!controller->finished)
         turn(controller);
     finish_executing(controller);
+    cache_stop(controller);
     int error = flush_elements(controller);
     unlock_elements(controller);
     tracing_event(controller, TRACE_SEAT, TRACE_NO_CONTROLLER, SEAT_STOPPED);

@@ -42,8 +42,9 @@
 struct owned_element {
     struct element file;
     struct element_record *record;
-    struct gate gate;                    /* order of writes; elements used by whole blocks only */
-    struct mark *mark;                   /* its superblock; NULL: it has none, or is not ours */
+    struct gate gate;  /* order of writes; elements used by whole blocks only */
+    bool cached;       /* its gate is exclusive then (cache/cache.h) */
+    struct mark *mark; /* its superblock; NULL: it has none, or is not ours */
     struct superblock_of_image *superblock; /* of an image that came later: ours to free */
     struct integrity *integrity;         /* write intents and checksums; NULL: neither is needed */
     struct command_queue intent_waiters; /* for the bitmap of intents that is being written */
@@ -111,6 +112,7 @@ struct controller {
     uint64_t splits_begun; /* commands on virtual volumes, ever */
 
     struct coordinate coordinate;
+    struct cache *cache; /* NULL: off, or no element is to be cached */
 
     /* memory to compute parity in: a part of the buffers, taken at start */
     struct pool *workspaces;          /* NULL: no volume has parity */
@@ -188,6 +190,10 @@ void controller_free(struct controller *controller);
 /* Marks an element as failed: its commands end with EIO from now on, and the members on it are
  * marked as failed durably, soon (recovery/settle.h). Says why on stderr, once. */
 void controller_fail_element(struct controller *controller, uint32_t element, const char *why);
+
+/* Whether the element's image is as long as it was; looked at once a turn. -EIO: it is not, and the
+ * element has failed. */
+int controller_check_length(struct controller *controller, uint32_t element);
 
 /* Reads what an element of ours, whose mark is there, keeps beside its data on the image `file`, if
  * anything is needed of it. 0 or -errno. */

@@ -31,6 +31,23 @@ struct io_counters {
 #undef X
 };
 
+/* Of what a controller's cache does for one volume; the writer is the element's owner. `dirty` is a
+ * level, in blocks; the others only grow. Hits and misses are commands. */
+#define COUNTERS_CACHE(X)                                                                          \
+    X(hits)         /* reads that were answered from the cache, all of them */                     \
+    X(misses)       /* reads of a cached element that were not */                                  \
+    X(dirty)        /* blocks that the element does not have yet */                                \
+    X(evictions)    /* blocks that went to make room */                                            \
+    X(written_back) /* blocks */                                                                   \
+    X(write_backs)  /* I/Os that wrote them: fewer, where they lie together */                     \
+    X(read_ahead)   /* blocks that were brought before they were asked for */
+
+struct cache_counters {
+#define X(name) _Atomic uint64_t name;
+    COUNTERS_CACHE(X)
+#undef X
+};
+
 #define COUNTERS_CONTROLLER(X)                                                                     \
     X(executed)        /* commands of its own hosts whose storage it owns */                       \
     X(redirected_out)  /* commands of its own hosts that went to another controller */             \

@@ -14,6 +14,7 @@
  *      conflicts   regions x struct region_conflicts
  *      traces      controllers x struct trace_ring of trace_events; none when that is 0
  *      buffers     controllers x buffers_bytes
+ *      caches      controllers x what cache_region.h draws
  *
  * Each part starts on a page. The geometry is computed once, by the process that makes the segment,
  * and inherited as private memory (struct segment); nobody computes an address from the header in
@@ -26,6 +27,8 @@
 
 #include <stddef.h>
 
+#include "shm/cache_mode.h"
+#include "shm/cache_region.h"
 #include "shm/coordination_policy.h"
 #include "shm/counters.h"
 #include "shm/interconnect_settings.h"
@@ -51,6 +54,7 @@ struct segment_geometry {
     uint32_t trace_events;  /* kept of each controller; a power of two, or 0 */
     uint32_t unused;        /* 0 */
     uint64_t buffers_bytes; /* of each controller */
+    uint64_t cache_bytes;   /* blocks of each controller's cache; 0: it has none */
     uint64_t link_bytes;
     uint64_t seats_offset;
     uint64_t elements_offset;
@@ -64,6 +68,7 @@ struct segment_geometry {
     uint64_t region_conflicts_offset;
     uint64_t traces_offset;
     uint64_t buffers_offset;
+    uint64_t caches_offset;
     uint64_t bytes;
 };
 
@@ -76,6 +81,9 @@ struct segment_header {
     char array[NAME_BYTES_MAX + 1];
     uint64_t started_ns;             /* CLOCK_REALTIME */
     uint32_t coordination_policy;    /* enum coordination_policy */
+    uint32_t cache_mode;             /* enum cache_mode */
+    uint32_t cache_policy;           /* enum cache_policy_kind */
+    uint32_t cache_in_memory;        /* 1: elements whose images live in memory are cached too */
     _Atomic uint64_t job_rate_bytes; /* of a job, in a second; 0: any; JOB_RATE_YIELDING */
     struct interconnect_settings interconnect;
     /* Grows whenever a seat changes state, or a link what is injected; controllers look at it once
@@ -228,6 +236,7 @@ struct volume_record {
     char name[NAME_BYTES_MAX + 1];
     char description[DESCRIPTION_BYTES_MAX + 1];
     _Alignas(CACHELINE_BYTES) struct io_counters counters; /* writer: the element's owner */
+    _Alignas(CACHELINE_BYTES) struct cache_counters cache; /* as above */
 };
 
 enum { ELEMENT_NONE = UINT32_MAX };

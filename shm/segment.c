@@ -67,7 +67,8 @@ static bool geometry_plausible(const struct segment_geometry *g)
            g->slots >= SLOTS_MIN && g->slots <= SLOTS_MAX && g->ring_entries >= RING_ENTRIES_MIN &&
            g->ring_entries <= RING_ENTRIES_MAX && is_power_of_two(g->ring_entries) &&
            regions_plausible(g) && trace_plausible(g->trace_events) &&
-           g->buffers_bytes <= BUFFERS_BYTES_MAX && g->buffers_bytes % BLOCK_BYTES == 0;
+           g->buffers_bytes <= BUFFERS_BYTES_MAX && g->buffers_bytes % BLOCK_BYTES == 0 &&
+           g->cache_bytes <= CACHE_BYTES_MAX && g->cache_bytes % BLOCK_BYTES == 0;
 }
 
 static void geometry_compute(struct segment_geometry *g)
@@ -90,6 +91,7 @@ static void geometry_compute(struct segment_geometry *g)
     g->traces_offset =
         place(&end, g->trace_events == 0 ? 0 : g->controllers, trace_ring_bytes(g->trace_events));
     g->buffers_offset = place(&end, g->controllers, g->buffers_bytes);
+    g->caches_offset = place(&end, g->controllers, cache_region_bytes(g->cache_bytes));
     g->bytes = end;
 }
 
@@ -125,7 +127,8 @@ int segment_create(struct segment *ret_segment, const struct segment_wanted *wan
                                   .regions = wanted->regions,
                                   .region_shift = region_shift_of(wanted->region_bytes),
                                   .trace_events = wanted->trace_events,
-                                  .buffers_bytes = wanted->buffers_bytes};
+                                  .buffers_bytes = wanted->buffers_bytes,
+                                  .cache_bytes = wanted->cache_bytes};
     if (segment.geometry.regions == 0)
         segment.geometry.regions = REGIONS_DEFAULT;
     if (!geometry_plausible(&segment.geometry))
@@ -312,11 +315,25 @@ int segment_buffers_seat(const struct segment *segment, uint64_t offset_bytes, u
 {
     const struct segment_geometry *g = &segment->geometry;
 
-    if (offset_bytes < g->buffers_offset || offset_bytes >= g->bytes)
+    if (offset_bytes < g->buffers_offset || offset_bytes >= g->caches_offset)
         return -1;
     uint64_t seat = (offset_bytes - g->buffers_offset) / g->buffers_bytes;
     uint64_t start = offset_bytes - g->buffers_offset - seat * g->buffers_bytes;
     if (seat >= g->controllers || bytes > g->buffers_bytes - start)
         return -1;
     return (int)seat;
+}
+
+uint64_t segment_cache_offset(const struct segment *segment, uint32_t seat)
+{
+    const struct segment_geometry *g = &segment->geometry;
+
+    assert(seat < g->controllers);
+    return g->caches_offset + seat * cache_region_bytes(g->cache_bytes);
+}
+
+struct cache_region segment_cache_region(const struct segment *segment, uint32_t seat)
+{
+    return cache_region_at(segment->base + segment_cache_offset(segment, seat),
+                           segment->geometry.cache_bytes);
 }

@@ -23,6 +23,7 @@ struct segment_wanted {
     uint32_t slots;
     uint32_t ring_entries;
     uint64_t buffers_bytes;
+    uint64_t cache_bytes;  /* of each controller; a multiple of BLOCK_BYTES; 0: no caches */
     uint32_t regions;      /* 0: REGIONS_DEFAULT */
     uint64_t region_bytes; /* a power of two; 0: 1 << REGION_SHIFT_DEFAULT */
     uint32_t trace_events; /* a power of two; 0: there is no trace */
@@ -70,5 +71,9 @@ uint64_t segment_buffers_offset(const struct segment *segment, uint32_t seat);
 /* The seat whose buffer pool holds the whole range, or -1: what a target checks before it lets the
  * kernel read or write where another process said. */
 int segment_buffers_seat(const struct segment *segment, uint64_t offset_bytes, uint64_t bytes);
+
+/* A controller's cache; its region begins at this offset in the segment. */
+uint64_t segment_cache_offset(const struct segment *segment, uint32_t seat);
+struct cache_region segment_cache_region(const struct segment *segment, uint32_t seat);
 
 #endif

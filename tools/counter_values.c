@@ -66,3 +66,40 @@ void volume_values_read(struct io_values *ret_values, const struct segment *segm
     if (mapping_is_virtual(segment, volume))
         add_members(ret_values, segment, volume);
 }
+
+static void cache_values_add(struct cache_values *sum, const struct segment *segment,
+                             uint32_t volume)
+{
+    const struct cache_counters *counters = &segment_volume(segment, volume)->cache;
+
+#define ADD_READ(name) sum->name += load_relaxed(&counters->name); /* relaxed: as above */
+    COUNTERS_CACHE(ADD_READ)
+#undef ADD_READ
+}
+
+void cache_values_read(struct cache_values *ret_values, const struct segment *segment,
+                       uint32_t volume)
+{
+    struct mapping_members members;
+
+    *ret_values = (struct cache_values){0};
+    cache_values_add(ret_values, segment, volume);
+    if (mapping_members(segment, volume, &members) != 0)
+        return;
+    for (uint32_t i = 0; i < members.count; i++)
+        if (members.records[i].volume < segment->geometry.volumes)
+            cache_values_add(ret_values, segment, members.records[i].volume);
+}
+
+void controller_cache_values_read(struct cache_values *ret_values, const struct segment *segment,
+                                  uint32_t controller)
+{
+    *ret_values = (struct cache_values){0};
+    for (uint32_t i = 0; i < segment->geometry.volumes; i++) {
+        uint32_t element = segment_volume(segment, i)->element;
+        /* relaxed: as above */
+        if (element < segment->geometry.elements &&
+            load_relaxed(&segment_element(segment, element)->owner) == controller)
+            cache_values_add(ret_values, segment, i);
+    }
+}

@@ -22,6 +22,10 @@ struct link_values {
     COUNTERS_LINK(X)
 };
 
+struct cache_values {
+    COUNTERS_CACHE(X)
+};
+
 struct coordination_values {
     COUNTERS_COORDINATION(X)
     uint64_t held_histogram[HELD_HISTOGRAM_BUCKETS];
@@ -40,6 +44,13 @@ void coordination_values_read(struct coordination_values *ret_values,
  * sense. */
 void volume_values_read(struct io_values *ret_values, const struct segment *segment,
                         uint32_t volume);
+
+/* What the cache did for a volume; of a virtual one, for its members. */
+void cache_values_read(struct cache_values *ret_values, const struct segment *segment,
+                       uint32_t volume);
+/* What a controller's cache did: for the volumes on the elements that it owns. */
+void controller_cache_values_read(struct cache_values *ret_values, const struct segment *segment,
+                                  uint32_t controller);
 
 /* Adds up those of several controllers. */
 void coordination_values_add(struct coordination_values *sum,

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "controller/config/config.h"
 #include "controller/volume_state.h"
 #include "io/watch.h"
 #include "shm/mapping.h"
@@ -22,6 +23,30 @@ static void add_io(json_t *object, const struct io_values *values)
 #undef X
 }
 
+static json_t *cache_json(const struct cache_values *values)
+{
+    json_t *object = json_object();
+
+#define X(name) json_set(object, #name, json_integer((json_int_t)values->name));
+    COUNTERS_CACHE(X)
+#undef X
+    return object;
+}
+
+static json_t *cache_setting_json(const struct segment *segment)
+{
+    const struct segment_header *header = segment_header(segment);
+    json_t *object = json_object();
+
+    json_set(object, "mode",
+             json_string(config_cache_mode_name((enum cache_mode)header->cache_mode)));
+    json_set(object, "policy",
+             json_string(config_cache_policy_name((enum cache_policy_kind)header->cache_policy)));
+    json_set(object, "size", json_integer((json_int_t)segment->geometry.cache_bytes));
+    json_set(object, "in_memory", json_boolean(header->cache_in_memory != 0));
+    return object;
+}
+
 static json_t *controller_json(const struct segment *segment, uint32_t id)
 {
     const struct seat *seat = segment_seat(segment, id);
@@ -37,6 +62,9 @@ static json_t *controller_json(const struct segment *segment, uint32_t id)
 #define X(name) json_set(object, #name, json_integer(READ(seat->counters.name)));
     COUNTERS_CONTROLLER(X)
 #undef X
+    struct cache_values cache;
+    controller_cache_values_read(&cache, segment, id);
+    json_set(object, "cache", cache_json(&cache));
     json_set(object, "coordination", coordination_json_controller(segment, id));
     return object;
 }
@@ -129,6 +157,9 @@ static json_t *volume_json(const struct segment *segment, uint32_t index)
     json_set(object, "exported", json_boolean((flags & VOLUME_EXPORTED) != 0));
     json_set(object, "read_only", json_boolean((flags & VOLUME_READ_ONLY) != 0));
     add_io(object, &values);
+    struct cache_values cache;
+    cache_values_read(&cache, segment, index);
+    json_set(object, "cache", cache_json(&cache));
     return object;
 }
 
@@ -202,6 +233,7 @@ json_t *status_json(const struct segment *segment)
     json_set(object, "array", json_string(segment_header(segment)->array));
     json_set(object, "elements", list_json(segment, segment->geometry.elements, element_json));
     json_set(object, "volumes", volumes_json(segment));
+    json_set(object, "cache", cache_setting_json(segment));
     json_set(object, "links", link_json_all(segment));
     json_set(object, "interconnect", link_json_interconnect(segment));
     json_set(object, "coordination", coordination_json(segment));

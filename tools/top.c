@@ -91,7 +91,7 @@ static void print_all(const struct top_view *view)
     puts(line);
     for (enum top_pane pane = 0; pane < TOP_PANES; pane++) {
         if (pane >= TOP_MEMBERS && top_rows(view, pane) == 0)
-            continue; /* no virtual volumes */
+            continue; /* no virtual volumes, or no caches */
         putchar('\n');
         top_heading(pane, line);
         puts(line);
@@ -214,6 +214,7 @@ static bool handle_key(const struct top_view *view, struct view_port *port, int 
     case '4':
     case '5':
     case '6':
+    case '7':
         port->pane = (enum top_pane)(key - '1');
         return true;
     case KEY_UP:

@@ -122,3 +122,20 @@ struct coordination_rates rates_of_coordination(const struct looks *looks,
         .held_us = mean(held_ns, ends) / 1e3,
     };
 }
+
+struct cache_rates rates_of_cache(const struct looks *looks, const struct cache_values *before,
+                                  const struct cache_values *after)
+{
+    uint64_t hits = grown(before->hits, after->hits);
+    uint64_t misses = grown(before->misses, after->misses);
+
+    return (struct cache_rates){
+        .hits = each_second(looks, hits),
+        .misses = each_second(looks, misses),
+        .written_back = each_second(looks, grown(before->written_back, after->written_back)),
+        .read_ahead = each_second(looks, grown(before->read_ahead, after->read_ahead)),
+        .evictions = each_second(looks, grown(before->evictions, after->evictions)),
+        .hit_share = mean(hits, hits + misses),
+        .dirty = after->dirty,
+    };
+}

@@ -42,6 +42,12 @@ struct coordination_rates {
     double held_us; /* mean of the commands that are no longer held; 0 when there were none */
 };
 
+struct cache_rates {
+    double hits, misses, written_back, read_ahead, evictions; /* a second; the last three: blocks */
+    double hit_share;                                         /* 0 to 1; 0 when nothing was read */
+    uint64_t dirty;
+};
+
 struct controller_rates rates_of_controller(const struct looks *looks,
                                             const struct controller_values *before,
                                             const struct controller_values *after);
@@ -52,5 +58,8 @@ struct link_rates rates_of_link(const struct looks *looks, const struct link_val
 struct coordination_rates rates_of_coordination(const struct looks *looks,
                                                 const struct coordination_values *before,
                                                 const struct coordination_values *after);
+
+struct cache_rates rates_of_cache(const struct looks *looks, const struct cache_values *before,
+                                  const struct cache_values *after);
 
 #endif

@@ -17,8 +17,9 @@ int top_sample_new(struct top_sample *ret_sample, const struct segment *segment)
     sample.links = calloc(top_links_count(segment) + 1u, sizeof *sample.links);
     sample.elements = calloc(geometry->elements + 1u, sizeof *sample.elements);
     sample.volumes = calloc(geometry->volumes + 1u, sizeof *sample.volumes);
+    sample.caches = calloc(geometry->volumes + 1u, sizeof *sample.caches);
     if (sample.controllers == NULL || sample.coordination == NULL || sample.links == NULL ||
-        sample.elements == NULL || sample.volumes == NULL) {
+        sample.elements == NULL || sample.volumes == NULL || sample.caches == NULL) {
         top_sample_done(&sample);
         return -ENOMEM;
     }
@@ -33,6 +34,7 @@ void top_sample_done(struct top_sample *sample)
     free(sample->links);
     free(sample->elements);
     free(sample->volumes);
+    free(sample->caches);
     *sample = (struct top_sample){0};
 }
 
@@ -63,6 +65,8 @@ void top_sample_take(struct top_sample *sample, const struct segment *segment)
     copy_links(sample, segment);
     for (uint32_t i = 0; i < geometry->elements; i++)
         io_values_read(&sample->elements[i], &segment_element(segment, i)->counters);
-    for (uint32_t i = 0; i < mapping_volumes_end(segment); i++)
+    for (uint32_t i = 0; i < mapping_volumes_end(segment); i++) {
         volume_values_read(&sample->volumes[i], segment, i);
+        cache_values_read(&sample->caches[i], segment, i);
+    }
 }

@@ -15,6 +15,7 @@ struct top_sample {
     struct link_values *links;                /* by source, target, fabric */
     struct io_values *elements;
     struct io_values *volumes;
+    struct cache_values *caches; /* by volume */
 };
 
 /* Room for the counters of this array, all 0. -ENOMEM: nothing is kept. */

@@ -13,8 +13,8 @@
 
 enum { NUMBER_BYTES = 16, NAME_COLUMNS = 20 };
 
-static const char *const pane_names[TOP_PANES] = {"controllers", "links",   "elements",
-                                                  "volumes",     "members", "locks"};
+static const char *const pane_names[TOP_PANES] = {"controllers", "links", "elements", "volumes",
+                                                  "members",     "locks", "cache"};
 static const char *const fabric_names[FABRICS] = {"primary", "redundant"};
 
 /* --- the view --- */
@@ -141,6 +141,8 @@ uint32_t top_rows(const struct top_view *view, enum top_pane pane)
         return view->members_count;
     case TOP_LOCKS: /* without virtual volumes nothing is ever reserved */
         return view->members_count > 0 ? view->segment.geometry.controllers : 0;
+    case TOP_CACHE:
+        return segment_header(&view->segment)->cache_mode != CACHE_OFF ? view->volumes_count : 0;
     case TOP_PANES:
         break;
     }
@@ -206,6 +208,7 @@ void top_title(const struct top_view *view, char line[TOP_LINE_BYTES])
              (unsigned)(up % 60), running, segment->geometry.controllers);
 }
 
+static const char cache_line[] = "%-20s %-4s %7s %7s %6s %7s %7s %7s %7s";
 static const char members_line[] = "%-20s %-6s %9s %-8s %-20s %s";
 
 void top_heading(enum top_pane pane, char line[TOP_LINE_BYTES])
@@ -237,6 +240,10 @@ void top_heading(enum top_pane pane, char line[TOP_LINE_BYTES])
     case TOP_LOCKS:
         snprintf(line, TOP_LINE_BYTES, "%-4s %-9s %8s %8s %8s %8s %8s", "CTRL", "STATE", "GRANT/s",
                  "HELD/s", "HANDED/s", "FULL/s", "HELD us");
+        break;
+    case TOP_CACHE:
+        snprintf(line, TOP_LINE_BYTES, cache_line, "VOLUME", "CTRL", "HIT/s", "MISS/s", "HIT %",
+                 "DIRTY", "BACK/s", "AHEAD/s", "EVICT/s");
         break;
     case TOP_PANES:
         line[0] = '\0';
@@ -374,6 +381,24 @@ static void locks_row(const struct top_view *view, uint32_t id, char line[TOP_LI
              measure(rates.held_us, held_us));
 }
 
+static void cache_row(const struct top_view *view, uint32_t index, char line[TOP_LINE_BYTES])
+{
+    const struct volume_record *volume = segment_volume(&view->segment, index);
+    struct looks looks = looks_of(view);
+    struct cache_rates rates =
+        rates_of_cache(&looks, &view->before.caches[index], &view->after.caches[index]);
+    char hits[NUMBER_BYTES], misses[NUMBER_BYTES], share[NUMBER_BYTES], dirty[NUMBER_BYTES];
+    char back[NUMBER_BYTES], ahead[NUMBER_BYTES], evictions[NUMBER_BYTES];
+    char shown[NAME_COLUMNS + 1], owner[NUMBER_BYTES];
+
+    put_name(volume->name, shown);
+    put_owner(&view->segment, volume->element, owner);
+    snprintf(line, TOP_LINE_BYTES, cache_line, shown, owner, number(rates.hits, hits),
+             number(rates.misses, misses), measure(rates.hit_share * 100, share),
+             number((double)rates.dirty, dirty), number(rates.written_back, back),
+             number(rates.read_ahead, ahead), number(rates.evictions, evictions));
+}
+
 void top_row(const struct top_view *view, enum top_pane pane, uint32_t row,
              char line[TOP_LINE_BYTES])
 {
@@ -403,6 +428,9 @@ void top_row(const struct top_view *view, enum top_pane pane, uint32_t row,
         break;
     case TOP_LOCKS:
         locks_row(view, row, line);
+        break;
+    case TOP_CACHE:
+        cache_row(view, view->volumes[row], line);
         break;
     case TOP_PANES:
         break;

@@ -18,6 +18,7 @@ enum top_pane {
     TOP_VOLUMES,
     TOP_MEMBERS, /* of virtual volumes */
     TOP_LOCKS,   /* how controllers coordinate on them */
+    TOP_CACHE,   /* what the caches do for volumes */
     TOP_PANES
 };
 

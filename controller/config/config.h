@@ -10,12 +10,11 @@
 #include <stdint.h>
 
 #include "controller/layout/layout.h"
+#include "shm/cache_mode.h"
 #include "shm/coordination_policy.h"
 #include "shm/interconnect_settings.h"
 #include "shm/trace.h"
 
-enum config_cache_mode { CACHE_OFF, CACHE_WRITE_THROUGH, CACHE_WRITE_BACK };
-enum config_cache_policy { CACHE_S3_FIFO, CACHE_SIEVE, CACHE_ARC, CACHE_LRU };
 enum config_placement {
     PLACEMENT_AUTO,   /* spread over NUMA nodes when the machine has more than one */
     PLACEMENT_NONE,   /* leave it to the scheduler */
@@ -34,8 +33,9 @@ struct config_trace {
 
 struct config_cache {
     uint64_t size_bytes;
-    enum config_cache_mode mode;
-    enum config_cache_policy policy;
+    enum cache_mode mode;
+    enum cache_policy_kind policy;
+    bool in_memory; /* elements whose images live in memory are cached too */
 };
 
 /* Whether an image has a superblock. */
@@ -133,8 +133,8 @@ int config_parse_size(const char *text, uint64_t *ret_bytes);
 /* "250ns", "5us", "1ms", "2s" -> ns. 0 or -EINVAL (not a time) or -ERANGE (over 64 bits). */
 int config_parse_time(const char *text, uint64_t *ret_ns);
 
-const char *config_cache_mode_name(enum config_cache_mode mode);
-const char *config_cache_policy_name(enum config_cache_policy policy);
+const char *config_cache_mode_name(enum cache_mode mode);
+const char *config_cache_policy_name(enum cache_policy_kind policy);
 const char *config_placement_name(enum config_placement placement);
 
 #endif

@@ -374,8 +374,9 @@ static void fill_cache(const struct config_reading *reading, const struct raw_ca
                        struct config_cache *cache)
 {
     cache->size_bytes = whole_blocks(size_or(raw->size, CACHE_BYTES_DEFAULT));
-    cache->mode = given(reading, PART_CACHE, CACHE_MODE) ? raw->mode : CACHE_WRITE_BACK;
+    cache->mode = given(reading, PART_CACHE, CACHE_MODE) ? raw->mode : CACHE_WRITE_THROUGH;
     cache->policy = given(reading, PART_CACHE, CACHE_POLICY) ? raw->policy : CACHE_S3_FIFO;
+    cache->in_memory = raw->in_memory;
 }
 
 static void fill_settings(const struct config_reading *reading, const struct raw_config *raw,

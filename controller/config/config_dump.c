@@ -103,8 +103,10 @@ static void dump_settings(FILE *out, const struct config *config)
 {
     fprintf(out, "\ncontrollers: %" PRIu32 "\n", config->controllers);
     put_size(out, "cache: {size", config->cache.size_bytes);
-    fprintf(out, ", mode: %s, policy: %s}\n", config_cache_mode_name(config->cache.mode),
-            config_cache_policy_name(config->cache.policy));
+    fprintf(out, ", mode: %s, policy: %s, in-memory: %s}\n",
+            config_cache_mode_name(config->cache.mode),
+            config_cache_policy_name(config->cache.policy),
+            config->cache.in_memory ? "true" : "false");
     put_size(out, "buffers: {size", config->buffers_bytes);
     fprintf(out, "}\nconnections: %" PRIu32 "\nhandshake-timeout: %" PRIu32 "\nplacement: %s\n",
             config->connections, config->handshake_seconds,

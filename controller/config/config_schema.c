@@ -55,12 +55,12 @@ static const cyaml_strval_t trace_levels[] = {
 #undef X
 };
 
-const char *config_cache_mode_name(enum config_cache_mode mode)
+const char *config_cache_mode_name(enum cache_mode mode)
 {
     return (unsigned)mode < COUNT(cache_modes) ? cache_modes[mode].str : "unknown";
 }
 
-const char *config_cache_policy_name(enum config_cache_policy policy)
+const char *config_cache_policy_name(enum cache_policy_kind policy)
 {
     return (unsigned)policy < COUNT(cache_policies) ? cache_policies[policy].str : "unknown";
 }
@@ -79,12 +79,14 @@ static const cyaml_schema_field_t cache_fields[] = {
         CYAML_FIELD_ENUM("mode", CHOICE, struct raw_cache, mode, cache_modes, COUNT(cache_modes)),
     [CACHE_POLICY] = CYAML_FIELD_ENUM("policy", CHOICE, struct raw_cache, policy, cache_policies,
                                       COUNT(cache_policies)),
+    [CACHE_IN_MEMORY] = CYAML_FIELD_BOOL("in-memory", OPTIONAL, struct raw_cache, in_memory),
     [CACHE_FIELDS] = CYAML_FIELD_END,
 };
 static const struct config_rule cache_rules[] = {
     [CACHE_SIZE] = {.kind = RULE_SIZE, .min = CACHE_BYTES_MIN, .max = CACHE_BYTES_MAX},
     [CACHE_MODE] = {.kind = RULE_CHOICE},
     [CACHE_POLICY] = {.kind = RULE_CHOICE},
+    [CACHE_IN_MEMORY] = {.kind = RULE_SWITCH},
 };
 
 /* --- elements --- */

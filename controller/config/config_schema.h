@@ -33,7 +33,7 @@ enum top_field {
     TOP_REBUILD,
     TOP_FIELDS,
 };
-enum cache_field { CACHE_SIZE, CACHE_MODE, CACHE_POLICY, CACHE_FIELDS };
+enum cache_field { CACHE_SIZE, CACHE_MODE, CACHE_POLICY, CACHE_IN_MEMORY, CACHE_FIELDS };
 enum element_field {
     ELEMENT_NAME,
     ELEMENT_IMAGE,
@@ -166,8 +166,9 @@ struct raw_volume {
 
 struct raw_cache {
     char *size;
-    enum config_cache_mode mode;
-    enum config_cache_policy policy;
+    enum cache_mode mode;
+    enum cache_policy_kind policy;
+    bool in_memory;
 };
 
 struct raw_ports {

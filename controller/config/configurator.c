@@ -55,28 +55,31 @@ static uint32_t with_spare(uint32_t count, uint32_t spare)
 static int make_segment(struct configurator *configurator, struct config_error *ret_error)
 {
     const struct config *config = configurator->config;
-    struct segment_wanted wanted = {.controllers = config->controllers,
-                                    .elements = config->elements_count,
-                                    .volumes = with_spare(config->volumes_count, VOLUMES_SPARE),
-                                    .members =
-                                        with_spare(table_members_count(config), MEMBERS_SPARE),
-                                    .slots = config->slots,
-                                    .ring_entries = config->ring_entries,
-                                    .buffers_bytes = config->buffers_bytes,
-                                    .trace_events = config->trace.events,
-                                    .region_bytes = config->coordination.region_bytes};
+    struct segment_wanted wanted = {
+        .controllers = config->controllers,
+        .elements = config->elements_count,
+        .volumes = with_spare(config->volumes_count, VOLUMES_SPARE),
+        .members = with_spare(table_members_count(config), MEMBERS_SPARE),
+        .slots = config->slots,
+        .ring_entries = config->ring_entries,
+        .buffers_bytes = config->buffers_bytes,
+        .trace_events = config->trace.events,
+        .cache_bytes = config->cache.mode == CACHE_OFF ? 0 : config->cache.size_bytes,
+        .region_bytes = config->coordination.region_bytes};
     int error = segment_create(&configurator->segment, &wanted, config->array);
 
     if (error != 0)
         return refuse(config, ret_error, error, "cannot make the shared-memory segment: %s",
                       strerror(-error));
-    segment_header(&configurator->segment)->coordination_policy = config->coordination.policy;
-    segment_header(&configurator->segment)->interconnect = config->interconnect;
+    struct segment_header *header = segment_header(&configurator->segment);
+    header->coordination_policy = config->coordination.policy;
+    header->cache_mode = config->cache.mode;
+    header->cache_policy = config->cache.policy;
+    header->cache_in_memory = config->cache.in_memory;
+    header->interconnect = config->interconnect;
     /* relaxed: no controller has started yet. */
-    store_relaxed(&segment_header(&configurator->segment)->trace_level, config->trace.level);
-    /* relaxed: no controller has started yet */
-    store_relaxed(&segment_header(&configurator->segment)->job_rate_bytes,
-                  config->rebuild_rate_bytes);
+    store_relaxed(&header->trace_level, config->trace.level);
+    store_relaxed(&header->job_rate_bytes, config->rebuild_rate_bytes); /* relaxed: as above */
     return table_fill(&configurator->segment, config, &configurator->images, ret_error);
 }
 

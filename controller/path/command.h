@@ -50,8 +50,9 @@ enum command_flags {
 /* Who wants the answer. */
 struct command_origin {
     const char *name;
-    bool host;    /* a host command: counted as such */
-    bool travels; /* may be redirected to the owner of its element */
+    bool host;      /* a host command: counted as such */
+    bool travels;   /* may be redirected to the owner of its element */
+    bool uncounted; /* nobody asked for it: no volume counts it */
     /* The command has its status and, for READ and EXTENTS, its payload; it is the origin's again.
      */
     void (*reply)(struct controller *controller, struct command *command);
@@ -78,6 +79,7 @@ struct command_io {
     uint8_t retries;   /* of the piece, after EAGAIN and EINTR */
     bool gated;        /* is on the element's list of writes (gate.h) */
     bool gate_waits;   /* and waits there for its turn */
+    bool gate_shared;  /* a read that may be there beside other such reads */
     bool marks;        /* is the one that writes the superblock (mark.h) */
     bool damages; /* changes a part of a block that is damaged, and stays so (execute_verify.c) */
     uint8_t *scratch; /* one block, or NULL */
@@ -85,6 +87,26 @@ struct command_io {
     struct gate_place gate_places[2];
     uint32_t gate_held_by;                 /* so many earlier ones */
     struct iovec vectors[COMMAND_VECTORS]; /* of a piece whose payload is in several */
+};
+
+/* What a command of the cache's own is for. */
+enum cache_own { OWN_WRITE_BACK, OWN_FILL, OWN_READ_AHEAD };
+
+/* Where a command is with the owner's cache (cache/cache.h). */
+struct command_cache {
+    uint64_t number;        /* FLUSH: what became dirty before this is written back first */
+    const uint32_t *blocks; /* own commands: the payload, a block of the cache each; else NULL */
+    uint32_t blocks_count;
+    uint32_t volume;      /* own commands: by which the blocks come */
+    uint32_t outstanding; /* own commands that this one waits for */
+    uint32_t reserved;    /* blocks that it may make dirty */
+    int32_t status;       /* of those that it waited for */
+    uint8_t waits_for;    /* enum cache_wait */
+    uint8_t kind;         /* own commands: enum cache_own */
+    bool ordered;         /* nobody else works on its blocks: EXECUTE need not see to that */
+    bool keeps;           /* a read whose blocks are taken in */
+    bool starting;        /* those that it will wait for */
+    bool tracked;         /* is counted in the cache's `busy` */
 };
 
 struct command {
@@ -122,6 +144,7 @@ struct command {
      * belongs to its command for ever; NULL: this is not a host command. */
     const struct virtual_volume *virtual;
     struct split *split;
+    struct command_cache cache;
     uint64_t lost_claimants; /* mask of lost peers whose I/O may still reach the buffer */
 
     struct aggregate aggregate; /* of the components' statuses */

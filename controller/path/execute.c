@@ -66,7 +66,7 @@ static void leave_gate(struct controller *controller, struct command *command)
     struct gate *gate = &execute_owned(controller, command)->gate;
     struct command *ready;
 
-    if (!command->io.gated)
+    if (!command->io.gated || command->cache.ordered)
         return;
     gate_leave(gate, command);
     while ((ready = gate_next_ready(gate)) != NULL)
@@ -104,39 +104,29 @@ static int32_t element_status(int64_t error)
     }
 }
 
+static void count_finish(struct controller *controller, struct command *command, int32_t status)
+{
+    struct volume_record *volume = segment_volume(&controller->segment, command->volume);
+    uint64_t latency_ns = loop_now_ns(controller->loop) - command->received_ns;
+
+    if (command->origin->uncounted)
+        return;
+    count_end(&execute_owned(controller, command)->record->counters, command, status, latency_ns);
+    count_end(&volume->counters, command, status, latency_ns);
+}
+
 static enum stage_verdict finish(struct controller *controller, struct command *command,
                                  int64_t error)
 {
-    struct owned_element *element = execute_owned(controller, command);
-    struct volume_record *volume = segment_volume(&controller->segment, command->volume);
     int32_t status = element_status(error);
-    uint64_t latency_ns = loop_now_ns(controller->loop) - command->received_ns;
 
-    count_end(&element->record->counters, command, status, latency_ns);
-    count_end(&volume->counters, command, status, latency_ns);
+    count_finish(controller, command, status);
     aggregate_add(&command->aggregate, command->offset_bytes, status);
     controller->executing--;
     give_scratch(controller, command);
     leave_gate(controller, command);
     leave_mark(controller, command);
     return STAGE_DONE;
-}
-
-/* An image that became shorter reads as nothing past its end, and a write there would make it long
- * again with zeroes in between: neither may reach a host. So the length is looked at before
- * writing, once a turn, and an element found short stays failed. */
-static int check_length(struct controller *controller, struct command *command)
-{
-    struct owned_element *element = execute_owned(controller, command);
-
-    if (element->size_checked_turn == controller->turn)
-        return 0;
-    if (element_check_size(&element->file) != 0) {
-        controller_fail_element(controller, command->element, "its image was truncated");
-        return -EIO;
-    }
-    element->size_checked_turn = controller->turn;
-    return 0;
 }
 
 /* Starts steps until one ends later, the command is over, or it has to wait for something else. */
@@ -156,15 +146,30 @@ static enum stage_verdict go_on(struct controller *controller, struct command *c
 
 /* --- the stage --- */
 
-static void count_begin(struct controller *controller, struct command *command)
+static void count_execution(struct controller *controller, const struct command *command)
 {
-    controller->executing++;
-    count_up(&execute_owned(controller, command)->record->counters.in_flight, 1);
-    count_up(&segment_volume(&controller->segment, command->volume)->counters.in_flight, 1);
     if (command->origin->travels)
         count_up(&controller->counters->executed, 1);
     else
         count_up(&controller->counters->redirected_in, 1);
+}
+
+static void count_begin(struct controller *controller, struct command *command)
+{
+    controller->executing++;
+    if (command->origin->uncounted)
+        return;
+    count_up(&execute_owned(controller, command)->record->counters.in_flight, 1);
+    count_up(&segment_volume(&controller->segment, command->volume)->counters.in_flight, 1);
+    count_execution(controller, command);
+}
+
+void execute_count_served(struct controller *controller, struct command *command, int32_t status)
+{
+    count_up(&execute_owned(controller, command)->record->counters.in_flight, 1);
+    count_up(&segment_volume(&controller->segment, command->volume)->counters.in_flight, 1);
+    count_execution(controller, command);
+    count_finish(controller, command, status);
 }
 
 /* The place came from the mapping table, which every process of the array can write. */
@@ -182,7 +187,7 @@ static enum stage_verdict run_mark(struct controller *controller, struct command
 
     if (element->mark == NULL)
         return finish(controller, command, -EOPNOTSUPP);
-    if (check_length(controller, command) != 0)
+    if (controller_check_length(controller, command->element) != 0)
         return finish(controller, command, -EIO);
     if (element->mark->writing) {
         command->io.waits_for = WAIT_MARK;
@@ -206,7 +211,9 @@ enum stage_verdict execute_run(struct controller *controller, struct command *co
     io->piece_done_bytes = 0;
     io->retries = 0;
     io->scratch = NULL;
-    io->gated = io->gate_waits = io->marks = io->damages = false;
+    if (!command->cache.ordered)
+        io->gated = io->gate_waits = io->gate_shared = false;
+    io->marks = io->damages = false;
     count_begin(controller, command);
     /* relaxed: this controller is the state's only writer. */
     if (load_relaxed(&element->record->state) != ELEMENT_ONLINE)
@@ -214,7 +221,7 @@ enum stage_verdict execute_run(struct controller *controller, struct command *co
     if (command_changes_data(command->op)) {
         if (element->file.read_only)
             return finish(controller, command, -EPERM);
-        if (check_length(controller, command) != 0)
+        if (controller_check_length(controller, command->element) != 0)
             return finish(controller, command, -EIO);
         return go_on(controller, command, execute_begin_change(controller, command));
     }

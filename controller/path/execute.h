@@ -67,12 +67,19 @@ static inline uint64_t block_ceiling(uint64_t bytes)
 static inline int64_t execute_place(const struct command *command, uint64_t at_bytes,
                                     uint64_t *ret_run_bytes)
 {
-    return payload_place(&command->shape, (int64_t)(at_bytes - command->element_offset_bytes),
-                         ret_run_bytes);
+    int64_t within_bytes = (int64_t)(at_bytes - command->element_offset_bytes);
+
+    if (command->cache.blocks != NULL)
+        return payload_block_place(command->cache.blocks, command->cache.blocks_count,
+                                   (uint64_t)within_bytes, ret_run_bytes);
+    return payload_place(&command->shape, within_bytes, ret_run_bytes);
 }
 
 /* The longest piece that begins at `at` and whose payload is in few enough places. */
 uint64_t execute_piece_limit(const struct command *command, uint64_t at_bytes, uint64_t end_bytes);
+
+/* Counts a command that was answered without EXECUTE, from the owner's cache, as executed here. */
+void execute_count_served(struct controller *controller, struct command *command, int32_t status);
 
 /* Starts io.step and returns its result, or -EINPROGRESS. */
 int64_t execute_start(struct controller *controller, struct command *command);

@@ -65,7 +65,8 @@ int execute_begin_change(struct controller *controller, struct command *command)
 
     if (next != NEXT_OVER)
         return next;
-    if (execute_blockwise(element) && !gate_enter(&element->gate, command)) {
+    if (execute_blockwise(element) && !command->cache.ordered &&
+        !gate_enter(&element->gate, command)) {
         command->io.waits_for = WAIT_GATE;
         return NEXT_WAIT;
     }

@@ -277,10 +277,12 @@ static int look_for_extents(struct controller *controller, struct command *comma
     return extents < 0 ? extents : NEXT_OVER;
 }
 
-static void take_whole_blocks(struct command_io *io)
+static void take_whole_blocks(struct command_io *io, const struct element *file)
 {
     io->at_bytes = block_floor(io->at_bytes);
     io->end_bytes = block_ceiling(io->end_bytes);
+    if (io->end_bytes > file->size_bytes)
+        io->end_bytes = file->size_bytes;
 }
 
 /* A device punches and zeroes whole blocks only, and what is left of others would have no checksum:
@@ -310,8 +312,8 @@ int execute_first(struct controller *controller, struct command *command)
     io->end_bytes = io->at_bytes + command->length_bytes;
     switch ((enum command_op)command->op) {
     case COMMAND_READ:
-        if (execute_blockwise(element))
-            take_whole_blocks(io);
+        if (execute_blockwise(element) || command->cache.keeps)
+            take_whole_blocks(io, &element->file);
         return next_read_piece(command);
     case COMMAND_WRITE:
         return command->length_bytes != 0 ? execute_next_write(controller, command) : NEXT_OVER;

@@ -8,7 +8,7 @@ uint64_t execute_piece_limit(const struct command *command, uint64_t at_bytes, u
 {
     uint64_t from = at_bytes, run_bytes;
 
-    if (command->shape.chunk_bytes == 0)
+    if (command->shape.chunk_bytes == 0 && command->cache.blocks == NULL)
         return end_bytes - from;
     for (uint32_t runs = 0; runs < COMMAND_VECTORS && at_bytes < end_bytes; runs++) {
         (void)execute_place(command, at_bytes, &run_bytes);

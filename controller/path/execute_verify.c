@@ -5,7 +5,7 @@
  * A write enters its blocks when it has ended, under the gate, where nobody else writes them. A
  * read does not wait for writes: it may find a block half written, or written and not entered yet.
  * So one that finds a block which does not fit enters the gate and reads once more; what does not
- * fit then is wrong.
+ * fit then is wrong. On a cached element nobody else is on its blocks anyway (cache/cache.h).
  *
  * A write of a part of a block that is wrong already would make the rest of it right by a new
  * checksum. On a plain volume it fails. A member's block can be had from others: there the write is
@@ -89,7 +89,7 @@ int execute_verify_piece(struct controller *controller, struct command *command)
 
     if (checksums == NULL || !find_wrong(checksums, command, &block))
         return NEXT_OVER;
-    if (!command->io.gated)
+    if (!command->io.gated && !command->cache.ordered)
         return read_once_more(controller, command);
     count(controller, command, block);
     return -EBADMSG;

@@ -38,8 +38,11 @@ static bool is_partial(const struct command *command)
 /* Whether the later one of the two waits for the earlier one. */
 static bool must_not_meet(const struct gate *gate, const struct command *a, const struct command *b)
 {
-    return block_start(a) < block_end(b) && block_start(b) < block_end(a) &&
-           (gate->exclusive || is_partial(a) || is_partial(b));
+    if (block_start(a) >= block_end(b) || block_start(b) >= block_end(a))
+        return false;
+    if (gate->exclusive)
+        return !a->io.gate_shared || !b->io.gate_shared;
+    return is_partial(a) || is_partial(b);
 }
 
 /* --- places in chains --- */
@@ -166,6 +169,13 @@ bool gate_enter(struct gate *gate, struct command *command)
     command->io.gate_waits = command->io.gate_held_by > 0;
     gate->waiting += command->io.gate_waits;
     return !command->io.gate_waits;
+}
+
+bool gate_try_enter(struct gate *gate, struct command *command)
+{
+    command->io.gate_held_by = 0;
+    meet_all(gate, command, is_held_by);
+    return command->io.gate_held_by == 0 && gate_enter(gate, command);
 }
 
 void gate_leave(struct gate *gate, struct command *command)

@@ -10,6 +10,9 @@
  * checksum must be that of the one whose data stays. A READ enters only after it met a block that
  * does not fit, so that no write is under way when it looks again.
  *
+ * The gate of a cached element is exclusive as well. All that goes below its cache enters it, reads
+ * too (cache/cache.h); two of them that overlap may be there together if both are shared.
+ *
  * Each command counts the earlier ones that hold it up, and each that leaves counts down in those
  * it held up: nobody is looked at who does not lie near. What lies near is found by regions of
  * GATE_REGION_BLOCKS: a short command stands in the chains of the one or two regions that it
@@ -40,6 +43,9 @@ struct gate {
 
 /* Puts the command on the list. True: go on. False: it waits, and gate_next_ready will name it. */
 bool gate_enter(struct gate *gate, struct command *command);
+
+/* Puts it on the list only where it need not wait. */
+bool gate_try_enter(struct gate *gate, struct command *command);
 
 /* Takes it off. */
 void gate_leave(struct gate *gate, struct command *command);

@@ -61,6 +61,19 @@ static inline uint64_t payload_span_bytes(const struct payload_shape *shape, uin
     return (uint64_t)payload_place(shape, (int64_t)length_bytes - 1, &run_bytes) + 1;
 }
 
+/* Where the payload is blocks that are named by their numbers, counted from one place in memory:
+ * where byte `at_bytes` stands from there on. Neighbours in memory are one piece. */
+static inline int64_t payload_block_place(const uint32_t *blocks, uint32_t count, uint64_t at_bytes,
+                                          uint64_t *ret_run_bytes)
+{
+    uint32_t first = (uint32_t)(at_bytes / BLOCK_BYTES), last = first;
+
+    while (last + 1 < count && blocks[last + 1] == blocks[last] + 1)
+        last++;
+    *ret_run_bytes = (uint64_t)(last + 1 - first) * BLOCK_BYTES - at_bytes % BLOCK_BYTES;
+    return (int64_t)((uint64_t)blocks[first] * BLOCK_BYTES + at_bytes % BLOCK_BYTES);
+}
+
 /* Whether a shape that another process named makes sense for a payload that begins `lead_bytes`
  * behind the beginning of a block: pieces apart, and whole blocks where they meet. */
 static inline bool payload_shape_valid(const struct payload_shape *shape, uint64_t lead_bytes)

@@ -1,6 +1,5 @@
 /*
  * MAP: which element a command's range lies on, and which controller owns it (claims 1 and 2).
- * CACHE: the owner's cache.
  */
 #include <errno.h>
 
@@ -42,14 +41,5 @@ enum stage_verdict route_map(struct controller *controller, struct command *comm
     command->element = place.element;
     command->element_offset_bytes = place.element_offset_bytes;
     command->target = (uint8_t)place.owner;
-    return STAGE_NEXT;
-}
-
-/* Every command passes through to its element: all reads are misses, and a write is durable or not
- * as the element says. */
-enum stage_verdict cache_look(struct controller *controller, struct command *command)
-{
-    (void)controller;
-    (void)command;
     return STAGE_NEXT;
 }

@@ -28,10 +28,11 @@ enum stage_verdict { STAGE_NEXT, STAGE_WAIT, STAGE_DONE, STAGE_AGAIN };
     X(MAP, route_map, 0)                                   /* volume -> element and owner */       \
     X(COORDINATE, coordinate_reserve, coordinate_complete) /* order against what overlaps */       \
     X(SPLIT, split_run, split_complete)          /* virtual volumes: a component a member */       \
-    X(CACHE, cache_look, 0)                      /* answer from the owner's cache */               \
+    X(CACHE, cache_look, cache_complete)         /* answer from the owner's cache */               \
     X(EXECUTE, execute_run, execute_complete)    /* here, if this controller is the owner */       \
     X(REDIRECT, redirect_run, redirect_complete) /* else at the owner, over the interconnect */    \
     X(AGGREGATE, aggregate_status, 0)            /* one status of all components */                \
+    X(KEEP, cache_keep, 0)                       /* the owner's cache takes in what came by */     \
     X(RELEASE, coordinate_release, 0)            /* let those go on that waited */                 \
     X(REPLY, reply_send, 0)                      /* to the host's socket or the peer's ring */
 
@@ -51,6 +52,7 @@ STAGES(X)
 
 enum stage_verdict coordinate_complete(struct controller *controller, struct command *command);
 enum stage_verdict split_complete(struct controller *controller, struct command *command);
+enum stage_verdict cache_complete(struct controller *controller, struct command *command);
 enum stage_verdict execute_complete(struct controller *controller, struct command *command);
 enum stage_verdict redirect_complete(struct controller *controller, struct command *command);
 

@@ -20,10 +20,17 @@ DAMAGE = 'does not fit its checksum'
 LOST = 'does not fit its checksum|was killed|stale|made equal'
 
 
+# A cache would answer what does not fit on the image any more.
+NO_CACHE = {'mode': 'off'}
+SMALL_CACHES = [{'mode': mode, 'size': '1MiB', 'in-memory': True}
+                for mode in ('write-through', 'write-back')]
+
+
 def plain(places, kind, **more):
     elements = [{'name': 'disk0', 'image': os.path.join(places[kind], 'plain.img'),
                  'size': str(SIZE), 'controller': 0, 'checksums': True, **more}]
-    return {'controllers': 2, 'elements': elements, 'volumes': [{'name': 'vol', 'element': 'disk0'}]}
+    return {'controllers': 2, 'elements': elements, 'cache': NO_CACHE,
+            'volumes': [{'name': 'vol', 'element': 'disk0'}]}
 
 
 def redundant(places, layout, kinds=(MEMORY, DISK)):
@@ -34,7 +41,7 @@ def redundant(places, layout, kinds=(MEMORY, DISK)):
     volumes = [{'name': f'm{i}', 'element': f'disk{i}'} for i in range(members)]
     volumes.append({'name': 'vol', 'layout': layout, 'members': [f'm{i}' for i in range(members)],
                     **({} if layout == 'mirror' else {'chunk': '16KiB'})})
-    return {'controllers': 2, 'elements': elements, 'volumes': volumes}
+    return {'controllers': 2, 'elements': elements, 'cache': NO_CACHE, 'volumes': volumes}
 
 
 def image(array, element=0):
@@ -267,8 +274,8 @@ def reads_all(array, what, size=SIZE):
     return found
 
 
-def among_others(places, kind):
-    with Array(places, **plain(places, kind)) as array:
+def among_others(places, kind, cache):
+    with Array(places, **{**plain(places, kind), 'cache': cache}) as array:
         work_together(array, 6, 3000 if LONG else 300)
         before = reads_all(array, 'while many wrote the same blocks')
         array.stop()
@@ -408,7 +415,8 @@ def main():
                 note(f'flipped and swapped, {kind}, {"stopped" if stopped else "running"}')
                 of_a_plain_volume(places, kind, stopped)
             note(f'many at once, {kind}')
-            among_others(places, kind)
+            for cache in (NO_CACHE, *SMALL_CACHES):
+                among_others(places, kind, cache)
         for layout in ('mirror', 'raid10', 'raid5', 'raid6'):
             for stopped in (False, True):
                 note(f'{layout}, {"stopped" if stopped else "running"}')

@@ -136,7 +136,7 @@ def top_moves(array):
         text = command(ANYPORT, 'top', '--once', '--interval=0.1', array.run_dir)
         lines = [line.split() for line in text.splitlines()]
         begin = lines.index(['CTRL', 'STATE', 'GRANT/s', 'HELD/s', 'HANDED/s', 'FULL/s', 'HELD', 'us'])
-        rows = lines[begin + 1:]
+        rows = lines[begin + 1:lines.index([], begin)]  # up to the next pane
         same([row[:2] for row in rows], [[f'c{i}', 'running'] for i in range(CONTROLLERS)],
              'rows of top')
         return (all(row[2] != '0' for row in rows) and

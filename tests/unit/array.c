@@ -450,12 +450,15 @@ struct array *array_start(const struct array_wanted *wanted)
                                    .slots = wanted->slots,
                                    .ring_entries = wanted->ring_entries,
                                    .buffers_bytes = wanted->buffers_bytes,
+                                   .cache_bytes = wanted->cache_bytes,
                                    .trace_events = TRACE_EVENTS_MIN};
 
     assert(array != NULL);
     array->wanted = *wanted;
     assert(segment_create(&array->segment, &shape, "test") == 0);
     segment_header(&array->segment)->interconnect = wanted->interconnect;
+    segment_header(&array->segment)->cache_mode = wanted->cache_mode;
+    segment_header(&array->segment)->cache_in_memory = !wanted->direct;
     segment_header(&array->segment)->coordination_policy = wanted->policy;
     /* relaxed: no controller has started yet */
     store_relaxed(&segment_header(&array->segment)->trace_level, TRACE_STAGES);

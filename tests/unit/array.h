@@ -63,6 +63,8 @@ struct array_wanted {
     bool superblocks; /* the images have them, but for that of element `bare` - 1 */
     uint32_t bare;
     struct interconnect_settings interconnect;
+    uint64_t cache_bytes; /* 0: no caches */
+    enum cache_mode cache_mode;
     bool checksums; /* and checksums */
     bool buffered;  /* elements go through the page cache */
 };

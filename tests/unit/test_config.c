@@ -30,7 +30,7 @@
 static const char full[] = "array: full\n"
                            "run-dir: run/full\n"
                            "controllers: 4\n"
-                           "cache: {size: 1GiB, mode: write-through, policy: arc}\n"
+                           "cache: {size: 1GiB, mode: write-back, policy: arc, in-memory: true}\n"
                            "elements:\n"
                            "  - name: d0\n"
                            "    image: d0.img\n"
@@ -139,7 +139,8 @@ static void has_defaults(void)
     CU_ASSERT_STRING_EQUAL(config->run_dir, "/etc/lab.run");
     CU_ASSERT_EQUAL(config->controllers, 1);
     CU_ASSERT_EQUAL(config->cache.size_bytes, MIB(64));
-    CU_ASSERT_EQUAL(config->cache.mode, CACHE_WRITE_BACK);
+    CU_ASSERT_EQUAL(config->cache.mode, CACHE_WRITE_THROUGH);
+    CU_ASSERT_FALSE(config->cache.in_memory);
     CU_ASSERT_EQUAL(config->cache.policy, CACHE_S3_FIFO);
     CU_ASSERT_PTR_NULL(config->tcp_host);
     CU_ASSERT_EQUAL(config->buffers_bytes, BUFFERS_BYTES_DEFAULT);
@@ -205,7 +206,8 @@ static void takes_every_setting(void)
     CU_ASSERT_STRING_EQUAL(config->run_dir, "run/full");
     CU_ASSERT_EQUAL(config->controllers, 4);
     CU_ASSERT_EQUAL(config->cache.size_bytes, GIB(1));
-    CU_ASSERT_EQUAL(config->cache.mode, CACHE_WRITE_THROUGH);
+    CU_ASSERT_EQUAL(config->cache.mode, CACHE_WRITE_BACK);
+    CU_ASSERT_TRUE(config->cache.in_memory);
     CU_ASSERT_EQUAL(config->cache.policy, CACHE_ARC);
     CU_ASSERT_STRING_EQUAL(config->tcp_host, "::1");
     CU_ASSERT_EQUAL(config->tcp_port, 10809);
@@ -276,8 +278,8 @@ static void takes_every_choice(void)
         snprintf(yaml, sizeof(yaml), LEAST "cache: {mode: %s, policy: %s}\nplacement: %s\n",
                  modes[i % 3], policies[i % 4], placements[i % 3]);
         config = expect_config("lab.yaml", yaml);
-        CU_ASSERT_EQUAL(config->cache.mode, (enum config_cache_mode)(i % 3));
-        CU_ASSERT_EQUAL(config->cache.policy, (enum config_cache_policy)(i % 4));
+        CU_ASSERT_EQUAL(config->cache.mode, (enum cache_mode)(i % 3));
+        CU_ASSERT_EQUAL(config->cache.policy, (enum cache_policy_kind)(i % 4));
         CU_ASSERT_EQUAL(config->placement, (enum config_placement)(i % 3));
         CU_ASSERT_STRING_EQUAL(config_cache_mode_name(config->cache.mode), modes[i % 3]);
         CU_ASSERT_STRING_EQUAL(config_cache_policy_name(config->cache.policy), policies[i % 4]);
@@ -551,9 +553,9 @@ static void refuses_deep_nesting(void)
     text_repeat(&mappings, "{a: ", 1000000);
     text_repeat(&blocks, "- ", 1000000);
     expect_text_refused(&lists, "lab.yaml:2: cache: a list; allowed: a mapping of size, mode, "
-                                "policy");
+                                "policy, in-memory");
     expect_text_refused(&mappings, "lab.yaml:2: cache.a: unknown field; allowed: size, mode, "
-                                   "policy");
+                                   "policy, in-memory");
     expect_text_refused(&blocks, "lab.yaml:3: elements: an entry is no mapping; allowed: a list of "
                                  "1 to 4096 mappings of name, image, size, controller, read-only, "
                                  "superblock, checksums, missing-ok");

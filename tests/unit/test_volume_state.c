@@ -334,6 +334,32 @@ static void top_shows_how_controllers_coordinate(void)
     top_view_done(&view);
 }
 
+static void top_shows_what_caches_do(void)
+{
+    struct top_view view;
+    char line[TOP_LINE_BYTES];
+
+    begin();
+    assert(top_view_new(&view, &segment) == 0);
+    CU_ASSERT_EQUAL(top_rows(&view, TOP_CACHE), 0);
+    segment_header(&segment)->cache_mode = CACHE_WRITE_BACK;
+    CU_ASSERT_EQUAL(top_rows(&view, TOP_CACHE), top_rows(&view, TOP_VOLUMES));
+    top_view_look(&view);
+    struct cache_counters *counters = &segment_volume(&segment, 0)->cache;
+    count_up(&counters->hits, 3);
+    count_up(&counters->misses, 1);
+    count_up(&counters->dirty, 12);
+    top_view_look(&view);
+    /* Rates are left out: no clock is known here. */
+    top_row(&view, TOP_CACHE, 0, line);
+    CU_ASSERT_PTR_NOT_NULL(strstr(line, "vol0"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(line, "   75.0      12 "));
+    top_heading(TOP_CACHE, line);
+    CU_ASSERT_STRING_EQUAL(line, "VOLUME               CTRL   HIT/s  MISS/s  HIT %   DIRTY"
+                                 "  BACK/s AHEAD/s EVICT/s");
+    top_view_done(&view);
+}
+
 static void top_shows_what_members_do(void)
 {
     struct top_view view;
@@ -362,6 +388,7 @@ int main(void)
         {"top shows members", top_shows_members},
         {"top shows what members do", top_shows_what_members_do},
         {"top shows how controllers coordinate", top_shows_how_controllers_coordinate},
+        {"top shows what caches do", top_shows_what_caches_do},
     };
 
     return UNIT_RUN("volume_state", tests);

@@ -1,0 +1,250 @@
+#include "controller/cache/cache.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "controller/controller.h"
+
+/* --- the cache's own commands --- */
+
+uint32_t *cache_own_run(struct cache *cache, const struct command *own)
+{
+    return cache->runs[own - cache->own];
+}
+
+/* The last block of an element may be shorter. */
+static uint64_t run_bytes(const struct owned_element *element, uint64_t first, uint32_t count)
+{
+    uint64_t start = first * BLOCK_BYTES, bytes = (uint64_t)count * BLOCK_BYTES;
+    uint64_t left = element->file.size_bytes - start;
+
+    return bytes < left ? bytes : left;
+}
+
+static void own_ended(struct controller *controller, struct command *own)
+{
+    if (own->cache.kind == OWN_WRITE_BACK)
+        write_back_ended(controller, own);
+    else
+        fill_ended(controller, own);
+}
+
+const struct command_origin cache_origin = {.name = "cache", .uncounted = true, .reply = own_ended};
+
+struct command *cache_own_take(struct controller *controller, uint32_t element, uint64_t first,
+                               uint32_t count)
+{
+    struct cache *cache = controller->cache;
+    struct command *own = cache->free_own;
+
+    assert(count >= 1 && count <= CACHE_RUN_BLOCKS);
+    if (own == NULL)
+        return NULL;
+    cache->free_own = own->next;
+    own->next = NULL;
+    own->origin = &cache_origin;
+    own->owner = NULL;
+    own->received_ns = loop_now_ns(controller->loop);
+    own->flags = 0;
+    own->target = (uint8_t)controller->id;
+    own->volume = 0;
+    own->element = element;
+    own->offset_bytes = own->element_offset_bytes = first * BLOCK_BYTES;
+    own->length_bytes = run_bytes(&controller->elements[element], first, count);
+    own->payload = cache->blocks.region.memory;
+    own->payload_offset_bytes = (uint64_t)(own->payload - controller->segment.base);
+    own->shape = (struct payload_shape){0};
+    own->status = 0;
+    own->io.gated = own->io.gate_waits = own->io.gate_shared = false;
+    /* Order has been seen to, by itself or by its parent: EXECUTE need not. */
+    own->cache = (struct command_cache){.ordered = true, .blocks = cache_own_run(cache, own)};
+    return own;
+}
+
+void cache_own_start(struct controller *controller, struct command *own)
+{
+    controller->cache->busy++;
+    command_start(controller, own, STAGE_EXECUTE);
+}
+
+void cache_own_free(struct controller *controller, struct command *own)
+{
+    struct cache *cache = controller->cache;
+
+    own->next = cache->free_own;
+    cache->free_own = own;
+    struct command *waiter = command_queue_pop(&cache->own_waiters);
+    if (waiter != NULL)
+        command_complete(controller, waiter, 0);
+}
+
+void cache_parent_told(struct controller *controller, struct command *parent, int32_t status)
+{
+    assert(parent->cache.outstanding > 0);
+    if (status != 0)
+        parent->cache.status = status;
+    /* While it still starts more of them, it will look itself. */
+    if (--parent->cache.outstanding == 0 && !parent->cache.starting)
+        command_complete(controller, parent, 0);
+}
+
+/* --- elements --- */
+
+struct cached_element *cache_element(struct controller *controller, uint32_t element)
+{
+    return &controller->cache->elements[element];
+}
+
+struct cache_counters *cache_counters_of(struct controller *controller, uint32_t volume)
+{
+    return &segment_volume(&controller->segment, volume)->cache;
+}
+
+/* Nested calls leave it to the outermost, so that a long line of commands, each of which ends at
+ * once, does not stand on the stack. */
+void cache_leave_gate(struct controller *controller, struct command *command)
+{
+    struct gate *gate = &controller->elements[command->element].gate;
+    struct cached_element *element = cache_element(controller, command->element);
+    struct command *ready;
+
+    if (!command->io.gated)
+        return;
+    gate_leave(gate, command);
+    if (element->letting_go)
+        return;
+    element->letting_go = true;
+    while ((ready = gate_next_ready(gate)) != NULL)
+        command_complete(controller, ready, 0);
+    element->letting_go = false;
+}
+
+/* --- starting and stopping --- */
+
+/* Images that live in memory are not made faster by a second copy there. */
+static bool is_to_be_cached(const struct controller *controller, const struct element *file)
+{
+    const struct segment_header *header = segment_header(&controller->segment);
+
+    return file->fd >= 0 && (file->mode != ELEMENT_MODE_INLINE || header->cache_in_memory);
+}
+
+static uint32_t choose_elements(struct controller *controller)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < controller->elements_count; i++) {
+        struct owned_element *element = &controller->elements[i];
+        element->cached = is_to_be_cached(controller, &element->file);
+        element->gate.exclusive |= element->cached;
+        count += element->cached;
+    }
+    return count;
+}
+
+static void io_completed(struct completion *completion, int result)
+{
+    struct command *command = (struct command *)(void *)completion;
+
+    command_complete(command->controller, command, result);
+}
+
+static int make_own_commands(struct controller *controller, struct cache *cache)
+{
+    cache->own = calloc(CACHE_COMMANDS_MAX, sizeof *cache->own);
+    cache->runs = calloc(CACHE_COMMANDS_MAX, sizeof *cache->runs);
+    if (cache->own == NULL || cache->runs == NULL)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < CACHE_COMMANDS_MAX; i++) {
+        cache->own[i].controller = controller;
+        cache->own[i].io.completion.fire = io_completed;
+        cache->own[i].next = cache->free_own;
+        cache->free_own = &cache->own[i];
+    }
+    return 0;
+}
+
+static int make_blocks(struct controller *controller, struct cache *cache)
+{
+    const struct segment *segment = &controller->segment;
+    const struct segment_header *header = segment_header(segment);
+    const struct cache_blocks_wanted wanted = {
+        .region = segment_cache_region(segment, controller->id),
+        .segment = segment,
+        .epoch = controller->epoch,
+        .policy = (enum cache_policy_kind)header->cache_policy,
+        .elements = controller->elements_count,
+    };
+    /* Now, and all of it: there is no answer to a host for memory that is missing later. */
+    int error = segment_commit(segment, segment_cache_offset(segment, controller->id),
+                               cache_region_bytes(segment->geometry.cache_bytes));
+
+    return error != 0 ? error : cache_blocks_init(&cache->blocks, &wanted);
+}
+
+int cache_new(struct controller *controller, const char **ret_what)
+{
+    const struct segment_header *header = segment_header(&controller->segment);
+
+    if (controller->segment.geometry.cache_bytes == 0 || header->cache_mode == CACHE_OFF ||
+        choose_elements(controller) == 0)
+        return 0;
+    *ret_what = "the memory of its cache";
+    struct cache *cache = calloc(1, sizeof *cache);
+    if (cache == NULL)
+        return -ENOMEM;
+    controller->cache = cache;
+    cache->controller = controller;
+    cache->mode = (enum cache_mode)header->cache_mode;
+    cache->timer.fire = write_back_tick;
+    cache->elements = calloc(controller->elements_count, sizeof *cache->elements);
+    int error = cache->elements == NULL ? -ENOMEM : make_own_commands(controller, cache);
+    if (error == 0)
+        error = make_blocks(controller, cache);
+    cache->dirty_limit = cache->blocks.region.blocks / 2;
+    cache->dirty_background = cache->blocks.region.blocks / 4;
+    return error;
+}
+
+void cache_free(struct cache *cache)
+{
+    if (cache == NULL)
+        return;
+    if (cache->blocks.all != NULL)
+        cache_blocks_done(&cache->blocks);
+    free(cache->elements);
+    free(cache->own);
+    free(cache->runs);
+    free(cache);
+}
+
+void cache_element_replaced(struct controller *controller, uint32_t index)
+{
+    struct owned_element *element = &controller->elements[index];
+
+    if (controller->cache == NULL)
+        return;
+    cache_blocks_forget(&controller->cache->blocks, index);
+    /* The memory for it was taken at start, when there was anything to cache. */
+    element->cached = is_to_be_cached(controller, &element->file);
+    element->gate.exclusive |= element->cached;
+}
+
+bool cache_is_busy(const struct controller *controller)
+{
+    return controller->cache != NULL && controller->cache->busy > 0;
+}
+
+void cache_stop(struct controller *controller)
+{
+    struct cache *cache = controller->cache;
+
+    if (cache == NULL)
+        return;
+    cache->write_back.stopping = true;
+    write_back_pump(controller);
+    while (cache_is_busy(controller))
+        loop_turn(controller->loop, LOOP_FOREVER);
+    loop_timer_stop(controller->loop, &cache->timer);
+}

@@ -1,0 +1,76 @@
+/*
+ * The index: which block of the cache holds a block of an element, by hash. Private memory of the
+ * owner, made anew from the headers where a cache is adopted (shm/cache_region.h).
+ *
+ * A key is {element, block of the element} in one word.
+ */
+#ifndef CONTROLLER_CACHE_INDEX_H
+#define CONTROLLER_CACHE_INDEX_H
+
+#include <stdint.h>
+
+#include "shm/limits.h"
+
+enum { KEY_BLOCK_BITS = 50 };
+
+_Static_assert(ELEMENT_BYTES_MAX / BLOCK_BYTES <= 1ull << KEY_BLOCK_BITS &&
+                   ELEMENTS_MAX <= 1 << (64 - KEY_BLOCK_BITS),
+               "any block of any element has a key");
+
+static inline uint64_t key_of(uint32_t element, uint64_t block)
+{
+    return (uint64_t)element << KEY_BLOCK_BITS | block;
+}
+
+static inline uint32_t key_element(uint64_t key)
+{
+    return (uint32_t)(key >> KEY_BLOCK_BITS);
+}
+
+static inline uint64_t key_block(uint64_t key)
+{
+    return key & ((1ull << KEY_BLOCK_BITS) - 1);
+}
+
+/* Neighbours stay apart by one multiplication; the upper half is mixed best. */
+static inline uint32_t key_hash(uint64_t key)
+{
+    return (uint32_t)(key * 0x9e3779b97f4a7c15u >> 32);
+}
+
+/* A power of two, at least `entries`. */
+static inline uint32_t key_buckets(uint32_t entries)
+{
+    uint32_t buckets = 16;
+
+    while (buckets < entries && buckets < 1u << 31)
+        buckets *= 2;
+    return buckets;
+}
+
+struct block_index {
+    uint32_t *buckets;
+    uint32_t buckets_mask;
+    struct block_index_entry {
+        uint64_t key;
+        uint32_t next;
+    } * entries; /* by block */
+};
+
+/* 0 or -ENOMEM. */
+int index_init(struct block_index *index, uint32_t blocks);
+void index_done(struct block_index *index);
+
+/* The block that holds `key`, or BLOCK_NONE. */
+uint32_t index_find(const struct block_index *index, uint64_t key);
+
+/* Enters a block that is not entered, under a key that no other has. */
+void index_add(struct block_index *index, uint32_t block, uint64_t key);
+void index_remove(struct block_index *index, uint32_t block);
+
+static inline uint64_t index_key(const struct block_index *index, uint32_t block)
+{
+    return index->entries[block].key;
+}
+
+#endif

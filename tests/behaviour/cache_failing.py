@@ -1,0 +1,76 @@
+#!/usr/bin/python3
+"""Write-back to storage that fails: the element fails, a flush says EIO, and nothing that was
+acknowledged is quietly forgotten; other volumes of the same controller go on. A fill that fails is
+an EIO of that command alone."""
+import errno
+import os
+
+from fuse_file import FailingFile
+from testarray import MEMORY, MIB, Array, Bystander, check, fails_with, folders, libnbd, run, same
+
+BLOCK = 4096
+CACHE = {'size': '1MiB', 'mode': 'write-back', 'in-memory': True}
+
+
+def volume(array, name):
+    return next(one for one in array.state()['volumes'] if one['name'] == name)
+
+
+def write_back_fails(file, host, array):
+    for at in range(16):
+        host.pwrite(bytes([at + 1]) * BLOCK, at * 2 * BLOCK)
+    file.fail('pwrite')
+    fails_with(errno.EIO, 'a flush of what cannot be written', host.flush)
+    same(array.element(0)['state'], 'failed', 'the element')
+    file.heal('pwrite')
+    fails_with(errno.EIO, 'a later flush', host.flush)
+    fails_with(errno.EIO, 'a later read', host.pread, BLOCK, 0)
+    check(volume(array, 'vol0')['cache']['dirty'] > 0, 'what could not be written is still there')
+
+
+def sync_fails_once(file, host, array):
+    host.pwrite(b'z' * BLOCK, 0)
+    file.fail('flush')
+    fails_with(errno.EIO, 'a flush', host.flush)
+    file.heal('flush')
+    same(array.element(0)['state'], 'failed', 'the element')
+    fails_with(errno.EIO, 'the next flush', host.flush)
+
+
+def fill_fails(file, host, array):
+    file.fail('pread')
+    fails_with(errno.EIO, 'a write of part of a block', host.pwrite, b'x' * 100, 5 * MIB + 50)
+    fails_with(errno.EIO, 'a read', host.pread, BLOCK, 5 * MIB)
+    file.heal('pread')
+    check(host.pread(BLOCK, 5 * MIB) == bytes(BLOCK), 'what failed was not taken in')
+    host.pwrite(b'x' * 100, 5 * MIB + 50)
+    check(host.pread(200, 5 * MIB) == bytes(50) + b'x' * 100 + bytes(50), 'it works again')
+    host.flush()
+    same(array.element(0)['state'], 'online', 'the element')
+
+
+def on_failing_storage(places, act, status, expected):
+    with FailingFile(places[MEMORY], 16 * MIB).served() as file:
+        elements = [{'name': 'bad', 'image': file.path, 'controller': 0},
+                    {'name': 'good', 'image': os.path.join(places[MEMORY], f'{act.__name__}.img'),
+                     'size': '16MiB', 'controller': 0}]
+        with Array(places, controllers=2, elements=elements, expected=expected, cache=CACHE,
+                   status=status, volumes=[{'name': 'vol0', 'element': 'bad'},
+                                           {'name': 'vol1', 'element': 'good'}]) as array:
+            with Bystander(array, 'vol1', 'c0'):
+                host = array.connect('vol0', 'c1')
+                act(file, host, array)
+                host.shutdown()
+            array.wait_quiet()
+
+
+def main():
+    libnbd()
+    for act, status, expected in ((write_back_fails, 0, 'element bad failed: dirty blocks'),
+                                  (sync_fails_once, 0, 'element bad failed: a flush'),
+                                  (fill_fails, 0, None)):
+        with folders() as places:
+            on_failing_storage(places, act, status, expected)
+
+
+run(main)
