@@ -7,6 +7,7 @@
 #include "controller/controller.h"
 #include "controller/path/split.h"
 #include "controller/path/trail.h"
+#include "shm/crash_point.h"
 
 typedef enum stage_verdict stage_fn(struct controller *, struct command *);
 
@@ -62,6 +63,7 @@ static void conduct(struct controller *controller, struct command *command,
         else
             command->stage++;
         bool last = command->stage == STAGE_REPLY;
+        CRASH_POINT(stages[command->stage].name);
         verdict = run_stage(controller, command, stages[command->stage].run);
         if (last)
             return; /* it is its origin's again, and may be gone or another one by now */
