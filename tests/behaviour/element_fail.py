@@ -74,6 +74,8 @@ def errors(array):
     check('there is no element disk7' in said and said.count('\n') == 1, said)
     said = element(array, 'fail', 'é' * 40, fails=True)  # a message has room for half a character
     check('there is no element é' in said and said.count('\n') == 1, said)
+    said = element(array, 'replace', 'disk1', '--image', b'/tmp/\xff.img', fails=True)
+    check('UTF-8' in said, said)  # and not: taken for no image, so for the old one
     command(ANYPORT, 'element', 'fail', fails=True)
     command(ANYPORT, 'element', 'mend', 'disk0', array.run_dir, fails=True)
     if LONG:
