@@ -136,6 +136,8 @@ enum {
 
     /* --- jobs --- */
     JOBS_MAX = 64,                /* that one controller runs at once */
+    REBUILDS_MAX = 8,             /* of the array at once; others wait until one has ended */
+    RESYNCS_MAX = 8,              /* as above */
     JOB_PIECE_BYTES = 512 << 10,  /* of a member, worked on by one command */
     SCRUB_BUFFER_BYTES = 4 << 20, /* for a piece of all members together */
     SCRUB_SAID_MAX = 10,          /* places that one scrub names on stderr */
@@ -217,6 +219,9 @@ _Static_assert((TRACE_EVENTS_MIN & (TRACE_EVENTS_MIN - 1)) == 0 &&
 _Static_assert(EXTENTS_TURN_MAX <= EXTENTS_MAX, "what a turn finds fits a block status");
 _Static_assert(SCRUB_BUFFER_BYTES / (MEMBERS_MAX + 2) >= BLOCK_BYTES,
                "a block of each member, P and Q fit");
+_Static_assert((int)REBUILDS_MAX + (int)RESYNCS_MAX <= (int)CONTROL_REQUESTS_MAX / 2 &&
+                   (int)REBUILDS_MAX + (int)RESYNCS_MAX <= (int)JOBS_MAX,
+               "one controller can be asked for all of them, and run them, and be asked for more");
 _Static_assert(CONTROLLERS_MAX <= 64, "sets of controllers are 64-bit masks");
 
 #endif

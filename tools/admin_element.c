@@ -62,13 +62,17 @@ void admin_element_fail(const struct admin_service *service, const json_t *param
                         struct admin_reply *reply)
 {
     struct control_message message = {.kind = CONTROL_FAIL_ELEMENT};
-    bool force = json_is_true(json_object_get(params, "force"));
+    const json_t *force = json_object_get(params, "force");
     int element = find_element(service, params, reply);
 
     if (element < 0)
         return;
+    if (force != NULL && !json_is_boolean(force)) {
+        admin_reply_error(reply, RPC_INVALID_PARAMS, "force: allowed: true, false, or none");
+        return;
+    }
     int64_t lost = volume_lost_without(service->segment, (uint32_t)element);
-    if (lost >= 0 && !force) {
+    if (lost >= 0 && !json_is_true(force)) {
         refuse_loss(service, (uint32_t)lost, reply);
         return;
     }
@@ -96,13 +100,16 @@ static void replaced(void *context, const struct replaced *replaced)
 void admin_element_replace(const struct admin_service *service, const json_t *params,
                            struct admin_reply *reply)
 {
-    const char *image = json_string_value(json_object_get(params, "image"));
-    json_int_t size = json_integer_value(json_object_get(params, "size"));
+    const json_t *image_value = json_object_get(params, "image");
+    const json_t *size_value = json_object_get(params, "size");
+    const char *image = json_string_value(image_value);
+    json_int_t size = json_integer_value(size_value);
     int element = find_element(service, params, reply);
 
     if (element < 0)
         return;
-    if ((image != NULL && image[0] != '/') || size < 0)
+    if ((image_value != NULL && (image == NULL || image[0] != '/')) ||
+        (size_value != NULL && !json_is_integer(size_value)) || size < 0)
         admin_reply_error(reply, RPC_INVALID_PARAMS,
                           "allowed: an absolute path as image, and a size that is not negative");
     else

@@ -53,11 +53,38 @@ static bool read_fabrics(const json_t *params, bool *ret_meant, struct admin_rep
     return any || refuse(reply, "fabric: unknown; allowed: primary, redundant, or none: both");
 }
 
+static bool is_key(const char *key)
+{
+    static const char *const keys[] = {"source", "target", "fabric", "loss", "delay"};
+
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        if (strcmp(keys[i], key) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* One that is spelled wrong must not be taken for all links. */
+static bool check_keys(json_t *params, struct admin_reply *reply)
+{
+    const char *key;
+    json_t *value;
+
+    json_object_foreach(params, key, value)
+    {
+        if (!is_key(key))
+            return refuse(reply, "unknown field; allowed: source, target, fabric, loss, delay");
+    }
+    return true;
+}
+
 static bool read_meant(const struct admin_service *service, const json_t *params,
                        struct meant *ret_meant, struct admin_reply *reply)
 {
     const json_t *source = json_object_get(params, "source");
 
+    if (!check_keys((json_t *)(uintptr_t)params, reply)) /* jansson's loop changes nothing */
+        return false;
     if (source != NULL && json_equal(source, json_object_get(params, "target")))
         return refuse(reply, "a controller has no link to itself; allowed: two different ones");
     return read_controllers(service, params, "source", ret_meant->sources, reply) &&

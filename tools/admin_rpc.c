@@ -102,12 +102,43 @@ static void finish(struct admin_reply *reply, json_t *object, bool answered)
     reply->ready(reply);
 }
 
+/* Bytes of the UTF-8 character at the beginning of a text that has not ended; 0: it is none. */
+static size_t character_bytes(const char *text)
+{
+    json_t *character = NULL;
+    size_t bytes = 0;
+
+    while (character == NULL && bytes < 4 && text[bytes] != '\0')
+        character = json_stringn(text, ++bytes);
+    bytes = character != NULL ? bytes : 0;
+    json_decref(character);
+    return bytes;
+}
+
+/* A message may have a name in it that was cut short amid a character, and JSON can hold no part of
+ * one: it is shown as "?". */
+static json_t *message_json(const char *message)
+{
+    char *shown = strdup(message);
+    size_t at = 0;
+
+    while (shown != NULL && shown[at] != '\0') {
+        size_t bytes = character_bytes(shown + at);
+        if (bytes == 0)
+            shown[at] = '?';
+        at += bytes > 0 ? bytes : 1;
+    }
+    json_t *text = shown != NULL ? json_string(shown) : NULL;
+    free(shown);
+    return text;
+}
+
 static json_t *error_object(json_t *id, int code, const char *message)
 {
     json_t *shown = id != NULL ? json_incref(id) : json_null();
 
-    return json_pack("{s:s, s:{s:i, s:s}, s:o}", "jsonrpc", "2.0", "error", "code", code, "message",
-                     message, "id", shown);
+    return json_pack("{s:s, s:{s:i, s:o}, s:o}", "jsonrpc", "2.0", "error", "code", code, "message",
+                     message_json(message), "id", shown);
 }
 
 static void refuse(struct admin_reply *reply, int code, const char *message)
@@ -163,14 +194,17 @@ static void perform(const struct admin_service *service, const json_t *request, 
                     struct admin_reply *reply)
 {
     const struct admin_method *method = find_method(service, name);
+    const json_t *params = json_object_get(request, "params");
 
     reply->id = json_incref(json_object_get(request, "id"));
     if (method == NULL)
         refuse_unknown(service, reply);
+    else if (params != NULL && !json_is_object(params))
+        admin_reply_error(reply, RPC_INVALID_PARAMS, "params: allowed: an object, or none");
     else if (method->call != NULL)
         admin_reply_result(reply, method->call(service, &reply->answer.pass_fd));
     else
-        method->start(service, json_object_get(request, "params"), reply);
+        method->start(service, params, reply);
 }
 
 void admin_rpc(const struct admin_service *service, const char *line, size_t bytes,

@@ -112,6 +112,17 @@ static json_t *absolute(const char *path)
     return json_sprintf("%s/%s", folder, path);
 }
 
+/* A path that JSON cannot hold must not be left out: the element would take the image it had. */
+static bool can_be_sent(const struct request *request)
+{
+    json_t *image = request->image != NULL ? absolute(request->image) : json_null();
+
+    if (image == NULL)
+        fprintf(stderr, "anyport: --image: cannot be sent; allowed: a path in UTF-8\n");
+    json_decref(image);
+    return image != NULL;
+}
+
 static json_t *params_of(const struct request *request)
 {
     json_t *params = json_pack("{s:s}", "name", request->name);
@@ -146,6 +157,8 @@ int verb_element(int argc, char **argv)
     if (argc > 1 && strcmp(argv[1], "list") == 0)
         return verb_element_list(argc, argv);
     argp_parse(&parser, argc, argv, 0, NULL, &request);
+    if (!can_be_sent(&request))
+        return EXIT_FAILED;
     snprintf(method, sizeof method, "element.%s", request.what);
     json_t *result =
         admin_call_with(admin_path(request.array, path, sizeof path), method, params_of(&request));

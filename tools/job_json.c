@@ -8,6 +8,13 @@
 /* relaxed: a job's numbers are made to be read at any time; each is one word, and late is fine. */
 #define READ(word) load_relaxed(&(word))
 
+/* The status of a job that has failed is -errno; whatever else is there was written by a process
+ * that was damaged. */
+static const char *error_text(int32_t status)
+{
+    return status < 0 && status > INT32_MIN ? strerror(-status) : "unknown";
+}
+
 static void add_rate(json_t *object, const struct job_record *job, uint64_t now_ns)
 {
     uint64_t position = READ(job->position_bytes), end = READ(job->end_bytes);
@@ -40,7 +47,7 @@ json_t *job_json(const struct segment *segment, uint32_t volume, uint64_t now_ns
     json_set(object, "found", json_integer((json_int_t)READ(job->found)));
     json_set(object, "repaired", json_integer((json_int_t)READ(job->repaired)));
     if (state == JOB_FAILED)
-        json_set(object, "error", json_string(strerror(-READ(job->status))));
+        json_set(object, "error", json_string(error_text(READ(job->status))));
     add_rate(object, job, now_ns);
     return object;
 }

@@ -98,6 +98,10 @@ void configurator_inject(struct configurator *configurator, uint32_t source, uin
                          uint32_t fabric, struct link_fault fault);
 void configurator_publish_links(struct configurator *configurator);
 
+/* Whether a controller is alive and there to be asked: its channel is closed before its death is
+ * known. */
+bool configurator_can_ask(const struct configurator *configurator, uint32_t id);
+
 /* Asks one controller something over its control channel, as control_line_ask. */
 int configurator_ask(struct configurator *configurator, uint32_t id,
                      const struct control_message *message, int pass_fd, control_answered *answered,

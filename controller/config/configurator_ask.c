@@ -6,11 +6,17 @@
 
 #include "controller/config/configurator.h"
 
+bool configurator_can_ask(const struct configurator *configurator, uint32_t id)
+{
+    return id < configurator->config->controllers && configurator->controllers[id].alive &&
+           configurator->lines[id].watched.fd >= 0;
+}
+
 int configurator_ask(struct configurator *configurator, uint32_t id,
                      const struct control_message *message, int pass_fd, control_answered *answered,
                      void *context)
 {
-    if (id >= configurator->config->controllers || !configurator->controllers[id].alive)
+    if (!configurator_can_ask(configurator, id))
         return -EPIPE;
     return control_line_ask(&configurator->lines[id], message, pass_fd, answered, context);
 }

@@ -55,11 +55,11 @@ static int choose_runner(const struct volume_rebuild *rebuild)
     for (uint32_t i = 0; i < all.count; i++) {
         if ((members >> i & 1) != 0 &&
             mapping_resolve(&configurator->segment, all.records[i].volume, 0, 0, &place) == 0 &&
-            is_alive(configurator, place.owner))
+            configurator_can_ask(configurator, place.owner))
             return (int)place.owner;
     }
     for (uint32_t id = 0; id < configurator->config->controllers; id++) {
-        if (is_alive(configurator, id))
+        if (configurator_can_ask(configurator, id))
             return (int)id;
     }
     return -1;
@@ -84,16 +84,16 @@ static void give_up(struct volume_rebuild *rebuild, int error)
             strerror(-error));
 }
 
-/* Whoever was asked has died: another one is. */
+/* Whoever was asked has died: another one is. What is given up makes room for another volume. */
 static void started(void *context, int status)
 {
     struct volume_rebuild *rebuild = context;
 
     rebuild->asking = false;
-    if (status == -EPIPE || status == -ESHUTDOWN)
-        rebuilds_look(rebuild->configurator);
-    else if (status != 0)
+    if (status != 0 && status != -EPIPE && status != -ESHUTDOWN)
         give_up(rebuild, status);
+    if (status != 0)
+        rebuilds_look(rebuild->configurator);
 }
 
 static void start_job(struct volume_rebuild *rebuild)
@@ -118,10 +118,12 @@ static void fence_is_passed(void *context, int status)
     struct volume_rebuild *rebuild = context;
 
     rebuild->asking = false;
-    if (status == 0)
+    if (status == 0) {
         start_job(rebuild);
-    else
-        give_up(rebuild, status);
+        return;
+    }
+    give_up(rebuild, status);
+    rebuilds_look(rebuild->configurator);
 }
 
 static void prepare_job(struct volume_record *record)
@@ -179,6 +181,12 @@ static bool is_under_way(const struct volume_rebuild *rebuild)
            (state == JOB_RUNNING && is_alive(rebuild->configurator, load_relaxed(&job->runner)));
 }
 
+static bool is_being_rebuilt(const struct volume_rebuild *rebuild)
+{
+    /* relaxed: a volume that gets another kind of job meanwhile counts as one more or less */
+    return is_under_way(rebuild) && load_relaxed(&record_of(rebuild)->job.kind) == JOB_KIND_REBUILD;
+}
+
 /* A job whose controller has died is WAITING, or still says that it is RUNNING. */
 static void look_at_volume(struct volume_rebuild *rebuild)
 {
@@ -198,13 +206,32 @@ static void look_at_volume(struct volume_rebuild *rebuild)
     }
 }
 
+static bool has_rebuilds(const struct configurator *configurator, uint32_t volume)
+{
+    return mapping_has_volume(&configurator->segment, volume) &&
+           mapping_is_virtual(&configurator->segment, volume);
+}
+
+static uint32_t count_under_way(const struct configurator *configurator)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < mapping_volumes_end(&configurator->segment); i++)
+        count += has_rebuilds(configurator, i) && is_being_rebuilt(&configurator->rebuilds.all[i]);
+    return count;
+}
+
 void rebuilds_look(struct configurator *configurator)
 {
     if (configurator->phase != CONFIGURATOR_RUNNING)
         return;
-    for (uint32_t i = 0; i < mapping_volumes_end(&configurator->segment); i++) {
-        if (mapping_has_volume(&configurator->segment, i) &&
-            mapping_is_virtual(&configurator->segment, i))
-            look_at_volume(&configurator->rebuilds.all[i]);
+    uint32_t under_way = count_under_way(configurator);
+    for (uint32_t i = 0;
+         i < mapping_volumes_end(&configurator->segment) && under_way < REBUILDS_MAX; i++) {
+        struct volume_rebuild *rebuild = &configurator->rebuilds.all[i];
+        if (!has_rebuilds(configurator, i) || is_being_rebuilt(rebuild))
+            continue;
+        look_at_volume(rebuild);
+        under_way += is_being_rebuilt(rebuild);
     }
 }

@@ -6,6 +6,9 @@
  *      wanted -> being rebuilt (member_states_begin) -> fence in all controllers -> job started in
  * one
  *
+ * At most REBUILDS_MAX volumes are at it at once, so that an element may have members of any number
+ * of volumes: the next is begun when one has ended.
+ *
  * When the controller that runs a job dies, another one is asked. Jobs that were under way when the
  * array was stopped, or killed, are started again when it runs.
  */

@@ -276,10 +276,24 @@ static void renew_witness(struct replacing *replacing)
     (void)witness_open(witness, replacing->element.fd, replacing->element.mark_byte);
 }
 
+/* A controller that was too slow may take the image yet, so that stays where it is. */
+static void fail_late(struct replacing *replacing)
+{
+    refuse(replacing, -ETIMEDOUT,
+           "its controller has not said whether it took the image: Connection timed out; if the "
+           "element is online later, fail it before it is replaced again");
+    replacing->created = false;
+    fail(replacing, -ETIMEDOUT);
+}
+
 static void taken(void *context, int status)
 {
     struct replacing *replacing = context;
 
+    if (status == -ETIMEDOUT) {
+        fail_late(replacing);
+        return;
+    }
     if (status != 0) {
         refuse(replacing, status, "its controller could not take the image: %s", strerror(-status));
         fail(replacing, status);

@@ -57,7 +57,19 @@ static void prepare(struct volume_record *record)
     store_release(&record->job.state, JOB_WAITING);
 }
 
-/* Whoever was asked has died, or ends: another one is. */
+static void give_up(const struct volume_resync *resync, int error)
+{
+    struct volume_record *record = segment_volume(&resync->configurator->segment, resync->volume);
+
+    /* relaxed: nobody runs it; the state is published behind it */
+    store_relaxed(&record->job.status, error);
+    /* pairs with readers' loads */
+    store_release(&record->job.state, JOB_FAILED);
+    fprintf(stderr, "anyport: volume %s: making its members equal cannot begin: %s\n", record->name,
+            strerror(-error));
+}
+
+/* Whoever was asked has died, or ends: another one is. What is given up makes room for another. */
 static void answered(void *context, int status)
 {
     struct volume_resync *resync = context;
@@ -66,17 +78,9 @@ static void answered(void *context, int status)
     resync->asking = false;
     if (status == 0)
         return;
-    if (status == -EPIPE || status == -ESHUTDOWN) {
-        resyncs_look(configurator);
-        return;
-    }
-    struct volume_record *record = segment_volume(&configurator->segment, resync->volume);
-    /* relaxed: nobody runs it; the state is published behind it */
-    store_relaxed(&record->job.status, status);
-    /* pairs with readers' loads */
-    store_release(&record->job.state, JOB_FAILED);
-    fprintf(stderr, "anyport: volume %s: making its members equal cannot begin: %s\n", record->name,
-            strerror(-status));
+    if (status != -EPIPE && status != -ESHUTDOWN)
+        give_up(resync, status);
+    resyncs_look(configurator);
 }
 
 /* Volumes are dealt out over the controllers that live. */
@@ -112,13 +116,40 @@ void resyncs_done(struct configurator *configurator)
     configurator->resyncs = NULL;
 }
 
+static bool is_under_way(const struct configurator *configurator, uint32_t volume)
+{
+    const struct job_record *job = &segment_volume(&configurator->segment, volume)->job;
+    /* pairs with the runner's stores */
+    uint32_t state = load_acquire(&job->state);
+
+    /* relaxed: written before the state */
+    return configurator->resyncs[volume].asking ||
+           (state == JOB_RUNNING && load_relaxed(&job->kind) == JOB_KIND_RESYNC &&
+            is_alive(configurator, load_relaxed(&job->runner)));
+}
+
+static uint32_t count_under_way(const struct configurator *configurator)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < mapping_volumes_end(&configurator->segment); i++)
+        count += is_under_way(configurator, i);
+    return count;
+}
+
+/* No more at once than controllers can be asked for, and can run: the next is begun when one has
+ * ended. */
 void resyncs_look(struct configurator *configurator)
 {
     if (configurator->phase != CONFIGURATOR_RUNNING)
         return;
-    for (uint32_t i = 0; i < mapping_volumes_end(&configurator->segment); i++) {
-        if (!configurator->resyncs[i].asking &&
-            is_wanted(configurator, segment_volume(&configurator->segment, i)))
-            start(configurator, i);
+    uint32_t under_way = count_under_way(configurator);
+    for (uint32_t i = 0; i < mapping_volumes_end(&configurator->segment) && under_way < RESYNCS_MAX;
+         i++) {
+        if (configurator->resyncs[i].asking ||
+            !is_wanted(configurator, segment_volume(&configurator->segment, i)))
+            continue;
+        start(configurator, i);
+        under_way += configurator->resyncs[i].asking;
     }
 }

@@ -75,6 +75,27 @@ def the_same_image_again(places):
     note('the same image again is made anew')
 
 
+def many_volumes(places):
+    """An element may have members of more volumes than are rebuilt at once: all have their turn."""
+    count, size = 80, 256 << 10
+    elements = [{'name': f'disk{i}', 'controller': i, 'size': str(count * size),
+                 'image': os.path.join(places[DISK], f'many{i}.img')} for i in range(2)]
+    volumes = [{'name': f'm{i}x{j}', 'element': f'disk{i}', 'offset': str(j * size),
+                'size': str(size)} for i in range(2) for j in range(count)]
+    mirrors = [{'name': f'v{j}', 'layout': 'mirror', 'members': [f'm0x{j}', f'm1x{j}']}
+               for j in range(count)]
+    with Array(places, controllers=2, elements=elements, volumes=volumes + mirrors,
+               expected=SAID) as array:
+        def states():
+            return [one['state'] for one in array.state()['volumes'] if one['name'][0] == 'v']
+
+        verb(array, 'fail', 'disk0')
+        same(states(), ['degraded'] * count, 'the volumes')
+        verb(array, 'replace', 'disk0')
+        wait_until(lambda: states() == ['online'] * count, 'all are rebuilt', 20)
+    note(f'{count} volumes of one element are rebuilt')
+
+
 def refusals(places):
     one = fields(places, 'mirror', 2)
     one['elements'].append({'name': 'disk2', 'image': os.path.join(places[DISK], 'plain.img'),
@@ -121,7 +142,7 @@ def main():
             with folders() as places:
                 rebuilt_under_load(places, layout, count, victims, others,
                                    coordination={'policy': policy})
-    for part in (fails_again, the_same_image_again, refusals):
+    for part in (fails_again, the_same_image_again, many_volumes, refusals):
         with folders() as places:
             part(places)
 

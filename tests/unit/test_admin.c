@@ -174,6 +174,8 @@ static void what_is_no_request_is_told_so(void)
         {"{\"jsonrpc\":\"2.0\",\"method\":7,\"id\":1}\n", -32600},
         {"{\"jsonrpc\":\"2.0\",\"method\":\"status\",\"id\":[1]}\n", -32600},
         {"{\"jsonrpc\":\"2.0\",\"method\":\"nothing\",\"id\":1}\n", -32601},
+        {"{\"jsonrpc\":\"2.0\",\"method\":\"slow\",\"params\":[7],\"id\":1}\n", -32602},
+        {"{\"jsonrpc\":\"2.0\",\"method\":\"slow\",\"params\":\"n\",\"id\":1}\n", -32602},
     };
 
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
