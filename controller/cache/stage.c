@@ -196,6 +196,7 @@ bool cache_room_for(struct controller *controller, const struct command *command
 static bool may_be_written_back(struct controller *controller, const struct command *command)
 {
     return controller->cache->mode == CACHE_WRITE_BACK &&
+           !controller->cache->write_back.stopping &&
            command->length_bytes <= CACHE_WRITE_BACK_BYTES_MAX &&
            blocks_of(command) <= controller->cache->dirty_limit / 4 &&
            (command->flags & COMMAND_FUA) == 0 && has_room_at_all(controller);
