@@ -3,14 +3,15 @@
 member's blocks never reached its image, is what is read after the next start; however that came."""
 import contextlib
 import os
+import signal
 
 from rebuilding import fields, members
-from testarray import MIB, Array, folders, libnbd, run, same, wait_until
+from testarray import MIB, Array, check, folders, libnbd, run, same, wait_until
 
 BLOCK = 4096
 BLOCKS = 16
 CACHE = {'size': '4MiB', 'mode': 'write-back', 'in-memory': True}
-SAID = r'element \w+ failed: |failed; the volume|is stale'
+SAID = r'element \w+ failed: |failed; the volume|is stale|was killed by signal 9'
 PLACES = (0, 4 * MIB)  # a region of write intents that was written before, and one that was not
 
 
@@ -43,13 +44,15 @@ def leave_dirty(array, host, victim):
 
 
 @contextlib.contextmanager
-def left_dirty(victim):
+def left_dirty(victim, status):
     with folders() as places:
-        array = Array(places, expected=SAID, **fields(places, 'mirror', 2, size=8 * MIB, cache=CACHE))
+        array = Array(places, status=status, expected=SAID,
+                      **fields(places, 'mirror', 2, size=8 * MIB, cache=CACHE))
         with array:
             host = array.connect('safe', f'c{1 - victim}')
             leave_dirty(array, host, victim)
             yield array, host
+            array.status = 0
             array.start()
             same(members(array)[f'm{victim}'], 'failed', 'who lacks what was acknowledged')
             for port in array.ports:
@@ -58,7 +61,7 @@ def left_dirty(victim):
 
 def image_fails_at_the_end(victim):
     """The last writing back fails when the end has been asked for."""
-    with left_dirty(victim) as (array, host):
+    with left_dirty(victim, 0) as (array, host):
         host.shutdown()
         image = array.fields['elements'][victim]['image']
         size = os.path.getsize(image)
@@ -67,10 +70,21 @@ def image_fails_at_the_end(victim):
         os.truncate(image, size)
 
 
+def owner_is_killed(victim):
+    """And nobody writes any more, which would find it out."""
+    with left_dirty(victim, 1) as (array, host):
+        os.kill(array.controller(victim)['pid'], signal.SIGKILL)
+        wait_until(lambda: members(array)[f'm{victim}'] == 'failed', 'it is known')
+        check(host.pread(BLOCK, 0) == b'\2' * BLOCK, 'what the other copy holds')
+        host.shutdown()
+        array.stop()
+
+
 def main():
     libnbd()
     for victim in range(2):
         image_fails_at_the_end(victim)
+        owner_is_killed(victim)
 
 
 run(main)
