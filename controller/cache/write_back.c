@@ -345,7 +345,8 @@ void write_back_tick(struct timer *timer)
 
     write_back->aged_number = write_back->tick_number;
     write_back->tick_number = cache->blocks.dirty_number;
-    write_back_pump(cache->controller);
+    /* First: what the pump makes room for becomes dirty in there, and would start it as well. */
     if (cache->blocks.dirty_count > 0)
         loop_timer_start(cache->controller->loop, timer, CACHE_TICK_MS * 1000000ull);
+    write_back_pump(cache->controller);
 }
