@@ -158,6 +158,8 @@ void write_back_ended(struct controller *controller, struct command *own);
  * its writing back has begun and the command is told (cache_parent_told), or it stands in line for
  * a command. It is in the gate. */
 bool write_back_range(struct controller *controller, struct command *command);
+/* Lets writes on that wait for room, in line, as long as the first one finds some. */
+void write_back_wake_room_waiters(struct controller *controller);
 void write_back_became_dirty(struct controller *controller);
 void write_back_tick(struct timer *timer);
 

@@ -279,8 +279,7 @@ static void tell_flushers(struct controller *controller, uint32_t index)
         command_complete(controller, command_queue_pop(flushers), 0);
 }
 
-/* In line, as long as the first one finds room. */
-static void wake_room_waiters(struct controller *controller)
+void write_back_wake_room_waiters(struct controller *controller)
 {
     struct cache *cache = controller->cache;
 
@@ -322,7 +321,7 @@ void write_back_ended(struct controller *controller, struct command *own)
     if (parent != NULL)
         cache_parent_told(controller, parent, status);
     tell_flushers(controller, element);
-    wake_room_waiters(controller);
+    write_back_wake_room_waiters(controller);
     write_back_pump(controller);
 }
 
