@@ -35,7 +35,11 @@ struct control_request;
     X(REPLACE_ELEMENT, 5, control_replace_element, true)  /* takes one: control_element.h */       \
     X(ADD_VOLUME, 16, control_add_volume, false) /* volume: control_volume.h, as those below */    \
     X(RELEASE_VOLUME, 17, control_release_volume, false)                                           \
-    X(DROP_VOLUME, 18, control_drop_volume, false)
+    X(DROP_VOLUME, 18, control_drop_volume, false)                                                 \
+    X(ENTER_MEMBER, 19, control_enter_member, false) /* member ...: control_member.c */            \
+    X(MARK_MEMBER, 20, control_mark_member, false)                                                 \
+    X(LEAVE_MEMBER, 21, control_leave_member, false)                                               \
+    X(CLEAR_VOLUME, 22, control_clear_volume, false)
 
 enum control_kind {
 #define X(name, number, run, passes) CONTROL_##name = number,

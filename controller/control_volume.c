@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "controller/controller.h"
+#include "controller/path/split.h"
 #include "controller/path/virtual.h"
 #include "controller/path/workspaces.h"
 
@@ -51,13 +52,24 @@ void control_add_volume(struct control_request *request)
         add(request);
 }
 
-/* --- RELEASE --- */
+/* --- RELEASE, DROP --- */
 
 /* Commands of those who have died hold what no session holds. */
 static bool executes_for_the_dead(const struct controller *controller)
 {
     for (uint32_t i = 0; i < controller->peers.count; i++) {
         if (controller->peers.all[i].lost && controller->peers.all[i].executing > 0)
+            return true;
+    }
+    return false;
+}
+
+/* An errand of ours is no session's either. */
+static bool is_worked_on(const struct controller *controller, uint32_t volume)
+{
+    for (uint32_t i = 0; i < COMMANDS_MAX; i++) {
+        const struct command *command = &controller->commands[i];
+        if (command->split->active && command->virtual->volume == volume)
             return true;
     }
     return false;
@@ -70,19 +82,38 @@ static enum host_use use_of(const struct controller *controller, uint32_t volume
     return controller->hooks.uses_volume(controller->hooks.context, volume);
 }
 
+/* Whoever asks has waited for an ADD as long as it cares to. */
+static void stop_adding(struct controller *controller, uint32_t volume)
+{
+    struct control_volumes *volumes = &controller->control_volumes;
+    struct control_request *adding = volumes->adding;
+
+    if (adding == NULL || adding->message.arguments[0] != volume)
+        return;
+    command_stop_waiting(controller, &volumes->waiter);
+    volumes->adding = NULL;
+    control_answer(adding, -ECANCELED);
+}
+
 /* Whether it could be answered. A host that has just said good-bye may not have been heard yet: so
  * one that stays is one that is still there a little later. */
 static bool release(struct controller *controller, const struct releasing *one)
 {
+    uint32_t volume = (uint32_t)one->request->message.arguments[0];
     uint64_t waited_ns = loop_now_ns(controller->loop) - one->asked_ns;
-    enum host_use use = use_of(controller, (uint32_t)one->request->message.arguments[0]);
+    enum host_use use = use_of(controller, volume);
 
-    if (use == HOST_USES && waited_ns >= RELEASE_PATIENCE_MS * 1000000ull)
-        control_answer(one->request, -EBUSY);
-    else if (use == HOST_USES_NOT && !executes_for_the_dead(controller))
-        control_answer(one->request, 0);
-    else
+    if (use == HOST_USES && waited_ns < RELEASE_PATIENCE_MS * 1000000ull)
         return false;
+    if (use == HOST_USES) {
+        control_answer(one->request, -EBUSY);
+        return true;
+    }
+    if (use == HOST_LEAVES || executes_for_the_dead(controller) || is_worked_on(controller, volume))
+        return false;
+    if (one->request->message.kind == CONTROL_DROP_VOLUME)
+        virtual_drop(controller, volume);
+    control_answer(one->request, 0);
     return true;
 }
 
@@ -122,30 +153,12 @@ void control_release_volume(struct control_request *request)
     look(controller);
 }
 
-/* --- DROP --- */
-
-/* Who asks has waited for an ADD as long as it cares to. */
-static void stop_adding(struct controller *controller, uint32_t volume)
-{
-    struct control_volumes *volumes = &controller->control_volumes;
-    struct control_request *adding = volumes->adding;
-
-    if (adding == NULL || adding->message.arguments[0] != volume)
-        return;
-    command_stop_waiting(controller, &volumes->waiter);
-    volumes->adding = NULL;
-    control_answer(adding, -ECANCELED);
-}
-
+/* The same, and when nothing uses it any more it is forgotten. */
 void control_drop_volume(struct control_request *request)
 {
-    int64_t volume = volume_of(request);
-
-    if (volume >= 0) {
-        stop_adding(request->controller, (uint32_t)volume);
-        virtual_drop(request->controller, (uint32_t)volume);
-    }
-    control_answer(request, volume < 0 ? -EPROTO : 0);
+    if (volume_of(request) >= 0)
+        stop_adding(request->controller, (uint32_t)volume_of(request));
+    control_release_volume(request);
 }
 
 void control_volumes_init(struct controller *controller)

@@ -154,18 +154,29 @@ static int make_marks(struct controller *controller, struct superblock_of_image 
     return error;
 }
 
-/* Plain volumes without checksums have nothing to compare with after an end without order. */
-int controller_open_integrity(struct owned_element *element, const struct element *file)
+static int open_integrity_of(struct owned_element *element, const struct element *file)
 {
-    if (element->mark == NULL)
-        return 0;
     const struct tail *tail = &element->mark->superblock->content.tail;
-    if (tail->intents_bytes == 0 ||
-        (tail->checksums_bytes == 0 && !mark_has_members(element->mark)))
+
+    if (tail->intents_bytes == 0)
         return 0;
     int error = integrity_open(&element->integrity, file, tail);
     element->gate.exclusive = error == 0 && element->integrity->checksums != NULL;
     return error;
+}
+
+int controller_keep_intents(struct owned_element *element)
+{
+    return element->integrity != NULL ? 0 : open_integrity_of(element, &element->file);
+}
+
+/* Plain volumes without checksums have nothing to compare with after an end without order. */
+int controller_open_integrity(struct owned_element *element, const struct element *file)
+{
+    if (element->mark == NULL || (element->mark->superblock->content.tail.checksums_bytes == 0 &&
+                                  !mark_has_members(element->mark)))
+        return 0;
+    return open_integrity_of(element, file);
 }
 
 static int open_integrity(struct controller *controller)
@@ -320,6 +331,7 @@ int controller_new(struct controller **ret_controller, const struct controller_s
     settle_init(controller);
     fences_init(controller);
     jobs_init(controller);
+    read_repairs_init(controller);
     control_volumes_init(controller);
     controller->sweep_timer.fire = sweep_is_due;
     controller->due_timer.fire = something_is_due;
@@ -461,6 +473,7 @@ bool controller_has_work(const struct controller *controller)
 {
     return loop_has_events(controller->loop) || peers_have_entries(controller) ||
            controller->errands.over != NULL || settle_has_work(controller) ||
+           read_repairs_have_work(&controller->read_repairs) ||
            membership_changed(controller) || coordinate_has_work(controller);
 }
 
@@ -506,6 +519,7 @@ static void turn(struct controller *controller)
     coordinate_turn(controller);
     errands_turn(controller);
     settle_turn(controller);
+    read_repairs_turn(controller);
     if (controller->hooks.on_turn != NULL)
         controller->hooks.on_turn(controller->hooks.context);
     peers_flush(controller);

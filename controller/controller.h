@@ -28,6 +28,7 @@
 #include "controller/recovery/errand.h"
 #include "controller/recovery/fence.h"
 #include "controller/recovery/job.h"
+#include "controller/recovery/read_repair.h"
 #include "controller/recovery/settle.h"
 #include "controller/tracing.h"
 #include "io/element.h"
@@ -141,6 +142,7 @@ struct controller {
     struct settle settle;
     struct fences fences;
     struct jobs jobs;
+    struct read_repairs read_repairs;
     struct control_volumes control_volumes;
 
     /* the loop */
@@ -186,6 +188,10 @@ void controller_stop(struct controller *controller);
 
 /* NULL is allowed. */
 void controller_free(struct controller *controller);
+
+/* An element whose image has a superblock gets its first member: intents are kept from now on, from
+ * what its tail says. One whose intents are kept already is allowed. 0 or -errno. */
+int controller_keep_intents(struct owned_element *element);
 
 /* Marks an element as failed: its commands end with EIO from now on, and the members on it are
  * marked as failed durably, soon (recovery/settle.h). Says why on stderr, once. */

@@ -133,7 +133,7 @@ static int64_t plain_volume_on(const struct segment *segment, uint32_t element)
 
     for (uint32_t i = 0; i < mapping_volumes_end(segment); i++) {
         bool covered = false;
-        if (!is_on(segment, i, element))
+        if (!mapping_has_volume(segment, i) || !is_on(segment, i, element))
             continue;
         for (uint32_t j = 0; j < mapping_volumes_end(segment) && !covered; j++) {
             if (mapping_members(segment, j, &members) != 0 ||

@@ -74,6 +74,20 @@ int element_create(struct element *ret_element, const struct element_wanted *wan
 int element_keep_tail(struct element *element, uint64_t wanted_bytes, uint32_t tail_bytes,
                       struct element_error *ret_error);
 
+/* Whether there is anything at this path: false only when it is known that there is nothing. */
+bool element_exists(const char *image);
+
+/* Takes away an image that was created in vain. */
+void element_remove(const char *image);
+
+/* Any bytes of an open image, at once and of any alignment, for one that nobody serves yet: what
+ * the configuration controller looks at and writes before there is an owner. Offsets count from the
+ * image's first byte; written is durable. All of it, or -errno. */
+int element_bytes_read(const struct element *element, void *into, size_t bytes,
+                       uint64_t offset_bytes);
+int element_bytes_write(const struct element *element, const void *from, size_t bytes,
+                        uint64_t offset_bytes);
+
 /* The tail at once, in these calls, for an element that nobody else uses: before its owner serves
  * it, and after. Offsets count from where the tail begins. On a direct element all is in whole
  * blocks, and the memory aligned to one. Written is not durable (element_sync_now). 0 or -errno. */

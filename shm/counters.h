@@ -71,6 +71,7 @@ struct cache_counters {
     X(doorbells_rung)                                                                              \
     X(doorbells_swept) /* doorbells sent again because no answer had come */                       \
     X(hand_offs_swept) /* commands that were held and went on without being told */                \
+    X(repaired)        /* blocks of members that could not be read, and were written anew */       \
     X(waits_for_buffer)                                                                            \
     X(waits_for_slot)                                                                              \
     X(waits_for_component)                                                                         \

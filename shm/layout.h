@@ -206,8 +206,9 @@ struct volume_record {
     /* 1: the volume is there for everybody. 0: it is being made, or taken away, or is none. Writer:
      * the configuration controller. Stale: it is listed, or missing in a list, a little longer. */
     _Alignas(CACHELINE_BYTES) _Atomic uint32_t present;
-    /* enum volume_flags. Writer: the configuration controller; EXPORTED changes when the volume
-     * becomes a member, or is one no more. Stale: it is found by a host that comes just then. */
+    /* enum volume_flags. Writer: the configuration controller; EXPORTED and REDUNDANT_MEMBER change
+     * when the volume becomes a member, or is one no more. Stale: it is found by a host that comes
+     * just then. */
     _Atomic uint32_t flags;
     uint64_t offset_bytes; /* on the element; virtual: 0 */
     uint64_t size_bytes;

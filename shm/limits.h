@@ -137,6 +137,9 @@ enum {
     /* --- jobs --- */
     JOBS_MAX = 64,                /* that one controller runs at once */
     JOB_PIECE_BYTES = 512 << 10,  /* of a member, worked on by one command */
+    SCRUB_BUFFER_BYTES = 4 << 20, /* for a piece of all members together */
+    SCRUB_SAID_MAX = 10,          /* places that one scrub names on stderr */
+    READ_REPAIRS_MAX = 64,        /* ranges that wait for their repair in one controller */
     JOB_RATE_BYTES_MAX = 1 << 30, /* in a second; a setting of more is as good as none */
 
     /* --- the control channel --- */
@@ -212,6 +215,8 @@ _Static_assert((TRACE_EVENTS_MIN & (TRACE_EVENTS_MIN - 1)) == 0 &&
                    TRACE_EVENTS_MIN % TRACE_COMMIT_EVENTS == 0,
                "trace rings wrap by masking, and are committed in whole steps");
 _Static_assert(EXTENTS_TURN_MAX <= EXTENTS_MAX, "what a turn finds fits a block status");
+_Static_assert(SCRUB_BUFFER_BYTES / (MEMBERS_MAX + 2) >= BLOCK_BYTES,
+               "a block of each member, P and Q fit");
 _Static_assert(CONTROLLERS_MAX <= 64, "sets of controllers are 64-bit masks");
 
 #endif

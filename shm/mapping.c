@@ -177,13 +177,14 @@ uint32_t mapping_volume_flags(const struct volume_record *record)
     return load_relaxed(&record->flags);
 }
 
-void mapping_set_exported(const struct segment *segment, uint32_t volume, bool exported)
+void mapping_set_volume_flags(const struct segment *segment, uint32_t volume, uint32_t mask,
+                              uint32_t flags)
 {
     struct volume_record *record = segment_volume(segment, volume);
-    uint32_t others = mapping_volume_flags(record) & ~(uint32_t)VOLUME_EXPORTED;
+    uint32_t others = mapping_volume_flags(record) & ~mask;
 
     /* relaxed: as above. Who must know that it is seen asks all controllers. */
-    store_relaxed(&record->flags, others | (exported ? VOLUME_EXPORTED : 0));
+    store_relaxed(&record->flags, others | (flags & mask));
 }
 
 bool mapping_is_virtual(const struct segment *segment, uint32_t volume)

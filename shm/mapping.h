@@ -55,8 +55,10 @@ bool mapping_has_volume(const struct segment *segment, uint32_t volume);
 /* enum volume_flags, as they are now. */
 uint32_t mapping_volume_flags(const struct volume_record *record);
 
-/* Whether hosts find the volume. Configuration controller only. */
-void mapping_set_exported(const struct segment *segment, uint32_t volume, bool exported);
+/* Sets some of them (`mask`) as `flags` says, and leaves the others. Configuration controller only.
+ */
+void mapping_set_volume_flags(const struct segment *segment, uint32_t volume, uint32_t mask,
+                              uint32_t flags);
 
 /* A virtual volume as the data path sees it (claims 5 and 6). A plain copy; every index is checked.
  */

@@ -1,5 +1,7 @@
 #include "shm/seat.h"
 
+#include "shm/crash_point.h"
+
 void seat_declare_dead(struct seat *seat, uint32_t epoch)
 {
     uint32_t state = (uint32_t)seat_state(seat), found = epoch;
@@ -9,6 +11,7 @@ void seat_declare_dead(struct seat *seat, uint32_t epoch)
     /* pairs with seat_epoch: whoever claims a slot of the dead one sees its new epoch. */
     if (!cas_acq_rel(&seat->epoch, &found, epoch + 1) && found != epoch + 1)
         return; /* a later life sits here */
+    CRASH_POINT("seat.epoch_raised");
     do {
         if (seat_is_gone((enum seat_state)state))
             return;

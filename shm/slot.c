@@ -24,6 +24,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shm/crash_point.h"
+
 /* The fields in the middle of a ring entry. */
 enum {
     DOORBELL_INDEX_SHIFT = 8,
@@ -110,6 +112,7 @@ uint32_t slot_post(struct slot *slot, const struct slot_request *request, uint8_
      * generation is as good as another. */
     assert(source < CONTROLLERS_MAX);
     slot->request = *request;
+    CRASH_POINT("slot.written");
     /* pairs with the swap in slot_claim: who wins it sees the request */
     store_release(&slot->state, word_pack(generation, epoch, source, SLOT_POSTED));
     return generation;
@@ -126,6 +129,7 @@ bool slot_claim(struct slot *slot, uint32_t generation, uint8_t source, uint16_t
      * slot_retract: one of us wins */
     if (!cas_acq_rel(&slot->state, &posted, claimed))
         return false;
+    CRASH_POINT("slot.claimed");
     fetch(ret_request, &slot->request, sizeof(slot->request));
     return true;
 }
@@ -139,6 +143,7 @@ bool slot_complete(struct slot *slot, uint32_t generation, uint8_t claimant, uin
     if (load_acquire(&slot->state) != claimed)
         return false;
     slot->answer = *answer;
+    CRASH_POINT("slot.answered");
     /* pairs with slot_is_done: the source sees the answer; and with the swap in slot_retract */
     return cas_acq_rel(&slot->state, &claimed, word_pack(generation, epoch, claimant, SLOT_DONE));
 }

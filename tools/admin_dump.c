@@ -15,7 +15,8 @@
 static int dump_here(const struct config *config, char **ret_text)
 {
     char *folder = getcwd(NULL, 0);
-    int error = folder == NULL ? -errno : config_dump(config, folder, ret_text);
+    const struct config_dump_wanted wanted = {.folder = folder, .omit = CONFIG_NONE};
+    int error = folder == NULL ? -errno : config_dump(config, &wanted, ret_text);
 
     free(folder);
     return error;

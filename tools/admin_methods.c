@@ -7,5 +7,8 @@ const struct admin_method admin_methods[] = {
     {.name = "link.repair", .start = admin_link_repair},
     {.name = "trace.level", .start = admin_trace_level},
     {.name = "element.replace", .start = admin_element_replace},
+    {.name = "scrub.start", .start = admin_scrub_start},
+    {.name = "volume.create", .start = admin_volume_create},
+    {.name = "volume.delete", .start = admin_volume_delete},
     {0},
 };

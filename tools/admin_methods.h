@@ -14,6 +14,17 @@ extern const struct admin_method admin_methods[];
 void admin_dump(const struct admin_service *service, const json_t *params,
                 struct admin_reply *reply);
 
+/* scrub.start {name, repair} -> {} */
+void admin_scrub_start(const struct admin_service *service, const json_t *params,
+                       struct admin_reply *reply);
+
+/* volume.create {name, ...: the fields of anyport.yaml(5)} -> {}
+ * volume.delete {name} -> {} */
+void admin_volume_create(const struct admin_service *service, const json_t *params,
+                         struct admin_reply *reply);
+void admin_volume_delete(const struct admin_service *service, const json_t *params,
+                         struct admin_reply *reply);
+
 /* element.fail {name, force} -> {} */
 void admin_element_fail(const struct admin_service *service, const json_t *params,
                         struct admin_reply *reply);

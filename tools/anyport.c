@@ -18,7 +18,8 @@ static const struct verb {
     {"element", verb_element, "list, fail, replace: the elements of a running array"},
     {"dump", verb_dump, "the configuration of a running array, as it is now"},
     {"trace", verb_trace, "the last events of each controller, also of one that has died"},
-    {"volume", verb_volume, "list: the volumes of a running array"},
+    {"scrub", verb_scrub, "compare what the members of a redundant volume hold"},
+    {"volume", verb_volume, "list, create, delete: the volumes of a running array"},
     {"link", verb_link, "list the links between controllers, make them fail, repair them"},
     {"controller", verb_controller, "list: its controllers"},
 };

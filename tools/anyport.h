@@ -23,7 +23,9 @@ int verb_trace(int argc, char **argv);
 int verb_element(int argc, char **argv);
 int verb_link(int argc, char **argv);
 int verb_element_list(int argc, char **argv);
+int verb_scrub(int argc, char **argv);
 int verb_volume(int argc, char **argv);
+int verb_volume_list(int argc, char **argv);
 int verb_controller(int argc, char **argv);
 
 extern const char *const anyport_version;

@@ -255,7 +255,7 @@ static int verb_list(int argc, char **argv, const char *method, void (*print)(co
     return ask(&request, method, print);
 }
 
-int verb_volume(int argc, char **argv)
+int verb_volume_list(int argc, char **argv)
 {
     return verb_list(argc, argv, "volume.list", print_volumes);
 }

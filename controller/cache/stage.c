@@ -150,7 +150,8 @@ static enum stage_verdict enter_gate(struct controller *controller, struct comma
 
 static enum stage_verdict look_read(struct controller *controller, struct command *command)
 {
-    bool is_short = command->length_bytes <= CACHE_LOOK_BYTES;
+    bool is_short =
+        command->length_bytes <= CACHE_LOOK_BYTES && (command->flags & COMMAND_UNCACHED) == 0;
 
     if (is_short && cache_holds_all(controller->cache, command)) {
         enum stage_verdict verdict = serve(controller, command);
@@ -277,6 +278,7 @@ enum stage_verdict cache_look(struct controller *controller, struct command *com
         return STAGE_NEXT;
     case COMMAND_MARK:
     case COMMAND_RESTORE:
+    case COMMAND_SCRUB:
     case COMMAND_SETTLE:
     case COMMAND_INTENTS:
     case COMMAND_OPS_END:

@@ -103,10 +103,9 @@ static void dump_settings(FILE *out, const struct config *config)
 {
     fprintf(out, "\ncontrollers: %" PRIu32 "\n", config->controllers);
     put_size(out, "cache: {size", config->cache.size_bytes);
-    fprintf(out, ", mode: %s, policy: %s, in-memory: %s}\n",
-            config_cache_mode_name(config->cache.mode),
-            config_cache_policy_name(config->cache.policy),
-            config->cache.in_memory ? "true" : "false");
+    fprintf(
+        out, ", mode: %s, policy: %s, in-memory: %s}\n", config_cache_mode_name(config->cache.mode),
+        config_cache_policy_name(config->cache.policy), config->cache.in_memory ? "true" : "false");
     put_size(out, "buffers: {size", config->buffers_bytes);
     fprintf(out, "}\nconnections: %" PRIu32 "\nhandshake-timeout: %" PRIu32 "\nplacement: %s\n",
             config->connections, config->handshake_seconds,
@@ -116,8 +115,8 @@ static void dump_settings(FILE *out, const struct config *config)
             coordination_policy_name(config->coordination.policy));
     put_size(out, ", region", config->coordination.region_bytes);
     fputs("}\n", out);
-    fprintf(out, "trace: {level: %s, events: %" PRIu32 "}\n",
-            trace_level_name(config->trace.level), config->trace.events);
+    fprintf(out, "trace: {level: %s, events: %" PRIu32 "}\n", trace_level_name(config->trace.level),
+            config->trace.events);
     if (config->rebuild_rate_bytes != JOB_RATE_YIELDING) {
         put_size(out, "rebuild: {rate", config->rebuild_rate_bytes);
         fputs("}\n", out);
@@ -134,20 +133,18 @@ static void dump_ports(FILE *out, const struct config *config)
             bracketed ? "]" : "", config->tcp_port);
 }
 
-static int dump_element(FILE *out, const struct config_element *element, const char *folder)
+static int dump_element(FILE *out, const struct config_element *element, uint64_t size_bytes,
+                        const char *folder)
 {
     put_text(out, "  - {name", element->name);
     int result = put_path(out, ", image", folder, element->image);
-    if (element->size_bytes)
-        put_size(out, ", size", element->size_bytes);
-    fprintf(out, ", controller: %" PRIu32 ", read-only: %s", element->controller,
-            switch_name(element->read_only));
+    if (size_bytes)
+        put_size(out, ", size", size_bytes);
+    fprintf(out, ", controller: %" PRIu32 ", read-only: %s, checksums: %s, missing-ok: %s",
+            element->controller, switch_name(element->read_only), switch_name(element->checksums),
+            switch_name(element->missing_ok));
     if (element->superblock != SUPERBLOCK_UNSAID)
         fprintf(out, ", superblock: %s", switch_name(element->superblock == SUPERBLOCK_YES));
-    if (element->checksums)
-        fprintf(out, ", checksums: %s", switch_name(true));
-    if (element->missing_ok)
-        fprintf(out, ", missing-ok: %s", switch_name(true));
     fputs("}\n", out);
     return result;
 }
@@ -190,23 +187,43 @@ static void dump_volume(FILE *out, const struct config *config, const struct con
     fputs("}\n", out);
 }
 
-static int dump_all(FILE *out, const struct config *config, const char *folder)
+static int dump_elements(FILE *out, const struct config *config,
+                         const struct config_dump_wanted *wanted)
 {
-    put_text(out, "array", config->array);
-    fputc('\n', out);
-    int result = put_path(out, "run-dir", folder, config->run_dir);
-    dump_settings(out, config);
-    dump_ports(out, config);
+    int result = 0;
+
     fputs("elements:\n", out);
-    for (uint32_t i = 0; i < config->elements_count && result == 0; i++)
-        result = dump_element(out, &config->elements[i], folder);
-    fputs("volumes:\n", out);
-    for (uint32_t i = 0; i < config->volumes_count && result == 0; i++)
-        dump_volume(out, config, &config->volumes[i]);
+    for (uint32_t i = 0; i < config->elements_count && result == 0; i++) {
+        uint64_t said_bytes = config->elements[i].size_bytes;
+
+        if (!said_bytes && wanted->element_bytes)
+            said_bytes = wanted->element_bytes[i];
+        result = dump_element(out, &config->elements[i], said_bytes, wanted->folder);
+    }
     return result;
 }
 
-int config_dump(const struct config *config, const char *folder, char **ret_text)
+static int dump_all(FILE *out, const struct config *config, const struct config_dump_wanted *wanted)
+{
+    put_text(out, "array", config->array);
+    fputc('\n', out);
+    int result = put_path(out, "run-dir", wanted->folder, config->run_dir);
+    dump_settings(out, config);
+    dump_ports(out, config);
+    if (result == 0)
+        result = dump_elements(out, config, wanted);
+    fputs("volumes:\n", out);
+    for (uint32_t i = 0; i < config->volumes_count && result == 0; i++) {
+        if (i != wanted->omit)
+            dump_volume(out, config, &config->volumes[i]);
+    }
+    if (wanted->append)
+        fprintf(out, "  - %s\n", wanted->append);
+    return result;
+}
+
+int config_dump(const struct config *config, const struct config_dump_wanted *wanted,
+                char **ret_text)
 {
     char *text = NULL;
     size_t bytes = 0;
@@ -214,7 +231,7 @@ int config_dump(const struct config *config, const char *folder, char **ret_text
 
     if (!out)
         return -ENOMEM;
-    int result = dump_all(out, config, folder);
+    int result = dump_all(out, config, wanted);
     if (ferror(out) && result == 0)
         result = -ENOMEM;
     if (fclose(out) != 0 && result == 0)

@@ -20,6 +20,7 @@
 #include "controller/config/images.h"
 #include "controller/config/intents_look.h"
 #include "controller/config/placement.h"
+#include "controller/config/scrubs.h"
 #include "controller/config/superblocks.h"
 #include "controller/config/table.h"
 
@@ -246,6 +247,7 @@ static void controller_died(struct watched *watched, uint32_t events)
     }
     look_at_phase(configurator);
     rebuilds_look(configurator);
+    scrubs_look(configurator);
 }
 
 _Static_assert(offsetof(struct watched_controller, death) == 0, "controller_died relies on it");
@@ -430,6 +432,7 @@ void configurator_close(struct configurator *configurator)
         close_if_open(&configurator->control_ends[i]);
         control_line_close(&configurator->lines[i]);
     }
+    volume_changes_done(configurator);
     rebuilds_done(configurator);
     segment_done(&configurator->segment);
 }

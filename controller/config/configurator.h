@@ -16,6 +16,7 @@
 #include "controller/config/rebuilds.h"
 #include "controller/config/resyncs.h"
 #include "controller/config/sockets.h"
+#include "controller/config/volume_change.h"
 #include "controller/controller.h"
 #include "io/watch.h"
 #include "io/witness.h"
@@ -52,7 +53,8 @@ enum configurator_phase {
 };
 
 struct configurator {
-    const struct config *config;
+    const struct config *config; /* as it is now: volume_change.h */
+    struct volume_changes volume_changes;
     struct watch *watch;
     struct segment segment;
     struct array_sockets sockets;
@@ -68,8 +70,8 @@ struct configurator {
     struct watched_controller controllers[CONTROLLERS_MAX];
     struct control_line lines[CONTROLLERS_MAX]; /* to them */
     struct rebuilds rebuilds;
-    int control_ends[CONTROLLERS_MAX];          /* theirs, until each has its own */
-    struct volume_resync *resyncs;              /* by volume */
+    int control_ends[CONTROLLERS_MAX]; /* theirs, until each has its own */
+    struct volume_resync *resyncs;     /* by volume */
     enum configurator_phase phase;
     uint64_t deadline_ns; /* of the phase */
     bool failed;          /* something ended otherwise than in order */

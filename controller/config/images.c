@@ -4,7 +4,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "controller/config/absences.h"
 #include "controller/config/config_layout.h"
@@ -42,7 +41,7 @@ static int open_existing(const struct config *config, struct images *images,
 
     for (uint32_t i = 0; i < config->elements_count; i++) {
         struct element_wanted wanted = wanted_of(&config->elements[i]);
-        images->missing[i] = access(wanted.image, F_OK) < 0 && errno == ENOENT;
+        images->missing[i] = !element_exists(wanted.image);
         int error = images->missing[i] ? element_check_creatable(&wanted, &why)
                                        : element_open(&images->elements[i], &wanted, &why);
         if (error != 0 && may_be_absent(config, images, i, error))
@@ -121,7 +120,7 @@ static void unlink_created(const struct config *config, const struct images *ima
 {
     for (uint32_t i = 0; i < count; i++) {
         if (images->missing[i] && !images->absent[i])
-            (void)unlink(config->elements[i].image);
+            element_remove(config->elements[i].image);
     }
 }
 

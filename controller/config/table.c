@@ -24,8 +24,8 @@ static void enter_element(const struct segment *segment, uint32_t index,
                      (file->mode == ELEMENT_MODE_INLINE ? ELEMENT_INLINE : 0) |
                      (file->tail_bytes != 0 ? ELEMENT_SUPERBLOCK : 0) |
                      (wanted->checksums ? ELEMENT_CHECKSUMS : 0);
-    store_relaxed(&record->flags, flags); /* relaxed: as above */
-    if (file->fd < 0) /* the array starts without it */
+    store_relaxed(&record->flags, flags);              /* relaxed: as above */
+    if (file->fd < 0)                                  /* the array starts without it */
         store_relaxed(&record->state, ELEMENT_FAILED); /* relaxed: as above */
     snprintf(record->name, sizeof record->name, "%s", wanted->name);
 }
@@ -38,21 +38,39 @@ static bool is_redundant_member(const struct config *config, const struct config
            layout_kind_redundant(config->volumes[volume->member_of].layout);
 }
 
-/* What plain and virtual volumes have in common; the rest of the record is what it was. */
-static int enter_volume(const struct segment *segment, const struct config *config, uint32_t index,
-                        struct volume_record *record, struct config_error *ret_error)
+uint32_t table_volume_flags(const struct config *config, const struct config_volume *volume)
+{
+    return (volume->read_only ? VOLUME_READ_ONLY : 0u) | (volume->export ? VOLUME_EXPORTED : 0u) |
+           (volume->rotational ? VOLUME_ROTATIONAL : 0u) |
+           (is_redundant_member(config, volume) ? VOLUME_REDUNDANT_MEMBER : 0u);
+}
+
+void table_name_volume(const struct config *config, uint32_t index, struct volume_record *record)
 {
     const struct config_volume *wanted = &config->volumes[index];
 
     /* relaxed: nobody else has it yet */
-    store_relaxed(&record->flags,
-                  (wanted->read_only ? VOLUME_READ_ONLY : 0) |
-                      (wanted->export ? VOLUME_EXPORTED : 0) |
-                      (wanted->rotational ? VOLUME_ROTATIONAL : 0) |
-                      (is_redundant_member(config, wanted) ? VOLUME_REDUNDANT_MEMBER : 0));
+    store_relaxed(&record->flags, table_volume_flags(config, wanted));
     snprintf(record->name, sizeof record->name, "%s", wanted->name);
     if (wanted->description != NULL)
         snprintf(record->description, sizeof record->description, "%s", wanted->description);
+}
+
+struct volume_record table_virtual_record(const struct layout *layout, uint32_t members_first)
+{
+    return (struct volume_record){.size_bytes = layout->size_bytes,
+                                  .element = ELEMENT_NONE,
+                                  .layout = layout->kind,
+                                  .members_first = members_first,
+                                  .members_count = layout->members,
+                                  .copies = layout->copies,
+                                  .chunk_bytes = layout->chunk_bytes};
+}
+
+static int enter_volume(const struct segment *segment, const struct config *config, uint32_t index,
+                        struct volume_record *record, struct config_error *ret_error)
+{
+    table_name_volume(config, index, record);
     if (mapping_add_volume(segment, index, record) != 0)
         return refuse_volume(config, index, -EINVAL, ret_error,
                              "duplicate name; allowed: each name once");
@@ -125,13 +143,7 @@ static int enter_virtual(const struct segment *segment, const struct config *con
     int error = config_layout_of(config, index, member_bytes, &layout, starts, ret_error);
     if (error != 0)
         return error;
-    struct volume_record record = {.size_bytes = layout.size_bytes,
-                                   .element = ELEMENT_NONE,
-                                   .layout = layout.kind,
-                                   .members_first = members_first,
-                                   .members_count = layout.members,
-                                   .copies = layout.copies,
-                                   .chunk_bytes = layout.chunk_bytes};
+    struct volume_record record = table_virtual_record(&layout, members_first);
     enter_standing(&record, wanted, &images->standings[index], images->doubtful[index]);
     if (wanted->description == NULL)
         config_layout_describe(&layout, record.description);

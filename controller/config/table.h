@@ -12,6 +12,16 @@
 /* How many member records the virtual volumes of the configuration need. */
 uint32_t table_members_count(const struct config *config);
 
+/* enum volume_flags of a volume. */
+uint32_t table_volume_flags(const struct config *config, const struct config_volume *volume);
+
+/* Fills in what plain and virtual volumes have in common; the rest of the record is what it was,
+ * also the description where none was said. */
+void table_name_volume(const struct config *config, uint32_t index, struct volume_record *record);
+
+/* The record of a virtual volume; its members' begin with `members_first`. */
+struct volume_record table_virtual_record(const struct layout *layout, uint32_t members_first);
+
 /* Enters all elements, volumes and members. `images` are those of the
  * configuration, open; the segment was made for as many of each. 0, or -errno and *ret_error says
  * in words what was wrong. */

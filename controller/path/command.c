@@ -7,6 +7,7 @@
 #include "controller/controller.h"
 #include "controller/path/split.h"
 #include "controller/path/trail.h"
+#include "shm/crash_point.h"
 
 typedef enum stage_verdict stage_fn(struct controller *, struct command *);
 
@@ -27,9 +28,11 @@ const char *stage_name(enum stage stage)
 const char *command_op_name(enum command_op op)
 {
     static const char *const names[COMMAND_OPS_END] = {
-        [COMMAND_READ] = "read",       [COMMAND_WRITE] = "write",   [COMMAND_FLUSH] = "flush",
-        [COMMAND_TRIM] = "trim",       [COMMAND_ZERO] = "zero",     [COMMAND_PREFETCH] = "prefetch",
-        [COMMAND_EXTENTS] = "extents", [COMMAND_MARK] = "mark",     [COMMAND_RESTORE] = "restore",
+        [COMMAND_READ] = "read",       [COMMAND_WRITE] = "write",
+        [COMMAND_FLUSH] = "flush",     [COMMAND_TRIM] = "trim",
+        [COMMAND_ZERO] = "zero",       [COMMAND_PREFETCH] = "prefetch",
+        [COMMAND_EXTENTS] = "extents", [COMMAND_MARK] = "mark",
+        [COMMAND_SCRUB] = "scrub",     [COMMAND_RESTORE] = "restore",
         [COMMAND_INTENTS] = "intents", [COMMAND_SETTLE] = "settle",
     };
 
@@ -60,6 +63,7 @@ static void conduct(struct controller *controller, struct command *command,
         else
             command->stage++;
         bool last = command->stage == STAGE_REPLY;
+        CRASH_POINT(stages[command->stage].name);
         verdict = run_stage(controller, command, stages[command->stage].run);
         if (last)
             return; /* it is its origin's again, and may be gone or another one by now */

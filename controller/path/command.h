@@ -33,6 +33,7 @@ enum command_op {
     COMMAND_EXTENTS,     /* the payload is an array of struct extent */
     COMMAND_MARK,        /* of an element: its superblock says which members have failed (mark.h) */
     COMMAND_RESTORE = 9, /* of a virtual volume: some members' bytes are made from the others' */
+    COMMAND_SCRUB = 10,  /* of a virtual volume: do its members agree? (split_scrub.c) */
     COMMAND_INTENTS = 11, /* in how many regions members may differ, at a range of each member: of
                              one; of a redundant volume: of all of them, added up */
     COMMAND_SETTLE = 13,  /* of a virtual volume: what its members' superblocks say is up to date */
@@ -44,7 +45,8 @@ enum command_flags {
     COMMAND_NO_HOLE = 1 << 1,   /* ZERO: keep the range allocated */
     COMMAND_FAST_ZERO = 1 << 2, /* ZERO: rather fail than write zeroes */
     COMMAND_ONE = 1 << 3,       /* EXTENTS: the first extent suffices */
-    COMMAND_FLAGS_ALL = (1 << 4) - 1,
+    COMMAND_UNCACHED = 1 << 4,  /* READ: what the element has, whatever the cache remembers */
+    COMMAND_FLAGS_ALL = (1 << 5) - 1,
 };
 
 /* Who wants the answer. */
@@ -221,7 +223,7 @@ static inline bool command_has_payload(uint32_t op)
 /* Of a whole virtual volume: never a component command. */
 static inline bool command_is_maintenance(uint32_t op)
 {
-    return op == COMMAND_RESTORE || op == COMMAND_SETTLE;
+    return op == COMMAND_RESTORE || op == COMMAND_SCRUB || op == COMMAND_SETTLE;
 }
 
 static inline bool command_changes_data(uint32_t op)

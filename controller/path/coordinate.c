@@ -12,7 +12,8 @@
 /* What others must not see half done. */
 static bool is_exclusive(const struct command *command)
 {
-    return command_changes_data(command->op) || command->op == COMMAND_RESTORE;
+    return command_changes_data(command->op) || command->op == COMMAND_RESTORE ||
+           (command->op == COMMAND_SCRUB && command->members != 0);
 }
 
 /* A read that computes what a member held from the others of its row, of which a write changes one
@@ -27,7 +28,7 @@ static bool wants_reservation(const struct controller *controller, const struct 
 {
     if (command->virtual == NULL || command->length_bytes == 0)
         return false;
-    if (reads_by_parity(command))
+    if (reads_by_parity(command) || command->op == COMMAND_SCRUB)
         return true;
     switch (controller->coordinate.policy) {
     case COORDINATION_STRICT:

@@ -95,6 +95,10 @@ int execute_next_write(struct controller *controller, struct command *command);
 /* io.step has ended with io.result. */
 int execute_after(struct controller *controller, struct command *command);
 
+/* After an operation that is worth nothing in part moved a part: NEXT_STEP, all of it once more, or
+ * -EIO when that does not help. A short result is no error (io/element.h). */
+int execute_once_more(struct command *command);
+
 /* A write has failed with io.result: that, after the element failed if it must. */
 int execute_write_failed(struct controller *controller, struct command *command);
 

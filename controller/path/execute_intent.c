@@ -47,7 +47,9 @@ int execute_after_intent(struct controller *controller, struct command *command)
     if (command->io.result < 0)
         error = execute_write_failed(controller, command);
     else if (command->io.result != intents->image_bytes)
-        error = -EIO;
+        error = execute_once_more(command);
+    if (error == NEXT_STEP)
+        return NEXT_STEP;
     if (error == 0)
         intents_written(intents);
     else

@@ -110,10 +110,16 @@ static void change_block(struct command *command)
                io->piece_bytes);
 }
 
+/* One block, a copy of the superblock or the bitmap of intents, of which a part was moved. */
+int execute_once_more(struct command *command)
+{
+    return command->io.result > 0 && command->io.retries++ < RETRIES_MAX ? NEXT_STEP : -EIO;
+}
+
 static int after_partial_read(struct controller *controller, struct command *command)
 {
     if (command->io.result != BLOCK_BYTES)
-        return -EIO;
+        return execute_once_more(command);
     int error = execute_verify_scratch(controller, command);
     if (error != 0)
         return error;
@@ -181,7 +187,7 @@ static int after_mark(struct controller *controller, struct command *command)
     if (command->io.result < 0)
         return execute_write_failed(controller, command);
     if (command->io.result != SUPERBLOCK_COPY_BYTES)
-        return -EIO;
+        return execute_once_more(command);
     mark_written(execute_owned(controller, command)->mark);
     return NEXT_OVER;
 }
@@ -207,7 +213,8 @@ static int after_partial_write(struct controller *controller, struct command *co
         return after_write_piece(controller, command);
     }
     execute_enter_unknown(controller, command);
-    return command->io.result < 0 ? execute_write_failed(controller, command) : -EIO;
+    return command->io.result < 0 ? execute_write_failed(controller, command)
+                                  : execute_once_more(command);
 }
 
 int execute_after(struct controller *controller, struct command *command)
@@ -329,6 +336,7 @@ int execute_first(struct controller *controller, struct command *command)
         io->marks = mark_begin(element->mark, &controller->segment);
         return io->marks ? NEXT_STEP : NEXT_OVER;
     case COMMAND_RESTORE:
+    case COMMAND_SCRUB:
     case COMMAND_SETTLE:
     case COMMAND_OPS_END:
         break;

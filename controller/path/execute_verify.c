@@ -105,8 +105,7 @@ int execute_verify_scratch(struct controller *controller, struct command *comman
         return NEXT_OVER;
     count(controller, command, block);
     const struct volume_record *volume = segment_volume(&controller->segment, command->volume);
-    /* relaxed: constant while commands are under way */
-    command->io.damages = (load_relaxed(&volume->flags) & VOLUME_REDUNDANT_MEMBER) != 0;
+    command->io.damages = (mapping_volume_flags(volume) & VOLUME_REDUNDANT_MEMBER) != 0;
     return command->io.damages ? NEXT_OVER : -EBADMSG;
 }
 

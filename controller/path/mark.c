@@ -88,17 +88,83 @@ static bool same(const struct superblock_member *one, const struct superblock_me
            one->rebuilt_bytes == other->rebuilt_bytes;
 }
 
+/* --- edits --- */
+
+static bool overlap(const struct superblock_member *one, const struct superblock_member *other)
+{
+    return one->offset_bytes < other->offset_bytes + other->size_bytes &&
+           other->offset_bytes < one->offset_bytes + one->size_bytes;
+}
+
+int mark_want(struct mark *mark, struct mark_edit *edit)
+{
+    const struct superblock *content = &mark->superblock->content;
+
+    if (mark->edit != NULL)
+        return -EBUSY;
+    if (edit->kind == MARK_ADD && superblock_find(content, edit->record.volume) != NULL)
+        return -EEXIST;
+    for (uint32_t i = 0; i < content->members_count && edit->kind == MARK_ADD; i++) {
+        if (overlap(&content->members[i], &edit->record))
+            return -EEXIST;
+    }
+    if (edit->kind == MARK_ADD && content->members_count == SUPERBLOCK_MEMBERS_MAX)
+        return -ENOSPC;
+    edit->begun = edit->written = false;
+    mark->edit = edit;
+    return 0;
+}
+
+void mark_want_no_more(struct mark *mark, const struct mark_edit *edit)
+{
+    if (mark->edit == edit)
+        mark->edit = NULL;
+}
+
+static bool goes(const struct mark *mark, const struct mark_edit *edit, uint32_t i)
+{
+    if (edit->kind == MARK_CLEAR)
+        return mark->next_volumes[i] == ELEMENT_NONE &&
+               overlap(&mark->next.members[i], &edit->record);
+    return edit->kind == MARK_REMOVE && mark->next_volumes[i] == edit->volume;
+}
+
+/* True: it changed something. */
+static bool apply(struct mark *mark, struct mark_edit *edit)
+{
+    struct superblock *next = &mark->next;
+    uint32_t before = next->members_count;
+
+    for (uint32_t i = before; i-- > 0;) {
+        if (!goes(mark, edit, i))
+            continue;
+        next->members[i] = next->members[--next->members_count];
+        mark->next_volumes[i] = mark->next_volumes[next->members_count];
+    }
+    if (edit->kind == MARK_ADD) {
+        mark->next_volumes[next->members_count] = edit->volume;
+        next->members[next->members_count++] = edit->record;
+    }
+    edit->begun = true;
+    return next->members_count != before;
+}
+
+/* --- writing --- */
+
 bool mark_begin(struct mark *mark, const struct segment *segment)
 {
     bool changed = false;
 
     assert(!mark->writing);
     mark->next = mark->superblock->content;
+    memcpy(mark->next_volumes, mark->volumes, sizeof mark->volumes);
+    if (mark->edit != NULL)
+        changed = apply(mark, mark->edit);
     for (uint32_t i = 0; i < mark->next.members_count; i++) {
         struct superblock_member *record = &mark->next.members[i];
-        if (mark->volumes[i] == ELEMENT_NONE)
+        if (mark->next_volumes[i] == ELEMENT_NONE)
             continue;
-        const struct superblock_member next = as_it_is_now(segment, mark->volumes[i], record);
+        const struct superblock_member next = as_it_is_now(segment, mark->next_volumes[i], record);
         changed = changed || !same(&next, record);
         *record = next;
     }
@@ -123,5 +189,10 @@ struct loop_io mark_io(const struct mark *mark)
 void mark_written(struct mark *mark)
 {
     mark->superblock->content = mark->next;
+    memcpy(mark->volumes, mark->next_volumes, sizeof mark->volumes);
+    if (mark->edit != NULL && mark->edit->begun) {
+        mark->edit->written = true;
+        mark->edit = NULL;
+    }
     mark->superblock->copy = 1 - mark->superblock->copy;
 }

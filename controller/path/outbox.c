@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "shm/crash_point.h"
+
 int outbox_init(struct outbox *outbox, struct link *link, uint32_t ring_entries, uint32_t capacity,
                 uint32_t seed)
 {
@@ -54,6 +56,7 @@ static int produce_run(struct outbox *outbox)
 
     if (run > outbox->count)
         run = outbox->count;
+    CRASH_POINT("outbox.publishing");
     int produced = ring_produce_spsc(&outbox->producer, outbox->entries + outbox->first, run);
     if (produced > 0)
         drop_first(outbox, (uint32_t)produced);

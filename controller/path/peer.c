@@ -9,6 +9,7 @@
 #include "controller/controller.h"
 #include "controller/path/redirect.h"
 #include "controller/path/split.h"
+#include "shm/crash_point.h"
 
 enum { RECEIVE_BATCH = 64 };
 
@@ -360,6 +361,7 @@ static uint32_t receive_from(struct controller *controller, struct peer *peer, u
         return 0;
     }
     for (int i = 0; i < count; i++) {
+        CRASH_POINT("peer.received");
         if (!doorbell_unpack(entries[i], controller->segment.geometry.slots, &doorbell))
             continue; /* damaged; the sweep finds what it may have meant */
         take_doorbell(controller, peer, doorbell);

@@ -227,10 +227,11 @@ static void settle_write(struct controller *controller, struct command *command)
 }
 
 /* Whether a read that met failing members can be had from others. */
-static bool may_read_again(struct command *command)
+static bool may_read_again(struct controller *controller, struct command *command)
 {
     struct split *split = command->split;
 
+    read_repair_want(controller, command, split->bad);
     split->absent |= split->bad;
     return virtual_bears(&command->virtual->layout, split->absent);
 }
@@ -262,7 +263,7 @@ static enum stage_verdict end_round(struct controller *controller, struct comman
     if (command->split->bad != 0 && is_redundant(layout)) {
         if (!is_read(command))
             settle_write(controller, command);
-        else if (may_read_again(command))
+        else if (may_read_again(controller, command))
             return STAGE_NEXT;
     }
     return STAGE_DONE;
@@ -293,6 +294,10 @@ static enum stage_verdict begin(struct controller *controller, struct command *c
 {
     if (command->op == COMMAND_SETTLE)
         return settle(controller, command);
+    if (command->op == COMMAND_SCRUB) {
+        split_scrub_begin(command);
+        return split_scrub_go_on(controller, command);
+    }
     begin_round(command);
     if (command->op == COMMAND_RESTORE && command->virtual->layout.parities == 0) {
         split_restore_begin(controller, command);
@@ -357,7 +362,7 @@ enum stage_verdict split_run(struct controller *controller, struct command *comm
     if (command->virtual == NULL)
         return STAGE_NEXT;
     command->split->slices.in_use = command->split->mark.in_use = false;
-    command->split->restore.in_use = false;
+    command->split->restore.in_use = command->split->scrub.in_use = false;
     if ((command->flags & COMMAND_FAST_ZERO) != 0 && is_redundant(&command->virtual->layout)) {
         aggregate_add(&command->aggregate, command->offset_bytes, -EOPNOTSUPP);
         return STAGE_DONE;
@@ -376,7 +381,9 @@ enum stage_verdict split_complete(struct controller *controller, struct command 
         verdict = split_mark_complete(controller, command);
         return verdict == STAGE_DONE ? end_part(controller, command) : verdict;
     }
-    if (command->split->restore.in_use)
+    if (command->split->scrub.in_use)
+        verdict = split_scrub_complete(controller, command);
+    else if (command->split->restore.in_use)
         verdict = split_restore_complete(controller, command);
     else if (command->split->slices.in_use)
         verdict = split_slices_complete(controller, command);

@@ -10,7 +10,7 @@
  * Files: split.c the stage, and layouts without parity; split_parity.c writes of layouts with
  * parity, and reads of them that must do without a member; split_extents.c block status;
  * split_mark.c the marking of members that failed; split_restore.c what is special about RESTORE;
- * split_divide.c reads that no member can answer as a whole.
+ * split_scrub.c SCRUB; split_divide.c reads that no member can answer as a whole.
  */
 #ifndef CONTROLLER_PATH_SPLIT_H
 #define CONTROLLER_PATH_SPLIT_H
@@ -68,6 +68,16 @@ struct split_restore {
     uint64_t member_offset_bytes;
 };
 
+/* A SCRUB: what is read of all members, and then written to some. */
+struct split_scrub {
+    bool in_use;
+    bool writing;
+    uint32_t set;    /* mask of the members that have this range */
+    uint32_t wanted; /* and of those of this round */
+    uint32_t member; /* the next one to be sent to */
+    uint64_t member_offset_bytes;
+};
+
 /* What a command waits for in COORDINATE. */
 enum split_wait {
     SPLIT_WAITS_NOT,
@@ -96,6 +106,7 @@ struct split {
     struct split_mark mark;
     struct split_slices slices; /* instead of `walk`, where parity takes part */
     struct split_restore restore;
+    struct split_scrub scrub;
     uint32_t flush_member;
     uint32_t extents_count[MEMBERS_MAX];
 };
@@ -138,6 +149,13 @@ static inline uint64_t split_payload_offset_bytes(const struct command *command)
     return command->payload_offset_bytes + command->split->part_offset_bytes -
            command->offset_bytes;
 }
+
+/* SCRUB, as with slices. Its range: at most so many bytes; and what its buffer must hold. */
+uint64_t split_scrub_bytes(const struct layout *layout);
+uint64_t split_scrub_buffer_bytes(const struct layout *layout, uint64_t length_bytes);
+void split_scrub_begin(struct command *command);
+enum stage_verdict split_scrub_go_on(struct controller *controller, struct command *command);
+enum stage_verdict split_scrub_complete(struct controller *controller, struct command *command);
 
 /* The part that is coordinated and worked on next: MAP begins with the first. */
 void split_begin(struct controller *controller, struct command *command);

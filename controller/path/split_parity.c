@@ -276,6 +276,7 @@ static enum stage_verdict plan_again(struct controller *controller, struct comma
     struct split *split = command->split;
 
     if (!command_changes_data(command->op)) {
+        read_repair_want(controller, command, split->bad);
         split->absent |= split->bad;
         if (!virtual_bears(&command->virtual->layout, split->absent))
             return end_part(controller, command);

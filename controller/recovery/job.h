@@ -26,6 +26,7 @@
 /* X(NAME, number, name, functions). A number is never given a new meaning. */
 #define JOB_KINDS(X)                                                                               \
     X(REBUILD, 1, "rebuild", job_rebuild)                                                          \
+    X(SCRUB, 2, "scrub", job_scrub)                                                                \
     X(RESYNC, 3, "resync", job_resync)
 
 enum job_kind {

@@ -85,7 +85,7 @@ def stages(array, cookie):
             for events in at]
     same(told[0], [('MAP', 'next'), ('COORDINATE', 'next'), ('SPLIT', 'next'), ('CACHE', 'next'),
                    ('EXECUTE', 'next'), ('REDIRECT', 'wait'), ('REDIRECT', 'done'),
-                   ('AGGREGATE', 'next'), ('RELEASE', 'next')], 'stages of the receiver')
+                   ('AGGREGATE', 'next'), ('KEEP', 'next'), ('RELEASE', 'next')], 'stages of the receiver')
     same(told[1][0], ('CACHE', 'next'), 'the first stage of the owner')
     same(told[1][-1], ('RELEASE', 'next'), 'its last but REPLY')
 

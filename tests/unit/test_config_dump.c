@@ -33,7 +33,9 @@ static char *dump(const struct config *config)
 {
     char *text = NULL;
 
-    CU_ASSERT_EQUAL_FATAL(config_dump(config, HERE, &text), 0);
+    const struct config_dump_wanted wanted = {.folder = HERE, .omit = CONFIG_NONE};
+
+    CU_ASSERT_EQUAL_FATAL(config_dump(config, &wanted, &text), 0);
     return text;
 }
 
@@ -59,7 +61,8 @@ static bool same_element(const struct config_element *a, const struct config_ele
     return same_text(a->name, b->name) && same_path(a->image, b->image) &&
            a->size_bytes == b->size_bytes && a->controller == b->controller &&
            a->read_only == b->read_only && a->superblock == b->superblock &&
-           a->redundant_volume == b->redundant_volume && a->missing_ok == b->missing_ok;
+           a->checksums == b->checksums && a->missing_ok == b->missing_ok &&
+           a->redundant_volume == b->redundant_volume;
 }
 
 static bool same_volume(const struct config_volume *a, const struct config_volume *b)
@@ -87,7 +90,8 @@ static bool same_settings(const struct config *a, const struct config *b)
            a->slots == b->slots && a->ring_entries == b->ring_entries &&
            a->coordination.policy == b->coordination.policy &&
            a->coordination.region_bytes == b->coordination.region_bytes &&
-           a->rebuild_rate_bytes == b->rebuild_rate_bytes;
+           a->rebuild_rate_bytes == b->rebuild_rate_bytes && a->trace.level == b->trace.level &&
+           a->trace.events == b->trace.events;
 }
 
 static bool same_config(const struct config *a, const struct config *b)
@@ -243,6 +247,7 @@ static void random_settings(FILE *out)
     static const char *const policies[] = {"s3-fifo", "sieve", "arc", "lru"};
     static const char *const places[] = {"auto", "none", "spread"};
     static const char *const orders[] = {"strict", "writes", "none"};
+    static const char *const levels[] = {"off", "events"};
     static const char *const addresses[] = {"localhost:0", "127.0.0.1:10809", "\"[::1]:1\""};
 
     fprintf(out, "array: a%u\ncontrollers: 8\n", below(100));
@@ -263,6 +268,8 @@ static void random_settings(FILE *out)
               below(1000), below(1000), 1 + below(1000), below(3601));
     maybe(out, "coordination: {policy: %s, region: %u}\n", PICK(orders),
           REGION_BYTES_MIN << below(9));
+    maybe(out, "rebuild: {rate: %uMiB}\n", 1 + below(100));
+    maybe(out, "trace: {level: %s, events: %u}\n", PICK(levels), 1024u << below(4));
     maybe(out, "ports: {tcp: %s}\n", PICK(addresses));
 }
 
@@ -274,8 +281,13 @@ static void random_elements(FILE *out)
     for (unsigned i = 0; i < ELEMENTS; i++) {
         fprintf(out, "  - {name: e%u, image: %si%u.img, controller: %u,", i,
                 below(2) == 0 ? "/" : "sub/", i, below(8));
-        maybe(out, " size: %uMiB,", EACH * VOLUME_MIB + below(1000));
+        bool sized = below(2) == 0;
+        if (sized)
+            fprintf(out, " size: %uMiB,", EACH * VOLUME_MIB + below(1000));
+        if (sized)
+            maybe(out, " missing-ok: %s,", PICK(switches));
         maybe(out, " superblock: true,");
+        maybe(out, " checksums: %s,", PICK(switches));
         fputs("}\n", out);
     }
 }

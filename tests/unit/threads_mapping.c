@@ -12,7 +12,7 @@
 #include "tests/unit/threads.h"
 #include "tests/unit/unit.h"
 
-enum { READERS = 3, VOLUMES = 24, NAMES = 40, FIXED = 4, CHANGES = 20000 };
+enum { READERS = 2, VOLUMES = 24, NAMES = 40, FIXED = 4, CHANGES = 3000 };
 enum { CHANGES_LEAST = 200, SECONDS_MOST = 10 }; /* a busy machine runs the readers in turns */
 
 static struct segment segment;
@@ -80,6 +80,7 @@ static void *run_reader(void *argument)
                 check_found(number, volume);
         }
         found += walk();
+        thread_wait();
     }
     assert(found > 0);
     return NULL;

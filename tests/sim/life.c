@@ -1,0 +1,406 @@
+#include "tests/sim/life.h"
+
+#undef NDEBUG
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "controller/config/superblocks.h"
+#include "controller/config/table.h"
+#include "shm/member_states.h"
+#include "tests/sim/operation.h"
+
+enum {
+    CLOCK_NS = 20000000,     /* of the configuration controller, while it has to look */
+    HEARD_NS_MAX = 10000000, /* from a death to its pidfd's listener */
+    FAILING_AFTER_NS = 50000000,
+};
+
+#define END_NS (120ull * 1000000000u)
+
+/* --- the configuration controller (controller/config/configurator.c, without processes) --- */
+
+static struct seat *seat_of(const struct machine *machine)
+{
+    return segment_seat(&machine->world->segment, machine->id);
+}
+
+static void publish_membership(struct world *world)
+{
+    struct segment_header *header = segment_header(&world->segment);
+
+    /* relaxed: we are its only writer.  pairs with look_at_membership's load. */
+    store_release(&header->membership, load_relaxed(&header->membership) + 1);
+    for (uint32_t i = 0; i < world->machines_count; i++)
+        machine_ring(&world->machines[i]);
+}
+
+static void request_all(struct world *world, enum seat_request request)
+{
+    for (uint32_t i = 0; i < world->machines_count; i++)
+        /* relaxed: published below */
+        store_relaxed(&seat_of(&world->machines[i])->request, request);
+    publish_membership(world);
+}
+
+static bool has_landed(const struct machine *machine)
+{
+    const struct config *config = machine->world->config;
+
+    for (uint32_t i = 0; i < config->elements_count; i++) {
+        if (config->elements[i].controller == machine->id &&
+            machine->world->images[i].in_flight > 0)
+            return false;
+    }
+    return true;
+}
+
+/* It has heard of a death: declares it, and looks every 20 ms whether the I/O has landed. */
+static void configurator_hears(struct event *event)
+{
+    struct machine *machine =
+        (struct machine *)(void *)((char *)event - offsetof(struct machine, death_heard));
+    struct world *world = machine->world;
+    struct seat *seat = seat_of(machine);
+
+    if (world->configurator_dead || machine->state == MACHINE_ENDED)
+        return;
+    if (seat_state(seat) != SEAT_DEAD || !has_landed(machine)) {
+        seat_declare_dead(seat, SEAT_EPOCH_FIRST);
+        events_set(&world->events, event, world->now_ns + CLOCK_NS);
+    } else {
+        sim_note(world, "c%u is drained", machine->id);
+        seat_set_state(seat, SEAT_DRAINED);
+    }
+    publish_membership(world);
+}
+
+void life_hears_end(struct machine *machine)
+{
+    struct world *world = machine->world;
+
+    events_set(&world->events, &machine->death_heard,
+               world->now_ns + dice_below(&world->dice, HEARD_NS_MAX));
+}
+
+/* The members that it owned are out of reach. */
+void life_lost_controller(struct machine *machine)
+{
+    struct world *world = machine->world;
+
+    world->died_ns[machine->id] = world->now_ns;
+    for (uint32_t i = 0; i < world->volumes_count; i++) {
+        struct sim_volume *volume = &world->volumes[i];
+        for (uint32_t j = 0; j < volume->members; j++) {
+            if (world->config->elements[volume->member_element[j]].controller == machine->id)
+                volume->touched |= 1u << j;
+        }
+    }
+}
+
+/* --- starting --- */
+
+static void enter_members(struct world *world, struct sim_volume *volume,
+                          const struct config_volume *wanted)
+{
+    const struct config *config = world->config;
+    struct config_error why;
+
+    volume->members = wanted->layout == LAYOUT_NONE ? 1 : wanted->members_count;
+    for (uint32_t i = 0; i < volume->members; i++) {
+        const struct config_volume *member =
+            wanted->layout == LAYOUT_NONE ? wanted : &config->volumes[wanted->members[i]];
+        volume->member_element[i] = member->element;
+        volume->member_offset[i] = member->offset_bytes;
+    }
+    if (wanted->layout != LAYOUT_NONE) {
+        int error = images_layout_of(config, &world->opened, volume->index, &volume->layout,
+                                     volume->starts, &why);
+        assert(error == 0);
+    }
+}
+
+static uint64_t *sector_words(const struct sim_volume *volume)
+{
+    uint64_t *words = calloc(volume->sectors, sizeof *words);
+
+    assert(words != NULL);
+    return words;
+}
+
+/* The first time: what hosts see of the array. */
+static void note_volumes(struct world *world)
+{
+    const struct config *config = world->config;
+
+    for (uint32_t i = 0; i < config->volumes_count; i++) {
+        const struct config_volume *wanted = &config->volumes[i];
+        if (!wanted->export)
+            continue;
+        assert(world->volumes_count < SIM_VOLUMES_MAX);
+        struct sim_volume *volume = &world->volumes[world->volumes_count++];
+        *volume = (struct sim_volume){.index = i, .kind = wanted->layout};
+        snprintf(volume->name, sizeof volume->name, "%s", wanted->name);
+        volume->sectors =
+            (uint32_t)(segment_volume(&world->segment, i)->size_bytes / IMAGE_SECTOR_BYTES);
+        volume->initial = sector_words(volume);
+        volume->zeroed = sector_words(volume);
+        volume->open_from_ns = sector_words(volume);
+        volume->open_until_ns = sector_words(volume);
+        enter_members(world, volume, wanted);
+    }
+}
+
+static void begin_volumes(struct world *world)
+{
+    for (uint32_t i = 0; i < world->volumes_count; i++) {
+        struct sim_volume *volume = &world->volumes[i];
+        volume->touched = 0;
+        volume->failed_before =
+            member_states_now(segment_volume(&world->segment, volume->index)).failed;
+    }
+}
+
+static int make_segment(struct world *world, struct config_error *ret_error)
+{
+    const struct config *config = world->config;
+    struct segment_wanted wanted = {.controllers = config->controllers,
+                                    .elements = config->elements_count,
+                                    .volumes = config->volumes_count,
+                                    .members = table_members_count(config),
+                                    .slots = config->slots,
+                                    .ring_entries = config->ring_entries,
+                                    .regions = REGIONS_MIN,
+                                    .buffers_bytes = config->buffers_bytes,
+                                    .region_bytes = config->coordination.region_bytes};
+    int error = segment_create(&world->segment, &wanted, config->array);
+
+    if (error != 0)
+        return error;
+    segment_header(&world->segment)->coordination_policy = config->coordination.policy;
+    return table_fill(&world->segment, config, &world->opened, ret_error);
+}
+
+static void start_machine(struct world *world, uint32_t id)
+{
+    struct element elements[SIM_ELEMENTS_MAX];
+    int doorbells[SIM_CONTROLLERS_MAX], lifelines[SIM_CONTROLLERS_MAX];
+    struct machine *machine = &world->machines[id];
+
+    for (uint32_t i = 0; i < world->config->elements_count; i++) {
+        elements[i] = world->opened.elements[i];
+        if (world->config->elements[i].controller != id)
+            elements[i].fd = -1;
+    }
+    for (uint32_t i = 0; i < world->machines_count; i++) {
+        doorbells[i] = SIM_FD_DOORBELL + (int)i;
+        lifelines[i] = SIM_FD_LIFELINE + (int)i;
+    }
+    const struct controller_start start = {.id = id,
+                                           .segment = world->segment,
+                                           .elements = elements,
+                                           .doorbells = doorbells,
+                                           .notice_fd = SIM_FD_NOTICE,
+                                           .lifelines = lifelines,
+                                           .superblocks = world->opened.superblocks};
+    machine->world = world;
+    machine->id = id;
+    machine->death_heard.fire = configurator_hears;
+    machine_start(machine, &start);
+}
+
+static void start_machines(struct world *world)
+{
+    uint32_t count = world->config->controllers;
+
+    world->machines = calloc(count, sizeof *world->machines);
+    assert(world->machines != NULL);
+    world->machines_count = count;
+    for (uint32_t i = 0; i < count; i++) {
+        struct seat *seat = segment_seat(&world->segment, i);
+        store_relaxed(&seat->epoch, SEAT_EPOCH_FIRST); /* relaxed: nobody runs yet */
+        seat_set_state(seat, SEAT_STARTING);
+    }
+    for (uint32_t i = 0; i < count; i++)
+        start_machine(world, i);
+}
+
+static bool all_run(struct world *world)
+{
+    for (uint32_t i = 0; i < world->machines_count; i++) {
+        if (seat_state(segment_seat(&world->segment, i)) != SEAT_RUNNING)
+            return false;
+    }
+    return true;
+}
+
+bool life_start(struct world *world)
+{
+    struct config_error why = {.text = "no more is known"};
+
+    world->life++;
+    world->faults = world->configurator_dead = false;
+    int error = config_parse("sim.yaml", world->plan.config, strlen(world->plan.config),
+                             &world->config, &why);
+    if (error == 0)
+        error = images_open(world->config, &world->opened, &why);
+    if (error == 0)
+        error = make_segment(world, &why);
+    if (error != 0) {
+        sim_fail(world, "life %u does not start: %s", world->life, why.text);
+        return false;
+    }
+    if (world->volumes_count == 0)
+        note_volumes(world);
+    begin_volumes(world);
+    start_machines(world);
+    return machines_run_until(world, all_run, END_NS);
+}
+
+/* --- faults --- */
+
+void life_begin_faults(struct world *world)
+{
+    const struct plan *plan = &world->plan;
+    struct dice *dice = &world->dice;
+
+    world->faults = true;
+    world->configurator_dead = dice_once_in(dice, plan->configurator_once_in);
+    for (uint32_t i = 0; i < world->machines_count; i++) {
+        if (dice_once_in(dice, plan->crash_once_in))
+            world->machines[i].steps_left = dice_between(dice, 1, plan->crash_steps_max);
+    }
+    for (uint32_t i = 0; i < world->images_count; i++)
+        world->images[i].failing = dice_once_in(dice, plan->failing_once_in);
+}
+
+void life_end_faults(struct world *world)
+{
+    world->faults = false;
+    for (uint32_t i = 0; i < world->machines_count; i++)
+        world->machines[i].stuck_until_ns = 0;
+    for (uint32_t i = 0; i < world->images_count; i++)
+        world->images[i].failing = false;
+}
+
+/* What stands in a ring between its head and its tail: lost, like the one before it once more, or
+ * in another order. */
+static void disturb(struct world *world, struct ring *ring)
+{
+    /* relaxed: one thread */
+    uint32_t head = load_relaxed(&ring->head), pending = load_relaxed(&ring->tail) - head;
+    uint32_t mask = world->segment.geometry.ring_entries - 1;
+
+    if (pending == 0)
+        return;
+    uint32_t at = head + (uint32_t)dice_below(&world->dice, pending);
+    uint32_t other = head + (uint32_t)dice_below(&world->dice, pending);
+    _Atomic uint64_t *entry = &ring->entries[at & mask];
+    uint64_t value = load_relaxed(entry); /* relaxed: as above */
+    switch (dice_below(&world->dice, 3)) {
+    case 0:
+        store_relaxed(entry, 0); /* relaxed: as above */
+        break;
+    case 1: /* relaxed: as above */
+        store_relaxed(entry, load_relaxed(&ring->entries[(at - 1) & mask]));
+        break;
+    default: /* relaxed: as above */
+        store_relaxed(entry, load_relaxed(&ring->entries[other & mask]));
+        store_relaxed(&ring->entries[other & mask], value); /* relaxed: as above */
+        break;
+    }
+}
+
+void life_disturb_links(struct world *world)
+{
+    if (!world->faults || !dice_once_in(&world->dice, world->plan.doorbell_once_in))
+        return;
+    uint32_t source = (uint32_t)dice_below(&world->dice, world->machines_count);
+    for (uint32_t target = 0; target < world->machines_count; target++) {
+        for (uint32_t fabric = 0; fabric < FABRICS && target != source; fabric++)
+            disturb(world, &segment_link(&world->segment, source, target, fabric)->ring);
+    }
+}
+
+/* --- ending --- */
+
+static bool all_quiesced(struct world *world)
+{
+    for (uint32_t i = 0; i < world->machines_count; i++) {
+        if (world->machines[i].state != MACHINE_DEAD &&
+            seat_state(seat_of(&world->machines[i])) != SEAT_QUIESCED)
+            return false;
+    }
+    return true;
+}
+
+static bool all_gone(struct world *world)
+{
+    for (uint32_t i = 0; i < world->machines_count; i++) {
+        if (world->machines[i].state != MACHINE_DEAD && world->machines[i].state != MACHINE_ENDED)
+            return false;
+    }
+    return true;
+}
+
+static bool all_landed(struct world *world)
+{
+    (void)world;
+    return !operation_any_submitted();
+}
+
+static void end_in_order(struct world *world)
+{
+    request_all(world, SEAT_REQUEST_QUIESCE);
+    if (!machines_run_until(world, all_quiesced, END_NS))
+        return;
+    request_all(world, SEAT_REQUEST_STOP);
+    if (!machines_run_until(world, all_gone, END_NS))
+        return;
+    for (uint32_t i = 0; i < world->machines_count; i++) {
+        if (world->machines[i].state == MACHINE_ENDED && world->machines[i].run_status != 0)
+            sim_fail(world, "c%u ended with %d", i, world->machines[i].run_status);
+    }
+}
+
+static void lose_power(struct world *world)
+{
+    uint32_t keep_once_in = (uint32_t)dice_below(&world->dice, 4); /* 0: nothing, 1: all */
+
+    operation_lose_power();
+    for (uint32_t i = 0; i < world->images_count; i++)
+        image_lose_power(&world->images[i], &world->dice, keep_once_in);
+}
+
+static void forget_life(struct world *world)
+{
+    for (uint32_t i = 0; i < world->machines_count; i++)
+        machine_free(&world->machines[i]);
+    free(world->machines);
+    world->machines = NULL;
+    world->machines_count = 0;
+    images_free(&world->opened); /* the controllers closed them */
+    for (uint32_t i = 0; i < world->images_count; i++) {
+        world->images[i].is_open = world->images[i].has_failed = false;
+        world->images[i].in_flight = 0;
+    }
+    segment_done(&world->segment);
+    config_free(world->config);
+    world->config = NULL;
+    events_done(&world->events);
+}
+
+void life_end(struct world *world, enum sim_end end)
+{
+    life_end_faults(world);
+    sim_note(world, "life %u ends, way %d", world->life, end);
+    if (end == END_IN_ORDER && !world->failed)
+        end_in_order(world);
+    for (uint32_t i = 0; i < world->machines_count; i++)
+        machine_kill(&world->machines[i]);
+    if (end == END_POWER || world->failed)
+        lose_power(world);
+    else
+        (void)machines_run_until(world, all_landed, END_NS);
+    forget_life(world);
+}

@@ -1,0 +1,130 @@
+#include "tests/sim/plan.h"
+
+#undef NDEBUG
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { MEMBER_BYTES_UNIT = 64 << 10 };
+
+__attribute__((format(printf, 2, 3))) static void add(struct plan *plan, const char *format, ...)
+{
+    size_t length = strlen(plan->config);
+    va_list arguments;
+
+    va_start(arguments, format);
+    int more = vsnprintf(plan->config + length, sizeof plan->config - length, format, arguments);
+    va_end(arguments);
+    assert(more >= 0 && length + (size_t)more < sizeof plan->config);
+}
+
+static uint32_t power_of_two(struct dice *dice, uint32_t least, uint32_t shifts)
+{
+    return least << dice_below(dice, shifts);
+}
+
+/* Each element carries one member of each virtual volume, and a plain volume at its end. */
+struct virtual_kind {
+    const char *name;
+    uint32_t members_min;
+    bool has_chunk, even;
+};
+
+static void add_virtual(struct plan *plan, struct dice *dice, uint32_t number,
+                        uint64_t *offset_bytes)
+{
+    static const struct virtual_kind kinds[] = {
+        {"concat", 1, false, false}, {"stripe", 1, true, false}, {"mirror", 2, false, false},
+        {"raid10", 2, true, true},   {"raid5", 3, true, false},  {"raid6", 4, true, false},
+    };
+    const struct virtual_kind *kind;
+    uint32_t members = plan->elements;
+
+    do
+        kind = &kinds[dice_below(dice, sizeof kinds / sizeof kinds[0])];
+    while (kind->members_min > members);
+    if (strcmp(kind->name, "mirror") == 0)
+        members = (uint32_t)dice_between(dice, 2, members < 3 ? members : 3);
+    if (kind->even)
+        members &= ~1u;
+    uint64_t bytes = MEMBER_BYTES_UNIT * dice_between(dice, 1, 2);
+    add(plan, "  - {name: virtual%u, layout: %s", number, kind->name);
+    if (kind->has_chunk)
+        add(plan, ", chunk: %uKiB", power_of_two(dice, 4, 4));
+    add(plan, ", members: [");
+    uint32_t first = (uint32_t)dice_below(dice, plan->elements);
+    for (uint32_t i = 0; i < members; i++)
+        add(plan, "%sm%u-%u", i > 0 ? ", " : "", number, i);
+    add(plan, "]}\n");
+    for (uint32_t i = 0; i < members; i++)
+        add(plan, "  - {name: m%u-%u, element: disk%u, offset: %llu, size: %llu}\n", number, i,
+            (first + i) % plan->elements, (unsigned long long)*offset_bytes,
+            (unsigned long long)bytes);
+    *offset_bytes += bytes;
+}
+
+static void draw_config(struct plan *plan, struct dice *dice)
+{
+    uint32_t virtuals = (uint32_t)dice_between(dice, 1, 2);
+    uint32_t plains = (uint32_t)dice_below(dice, 3);
+    uint64_t offset_bytes = 0;
+
+    if (plains > plan->elements)
+        plains = plan->elements;
+    add(plan, "array: sim\ncontrollers: %u\nbuffers: {size: 40MiB}\n", plan->controllers);
+    add(plan, "interconnect: {slots: %u, ring-entries: %u}\n", plan->slots, plan->ring_entries);
+    add(plan, "coordination: {policy: strict, region: %uKiB}\n", power_of_two(dice, 256, 3));
+    add(plan, "elements:\n");
+    plan->element_bytes = (2 * 2 + 1) * MEMBER_BYTES_UNIT;
+    for (uint32_t i = 0; i < plan->elements; i++)
+        add(plan, "  - {name: disk%u, image: /sim/disk%u.img, size: %llu, controller: %u%s}\n", i,
+            i, (unsigned long long)plan->element_bytes, i % plan->controllers,
+            dice_once_in(dice, 3) ? ", checksums: true" : "");
+    add(plan, "volumes:\n");
+    for (uint32_t i = 0; i < virtuals; i++)
+        add_virtual(plan, dice, i, &offset_bytes);
+    for (uint32_t i = 0; i < plains; i++)
+        add(plan, "  - {name: plain%u, element: disk%u, offset: %llu, size: 32KiB}\n", i, i,
+            (unsigned long long)offset_bytes);
+}
+
+/* Half of the runs meet no fault of a kind at all: what only goes wrong without it is found too. */
+static uint32_t perhaps(struct dice *dice, uint32_t once_in)
+{
+    return dice_once_in(dice, 2) ? once_in : 0;
+}
+
+void plan_draw(struct plan *ret_plan, struct dice *dice)
+{
+    static const enum element_mode modes[] = {ELEMENT_MODE_DIRECT, ELEMENT_MODE_DIRECT,
+                                              ELEMENT_MODE_BUFFERED, ELEMENT_MODE_INLINE};
+    struct plan plan = {
+        .controllers =
+            (uint32_t)(dice_once_in(dice, 12) ? 1 : dice_between(dice, 2, SIM_CONTROLLERS_MAX)),
+        .unit_bytes = dice_once_in(dice, 2) ? 512 : 4096,
+        .slots = power_of_two(dice, 4, 6),
+        .ring_entries = power_of_two(dice, 4, 5),
+        .lives = (uint32_t)dice_between(dice, 1, 2),
+        .commands = (uint32_t)dice_between(dice, 40, 120),
+        .depth = (uint32_t)dice_between(dice, 1, 6),
+        .switch_once_in = power_of_two(dice, 2, 5),
+        .crash_steps_max = power_of_two(dice, 64, 6),
+        .stuck_once_in = perhaps(dice, 400),
+        .crash_once_in = perhaps(dice, 2),
+        .slow_once_in = perhaps(dice, power_of_two(dice, 3, 5)),
+        .error_once_in = 3,
+        .failing_once_in = perhaps(dice, 4),
+        .short_once_in = perhaps(dice, 20),
+        .in_two_once_in = 4,
+        .doorbell_once_in = perhaps(dice, 8),
+        .late_doorbell_once_in = perhaps(dice, 10),
+        .configurator_once_in = perhaps(dice, 4),
+    };
+
+    plan.elements = (uint32_t)dice_between(dice, plan.controllers, SIM_ELEMENTS_MAX);
+    for (uint32_t i = 0; i < plan.elements; i++)
+        plan.modes[i] = modes[dice_below(dice, sizeof modes / sizeof modes[0])];
+    draw_config(&plan, dice);
+    *ret_plan = plan;
+}

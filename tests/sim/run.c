@@ -1,0 +1,222 @@
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/sim/damage.h"
+#include "tests/sim/judge.h"
+#include "tests/sim/life.h"
+
+#undef NDEBUG
+#include <assert.h>
+
+#define HOSTS_NS (600ull * 1000000000u) /* what hosts may take, with slow elements */
+#define IDLE_NS  (400ull * 1000000u)    /* until all sweeps have found that nothing is left */
+
+struct world *sim_world;
+
+void sim_fail(struct world *world, const char *format, ...)
+{
+    va_list arguments;
+
+    if (world->failed)
+        return;
+    world->failed = true;
+    va_start(arguments, format);
+    vsnprintf(world->failure, sizeof world->failure, format, arguments);
+    va_end(arguments);
+    sim_note(world, "failed: %s", world->failure);
+}
+
+void sim_note(struct world *world, const char *format, ...)
+{
+    char text[256];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    world->steps++;
+    world->hash = dice_mix(world->hash ^ world->now_ns);
+    for (const char *at = text; *at != '\0'; at++)
+        world->hash = (world->hash ^ (uint8_t)*at) * 0x100000001b3u;
+    if (world->trace != NULL)
+        fprintf(world->trace, "%12.3f us  %s\n", (double)world->now_ns / 1000, text);
+}
+
+/* --- phases of a life --- */
+
+static bool all_done(struct world *world)
+{
+    for (uint32_t i = 0; i < world->machines_count; i++) {
+        if (!host_is_done(&world->machines[i].host))
+            return false;
+    }
+    return true;
+}
+
+static void run_script(struct world *world, const struct wish *wishes, uint32_t count)
+{
+    uint64_t host = dice_below(&world->dice, world->machines_count);
+
+    host_begin_script(&world->machines[host].host, wishes, count);
+    (void)machines_run_until(world, all_done, HOSTS_NS);
+}
+
+static struct wish whole(const struct world *world, uint32_t volume, uint8_t op)
+{
+    return (struct wish){
+        .op = op,
+        .flags = op == COMMAND_WRITE ? COMMAND_FUA : 0,
+        .volume = volume,
+        .sectors = world->volumes[volume].sectors,
+    };
+}
+
+/* What the life before has left. */
+static void inspect(struct world *world, enum sim_end last_end)
+{
+    struct wish wishes[SIM_VOLUMES_MAX];
+    uint32_t first = world->records_count;
+
+    judge_copies(world);
+    if (last_end == END_IN_ORDER && !world->any_died_before)
+        damage_some(world);
+    for (uint32_t i = 0; i < world->volumes_count; i++)
+        wishes[i] = whole(world, i, COMMAND_READ);
+    run_script(world, wishes, world->volumes_count);
+    if (!world->failed)
+        judge_inspection(world, last_end, first);
+}
+
+/* Volumes that are new, and those whose members may differ, are written as a whole. What another
+ * life has left is flushed, so that from now on it is sure. */
+static void settle(struct world *world)
+{
+    struct wish wishes[2 * SIM_VOLUMES_MAX];
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < world->volumes_count; i++) {
+        wishes[count++] = (struct wish){.op = COMMAND_FLUSH, .volume = i};
+        if (world->life == 1 || layout_kind_redundant(world->volumes[i].kind))
+            wishes[count++] = whole(world, i, COMMAND_WRITE);
+    }
+    run_script(world, wishes, count);
+    if (!world->failed)
+        judge_begin(world);
+}
+
+static bool load_is_over(struct world *world)
+{
+    return world->records_count >= world->ends_after || all_done(world);
+}
+
+/* Time passes, whatever happens in it. */
+static void pass(struct world *world, uint64_t time_ns)
+{
+    uint64_t end_ns = world->now_ns + time_ns;
+
+    while (!world->failed && machines_step_before(world, end_ns))
+        continue;
+}
+
+static void serve(struct world *world, enum sim_end end)
+{
+    uint32_t each = world->plan.commands / world->machines_count + 1;
+
+    world->ends_after = UINT32_MAX;
+    if (end != END_IN_ORDER) /* which ends in the middle */
+        world->ends_after = (uint32_t)dice_between(&world->dice, 1, world->plan.commands);
+    for (uint32_t i = 0; i < world->machines_count; i++)
+        host_begin(&world->machines[i].host, each, world->plan.depth);
+    life_begin_faults(world);
+    (void)machines_run_until(world, load_is_over, HOSTS_NS);
+}
+
+static bool any_died(const struct world *world)
+{
+    for (uint32_t i = 0; i < world->machines_count; i++) {
+        if (world->machines[i].state == MACHINE_DEAD)
+            return true;
+    }
+    return false;
+}
+
+/* Nothing may hang, leak or fail for no reason. */
+static void look_before_end(struct world *world, enum sim_end end)
+{
+    if (end == END_IN_ORDER) {
+        life_end_faults(world);
+        pass(world, IDLE_NS);
+        if (!world->failed)
+            judge_leaks(world);
+    }
+    if (!world->failed)
+        judge_errors(world);
+}
+
+/* An end in order has flushed everything: a loss of power afterwards costs nothing. */
+static void pull_the_plug(struct world *world)
+{
+    for (uint32_t i = 0; i < world->images_count; i++)
+        image_lose_power(&world->images[i], &world->dice, 0);
+}
+
+static void live(struct world *world, enum sim_end last_end, enum sim_end *ret_end)
+{
+    enum sim_end end = (enum sim_end)dice_below(&world->dice, END_POWER + 1);
+
+    if (world->life > world->plan.lives) /* the last one, which only looks */
+        end = END_IN_ORDER;
+    if (world->life > 1 && !world->failed)
+        inspect(world, last_end);
+    if (!world->failed)
+        settle(world);
+    if (!world->failed && world->life <= world->plan.lives)
+        serve(world, end);
+    if (!world->failed)
+        look_before_end(world, end);
+    bool died = world->any_died_before = any_died(world);
+    life_end(world, end);
+    if (!world->failed)
+        judge_life(world, end);
+    if (end == END_IN_ORDER && !died && !world->failed)
+        pull_the_plug(world);
+    *ret_end = end;
+}
+
+bool sim_run(struct world *world, uint64_t seed, FILE *trace)
+{
+    enum sim_end end = END_IN_ORDER;
+
+    *world = (struct world){.seed = seed,
+                            .dice.state = dice_mix(seed + 1),
+                            .now_ns = 1000000000,
+                            .trace = trace,
+                            .hash = seed};
+    sim_world = world;
+    plan_draw(&world->plan, &world->dice);
+    if (trace != NULL)
+        fputs(world->plan.config, trace);
+    for (uint32_t i = 0; i <= world->plan.lives && !world->failed; i++) {
+        if (life_start(world))
+            live(world, end, &end);
+        else
+            life_end(world, END_KILLED);
+    }
+    return !world->failed;
+}
+
+void sim_done(struct world *world)
+{
+    records_clear(world);
+    free(world->records);
+    for (uint32_t i = 0; i < world->images_count; i++)
+        image_free(&world->images[i]);
+    for (uint32_t i = 0; i < world->volumes_count; i++) {
+        free(world->volumes[i].initial);
+        free(world->volumes[i].zeroed);
+        free(world->volumes[i].open_from_ns);
+        free(world->volumes[i].open_until_ns);
+    }
+    sim_world = NULL;
+}
