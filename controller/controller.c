@@ -428,6 +428,7 @@ static void quiesce(struct controller *controller)
     if (controller->hooks.on_quiesce != NULL)
         controller->hooks.on_quiesce(controller->hooks.context);
     jobs_quiesce(controller);
+    cache_quiesce(controller);
 }
 
 /* What hosts have asked for is done first: a command on a virtual volume that ended between its
@@ -476,9 +477,12 @@ bool controller_has_work(const struct controller *controller)
            membership_changed(controller) || coordinate_has_work(controller);
 }
 
+/* Nothing may be dirty: a write-back that fails makes its element fail, and that has to be written
+ * to the other members of its volumes by controllers that are still there. */
 static bool is_quiet(const struct controller *controller)
 {
-    return jobs_are_quiet(controller) && !settle_has_work(controller) &&
+    return cache_is_settled(controller) && jobs_are_quiet(controller) &&
+           !settle_has_work(controller) &&
            (controller->hooks.is_quiet == NULL ||
             controller->hooks.is_quiet(controller->hooks.context));
 }

@@ -33,6 +33,11 @@ static enum cache_state state_of(uint64_t word)
     return (enum cache_state)(word & 0xffff);
 }
 
+static uint32_t element_of(uint64_t word)
+{
+    return (uint32_t)(word >> 16) & 0xffff;
+}
+
 void cache_region_open(const struct cache_region *region, uint32_t index)
 {
     struct cache_header *header = &region->headers[index];
@@ -96,8 +101,19 @@ bool cache_region_adopt(const struct cache_region *region, uint32_t index,
     }
     *ret_entry = (struct cache_entry){.state = state,
                                       .epoch = (uint16_t)(word >> 32),
-                                      .element = (uint32_t)(word >> 16) & 0xffff,
+                                      .element = element_of(word),
                                       /* relaxed: written before the word, loaded with acquire */
                                       .block = load_relaxed(&header->block)};
     return true;
+}
+
+bool cache_region_has_dirty(const struct cache_region *region, uint32_t element)
+{
+    for (uint32_t index = 0; index < region->blocks; index++) {
+        /* pairs with cache_region_publish; only the word is looked at */
+        uint64_t word = load_acquire(&region->headers[index].word);
+        if (state_of(word) == CACHE_DIRTY && element_of(word) == element)
+            return true;
+    }
+    return false;
 }

@@ -38,7 +38,7 @@
 
 enum cache_state { CACHE_FREE = 0, CACHE_FILLING, CACHE_CLEAN, CACHE_DIRTY };
 
-/* Writer: the owner. Nobody reads it while the owner lives. */
+/* Writer: the owner. Nobody else reads it while the owner lives. */
 struct cache_header {
     _Atomic uint64_t word;
     _Atomic uint64_t block;
@@ -88,5 +88,9 @@ struct cache_entry {
 /* For an adopter: whether the block is whole. One that is not becomes FREE. */
 bool cache_region_adopt(const struct cache_region *region, uint32_t index,
                         struct cache_entry *ret_entry);
+
+/* After the owner's end, for anybody: whether it holds what the element's image may lack. Looks at
+ * all headers, and changes none. */
+bool cache_region_has_dirty(const struct cache_region *region, uint32_t element);
 
 #endif

@@ -236,14 +236,36 @@ bool cache_is_busy(const struct controller *controller)
     return controller->cache != NULL && controller->cache->busy > 0;
 }
 
+void cache_quiesce(struct controller *controller)
+{
+    if (controller->cache == NULL)
+        return;
+    controller->cache->write_back.stopping = true;
+    write_back_pump(controller);
+}
+
+bool cache_is_settled(const struct controller *controller)
+{
+    const struct cache *cache = controller->cache;
+
+    if (cache == NULL || cache->blocks.dirty_count + cache->reserved == 0)
+        return true;
+    for (uint32_t i = 0; i < controller->elements_count; i++) {
+        /* relaxed: this controller is the state's only writer. */
+        if (cache->blocks.dirty[i].count > 0 &&
+            load_relaxed(&controller->elements[i].record->state) == ELEMENT_ONLINE)
+            return false;
+    }
+    return cache->reserved == 0;
+}
+
 void cache_stop(struct controller *controller)
 {
     struct cache *cache = controller->cache;
 
     if (cache == NULL)
         return;
-    cache->write_back.stopping = true;
-    write_back_pump(controller);
+    cache_quiesce(controller);
     while (cache_is_busy(controller))
         loop_turn(controller->loop, LOOP_FOREVER);
     loop_timer_stop(controller->loop, &cache->timer);

@@ -63,7 +63,7 @@ struct write_back {
     uint32_t in_flight; /* commands */
     uint32_t blocks_in_flight;
     bool pumping;         /* somebody up the stack does */
-    bool stopping;        /* everything goes */
+    bool stopping;        /* everything goes, and nothing becomes dirty */
     uint64_t aged_number; /* what became dirty before this goes, whoever wants it */
     uint64_t tick_number; /* what will be that a tick later */
 };
@@ -90,6 +90,14 @@ struct cache {
  * cached. On failure *ret_what says at what. */
 int cache_new(struct controller *controller, const char **ret_what);
 void cache_free(struct cache *cache); /* NULL is allowed */
+
+/* The end has been asked for: from now on everything is written through, and what is dirty is
+ * written back as soon as can be. It does not wait: cache_is_settled. May be called again. */
+void cache_quiesce(struct controller *controller);
+
+/* Whether no element that is online has anything dirty. Once this is so after cache_quiesce, it
+ * stays so: a write that fails fails at a time when the others can still be told. */
+bool cache_is_settled(const struct controller *controller);
 
 /* Writes everything back and waits for it. Elements that fail keep what is dirty. */
 void cache_stop(struct controller *controller);
@@ -150,6 +158,8 @@ void write_back_ended(struct controller *controller, struct command *own);
  * its writing back has begun and the command is told (cache_parent_told), or it stands in line for
  * a command. It is in the gate. */
 bool write_back_range(struct controller *controller, struct command *command);
+/* Lets writes on that wait for room, in line, as long as the first one finds some. */
+void write_back_wake_room_waiters(struct controller *controller);
 void write_back_became_dirty(struct controller *controller);
 void write_back_tick(struct timer *timer);
 

@@ -59,6 +59,8 @@ static void leave(struct controller *controller, struct command *command)
     cache_leave_gate(controller, command);
     command->cache.ordered = false;
     write_back_pump(controller);
+    /* What it had reserved and has not made dirty no write-back will ever give back. */
+    write_back_wake_room_waiters(controller);
 }
 
 static enum stage_verdict over(struct controller *controller, struct command *command,
@@ -196,7 +198,7 @@ bool cache_room_for(struct controller *controller, const struct command *command
 
 static bool may_be_written_back(struct controller *controller, const struct command *command)
 {
-    return controller->cache->mode == CACHE_WRITE_BACK &&
+    return controller->cache->mode == CACHE_WRITE_BACK && !controller->cache->write_back.stopping &&
            command->length_bytes <= CACHE_WRITE_BACK_BYTES_MAX &&
            blocks_of(command) <= controller->cache->dirty_limit / 4 &&
            (command->flags & COMMAND_FUA) == 0 && has_room_at_all(controller);

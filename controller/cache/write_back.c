@@ -279,8 +279,7 @@ static void tell_flushers(struct controller *controller, uint32_t index)
         command_complete(controller, command_queue_pop(flushers), 0);
 }
 
-/* In line, as long as the first one finds room. */
-static void wake_room_waiters(struct controller *controller)
+void write_back_wake_room_waiters(struct controller *controller)
 {
     struct cache *cache = controller->cache;
 
@@ -322,7 +321,7 @@ void write_back_ended(struct controller *controller, struct command *own)
     if (parent != NULL)
         cache_parent_told(controller, parent, status);
     tell_flushers(controller, element);
-    wake_room_waiters(controller);
+    write_back_wake_room_waiters(controller);
     write_back_pump(controller);
 }
 
@@ -345,7 +344,8 @@ void write_back_tick(struct timer *timer)
 
     write_back->aged_number = write_back->tick_number;
     write_back->tick_number = cache->blocks.dirty_number;
-    write_back_pump(cache->controller);
+    /* First: what the pump makes room for becomes dirty in there, and would start it as well. */
     if (cache->blocks.dirty_count > 0)
         loop_timer_start(cache->controller->loop, timer, CACHE_TICK_MS * 1000000ull);
+    write_back_pump(cache->controller);
 }

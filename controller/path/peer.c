@@ -502,6 +502,10 @@ void peers_look_at_seats(struct controller *controller)
         enum seat_state state = seat_state(peer->seat);
         if (id == peers->self)
             continue;
+        if ((state == SEAT_DEAD || state == SEAT_DRAINED) && !peer->settled) {
+            peer->settled = true;
+            settle_failed_elements(controller, NULL); /* what it had cached and not written */
+        }
         if (seat_is_gone(state))
             peer_lose(controller, id, NULL);
         else if (seat_refuses(peer->seat, controller->id))

@@ -46,6 +46,7 @@ struct peer {
     uint8_t id;
     bool lost;          /* dead or damaged: nothing is sent to it, nothing of it is believed */
     bool drained;       /* and its I/O has landed */
+    bool settled;       /* it has died, and what its cache had not written was looked for */
     bool recovered;     /* what it had reserved has been given up */
     uint32_t executing; /* its commands that we work on */
     struct quarantined *quarantine;

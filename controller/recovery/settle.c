@@ -2,7 +2,32 @@
 
 #include "controller/controller.h"
 
-/* Mask of the volume's members that lie on failed elements of ours. */
+/* Whether the element's owner died with blocks of it that were acknowledged and are not on its
+ * image, which no start must take for up to date. Without any it comes back as it is. */
+static bool died_dirty(const struct controller *controller, const struct mapping_place *place)
+{
+    const struct segment *segment = &controller->segment;
+    enum seat_state state = seat_state(segment_seat(segment, place->owner));
+
+    if (state != SEAT_DEAD && state != SEAT_DRAINED)
+        return false;
+    if (segment_header(segment)->cache_mode != CACHE_WRITE_BACK ||
+        segment->geometry.cache_bytes == 0)
+        return false;
+    struct cache_region region = segment_cache_region(segment, place->owner);
+    return cache_region_has_dirty(&region, place->element);
+}
+
+/* Of another controller's elements nothing is said while it lives: it settles them itself. */
+static bool has_failed(const struct controller *controller, const struct mapping_place *place)
+{
+    if (place->owner != controller->id)
+        return died_dirty(controller, place);
+    /* relaxed: we are its only writer */
+    return load_relaxed(&controller->elements[place->element].record->state) != ELEMENT_ONLINE;
+}
+
+/* Mask of the volume's members whose images lack something. */
 static uint32_t members_on_failed(const struct controller *controller,
                                   const struct virtual_volume *virtual)
 {
@@ -10,12 +35,9 @@ static uint32_t members_on_failed(const struct controller *controller,
 
     for (uint32_t member = 0; member < virtual->layout.members; member++) {
         struct mapping_place place;
-        if (mapping_resolve(&controller->segment, virtual->members[member].volume, 0, 0, &place) !=
-                0 ||
-            place.owner != controller->id)
-            continue;
-        /* relaxed: we are its only writer */
-        if (load_relaxed(&controller->elements[place.element].record->state) != ELEMENT_ONLINE)
+        if (mapping_resolve(&controller->segment, virtual->members[member].volume, 0, 0, &place) ==
+                0 &&
+            has_failed(controller, &place))
             failed |= 1u << member;
     }
     return failed;

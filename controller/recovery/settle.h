@@ -1,7 +1,9 @@
 /*
- * Settling: when an element of this controller has failed, each redundant volume with a member on
- * it marks that member as failed, durably, in the superblocks of the others; whether anybody writes
- * to it or not. Else, after a restart, the member would be trusted.
+ * Settling: when an element of this controller has failed, or another controller has died with
+ * dirty blocks of its elements, each redundant volume with a member on it marks that member as
+ * failed, durably, in the superblocks of the others; whether anybody writes to it or not. Else,
+ * after a restart, the member would be trusted. All that are left settle for a dead one: marking
+ * twice does nothing.
  */
 #ifndef CONTROLLER_RECOVERY_SETTLE_H
 #define CONTROLLER_RECOVERY_SETTLE_H

@@ -2,11 +2,13 @@
 """Write-back to storage that fails: the element fails, a flush says EIO, and nothing that was
 acknowledged is quietly forgotten; other volumes of the same controller go on. A fill that fails is
 an EIO of that command alone."""
+import contextlib
 import errno
 import os
 
 from fuse_file import FailingFile
-from testarray import MEMORY, MIB, Array, Bystander, check, fails_with, folders, libnbd, run, same
+from testarray import (MEMORY, MIB, Array, Bystander, check, fails_with, folders, libnbd, run, same,
+                       wait_until)
 
 BLOCK = 4096
 CACHE = {'size': '1MiB', 'mode': 'write-back', 'in-memory': True}
@@ -49,6 +51,37 @@ def fill_fails(file, host, array):
     same(array.element(0)['state'], 'online', 'the element')
 
 
+def begin_writes(host, count):
+    """That long and that odd, five have reserved all that may be dirty."""
+    data = bytearray(b'x' * 120000)
+    return [(host, host.aio_pwrite(libnbd().Buffer.from_bytearray(data), at * MIB + 100))
+            for at in range(count)]
+
+
+def is_answered(host, cookie):
+    with contextlib.suppress(libnbd().Error):  # the write's: it is an answer
+        return host.aio_command_completed(cookie)
+    return True
+
+
+def fills_of_many_fail(file, host, array):
+    """Those that wait for room get what the failing ones had reserved; also those of the other
+    volume, whose blocks become dirty while the cache's timer fires."""
+    other = array.connect('vol1', 'c1')
+    file.fail('pread')
+    left = begin_writes(host, 10) + begin_writes(other, 3)
+
+    def all_are_answered():
+        for one in (host, other):
+            one.poll(10)
+        left[:] = [write for write in left if not is_answered(*write)]
+        return not left
+
+    wait_until(all_are_answered, 'all writes are answered', 20)
+    file.heal('pread')
+    other.shutdown()
+
+
 def on_failing_storage(places, act, status, expected):
     with FailingFile(places[MEMORY], 16 * MIB).served() as file:
         elements = [{'name': 'bad', 'image': file.path, 'controller': 0},
@@ -68,7 +101,8 @@ def main():
     libnbd()
     for act, status, expected in ((write_back_fails, 0, 'element bad failed: dirty blocks'),
                                   (sync_fails_once, 0, 'element bad failed: a flush'),
-                                  (fill_fails, 0, None)):
+                                  (fill_fails, 0, None),
+                                  (fills_of_many_fail, 0, None)):
         with folders() as places:
             on_failing_storage(places, act, status, expected)
 
