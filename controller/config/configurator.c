@@ -224,6 +224,15 @@ static void declare_dead(struct configurator *configurator, uint32_t id)
     sockets_close_controller(&configurator->sockets, id);
 }
 
+/* An array that comes up without one of its controllers would be taken for a whole one. */
+static void stop_if_starting(struct configurator *configurator, uint32_t id)
+{
+    if (configurator->phase != CONFIGURATOR_STARTING)
+        return;
+    fprintf(stderr, "anyport: the array is not started, because controller %u cannot run\n", id);
+    configurator_stop(configurator);
+}
+
 static void controller_died(struct watched *watched, uint32_t events)
 {
     struct watched_controller *controller = (struct watched_controller *)(void *)watched;
@@ -244,6 +253,7 @@ static void controller_died(struct watched *watched, uint32_t events)
         configurator->failed = true;
         say_death(configurator, controller->id, &info);
         declare_dead(configurator, controller->id);
+        stop_if_starting(configurator, controller->id);
     }
     look_at_phase(configurator);
     rebuilds_look(configurator);
