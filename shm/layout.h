@@ -107,17 +107,21 @@ enum seat_state {
     SEAT_DRAINED,  /* dead, and all of its I/O has landed */
 };
 
-enum { SEAT_EPOCH_FIRST = 1 }; /* of a seat's first life; 0: there was none yet */
+/* Of a seat's first life. A life's epoch is odd; who declares it dead makes it even, and the next
+ * life has the odd one after that: nothing that an earlier life or its death says fits a later one.
+ * 0: there was none yet. */
+enum { SEAT_EPOCH_FIRST = 1 };
 
 enum seat_request { SEAT_REQUEST_NONE = 0, SEAT_REQUEST_QUIESCE, SEAT_REQUEST_STOP };
 
 /*
  * A controller's place.
  *
- *      offset 0    state, epoch, pid, request    writer: configuration controller (state STARTING,
- *                                                DRAINED); the controller itself (RUNNING to
- *                                                STOPPED); any process of the array: epoch and
- *                                                state DEAD, by seat_declare_dead
+ *      offset 0    state, epoch, pid, request    writer: configuration controller (state EMPTY and
+ *                                                STARTING with a new epoch, DRAINED); the
+ *                                                controller itself (RUNNING to STOPPED); any
+ *                                                process of the array: epoch and state DEAD, by
+ *                                                seat_declare_dead
  *      offset 64   sleeping                      writers: the controller (1), its wakers (0)
  *      offset 128  counters                      writer: the controller
  *                  coordination                  writer: the controller
@@ -135,6 +139,8 @@ struct seat {
     /* Seats of dead controllers that this one executes nothing for any more, a bit each. Writer:
      * the controller. Stale: what the dead one had reserved is given up a sweep later. */
     _Atomic uint64_t done_with;
+    _Atomic uint64_t since_ns; /* CLOCK_REALTIME: when this life began. Writer: as of `state` */
+    _Atomic uint32_t restarts; /* lives after the first. Writer: the configuration controller */
     _Alignas(CACHELINE_BYTES) _Atomic uint32_t sleeping;
     _Alignas(CACHELINE_BYTES) struct controller_counters counters;
     _Alignas(CACHELINE_BYTES) struct coordination_counters coordination;

@@ -48,6 +48,13 @@ static inline uint16_t seat_epoch(const struct seat *seat)
     return (uint16_t)load_acquire(&seat->epoch);
 }
 
+/* The same, all of it: which life this is. */
+static inline uint32_t seat_life(const struct seat *seat)
+{
+    /* pairs with seat_begin_life: a state that is loaded after it is of this life, or later. */
+    return load_acquire(&seat->epoch);
+}
+
 static inline enum seat_state seat_state(const struct seat *seat)
 {
     /* pairs with seat_set_state: what was done before the state changed is seen with it. */
@@ -95,6 +102,11 @@ static inline bool seat_is_done_with(struct seat *seat, uint32_t dead)
  * one of them may be killed in the middle: the others finish it. A seat that was STOPPED in order
  * stays so. Lock-free. */
 void seat_declare_dead(struct seat *seat, uint32_t epoch);
+
+/* The configuration controller, when nobody sits here and nobody looks at the seat as at a
+ * controller's (all that live have said so; or, at first, nobody lives): a life of this epoch
+ * begins, STARTING. Whoever sees the epoch sees no state of a life before it. */
+void seat_begin_life(struct seat *seat, uint32_t epoch, uint64_t since_ns);
 
 const char *seat_state_name(enum seat_state state);
 

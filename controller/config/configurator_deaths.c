@@ -19,7 +19,7 @@ static void say_death(const struct configurator *configurator, uint32_t id, cons
 
 static void declare_dead(struct configurator *configurator, uint32_t id)
 {
-    seat_declare_dead(configurator_seat(configurator, id), SEAT_EPOCH_FIRST);
+    seat_declare_dead(configurator_seat(configurator, id), configurator->controllers[id].epoch);
     configurator_publish_membership(configurator);
     sockets_close_controller(&configurator->sockets, id);
 }
@@ -55,6 +55,7 @@ void configurator_controller_died(struct watched *watched, uint32_t events)
         declare_dead(configurator, controller->id);
         stop_if_starting(configurator, controller->id);
     }
+    seats_ended(configurator, controller->id);
     configurator_look_at_phase(configurator);
     rebuilds_look(configurator);
     scrubs_look(configurator);

@@ -12,6 +12,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "controller/config/configurator_parts.h"
@@ -72,12 +73,26 @@ static void become_controller(struct configurator *configurator, uint32_t id, pi
     exit(status);
 }
 
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* Before a process can look at it. */
+static void begin_life(struct configurator *configurator, uint32_t id, uint32_t epoch)
+{
+    configurator->controllers[id].epoch = epoch;
+    seat_begin_life(configurator_seat(configurator, id), epoch, now_ns());
+}
+
 static int start_one(struct configurator *configurator, uint32_t id, controller_main_fn *main)
 {
     struct watched_controller *controller = &configurator->controllers[id];
     struct seat *seat = configurator_seat(configurator, id);
 
-    seat_set_state(seat, SEAT_STARTING);
     fflush(NULL);
     pid_t self = getpid(); /* in the child, getppid may already be another's */
     pid_t pid = fork();
@@ -136,8 +151,8 @@ int configurator_start(struct configurator *configurator, controller_main_fn *ma
     const struct config *config = configurator->config;
 
     configurator_enter_phase(configurator, CONFIGURATOR_STARTING, START_SECONDS);
-    for (uint32_t i = 0; i < config->controllers; i++) /* relaxed: processes inherit it */
-        store_relaxed(&configurator_seat(configurator, i)->epoch, SEAT_EPOCH_FIRST);
+    for (uint32_t i = 0; i < config->controllers; i++)
+        begin_life(configurator, i, SEAT_EPOCH_FIRST);
     for (uint32_t i = 0; i < config->controllers; i++) {
         int error = start_one(configurator, i, main);
         if (error == 0)
