@@ -92,8 +92,22 @@ void life_lost_controller(struct machine *machine)
     for (uint32_t i = 0; i < world->volumes_count; i++) {
         struct sim_volume *volume = &world->volumes[i];
         for (uint32_t j = 0; j < volume->members; j++) {
-            if (world->config->elements[volume->member_element[j]].controller == machine->id)
+            if (world->config->elements[volume->member_element[j]].controller == machine->id) {
                 volume->touched |= 1u << j;
+                volume->lost_members |= 1u << j;
+            }
+        }
+    }
+}
+
+/* What an element that failed has not written of its cache it never will. */
+static void note_failed_elements(struct world *world)
+{
+    for (uint32_t i = 0; i < world->volumes_count; i++) {
+        struct sim_volume *volume = &world->volumes[i];
+        for (uint32_t j = 0; j < volume->members; j++) {
+            if (world->images[volume->member_element[j]].has_failed)
+                volume->lost_members |= 1u << j;
         }
     }
 }
@@ -161,6 +175,14 @@ static void begin_volumes(struct world *world)
     }
 }
 
+/* Smaller than any that can be configured: elements are small here. */
+static uint64_t cache_bytes(const struct world *world)
+{
+    return world->config->cache.mode == CACHE_OFF
+               ? 0
+               : world->plan.cache_blocks * (uint64_t)BLOCK_BYTES;
+}
+
 static int make_segment(struct world *world, struct config_error *ret_error)
 {
     const struct config *config = world->config;
@@ -172,12 +194,17 @@ static int make_segment(struct world *world, struct config_error *ret_error)
                                     .ring_entries = config->ring_entries,
                                     .regions = REGIONS_MIN,
                                     .buffers_bytes = config->buffers_bytes,
+                                    .cache_bytes = cache_bytes(world),
                                     .region_bytes = config->coordination.region_bytes};
     int error = segment_create(&world->segment, &wanted, config->array);
 
     if (error != 0)
         return error;
-    segment_header(&world->segment)->coordination_policy = config->coordination.policy;
+    struct segment_header *header = segment_header(&world->segment);
+    header->coordination_policy = config->coordination.policy;
+    header->cache_mode = config->cache.mode;
+    header->cache_policy = config->cache.policy;
+    header->cache_in_memory = config->cache.in_memory;
     return table_fill(&world->segment, config, &world->opened, ret_error);
 }
 
@@ -239,6 +266,7 @@ bool life_start(struct world *world)
     struct config_error why = {.text = "no more is known"};
 
     world->life++;
+    memset(world->died_ns, 0, sizeof world->died_ns);
     world->faults = world->configurator_dead = false;
     int error = config_parse("sim.yaml", world->plan.config, strlen(world->plan.config),
                              &world->config, &why);
@@ -374,6 +402,7 @@ static void lose_power(struct world *world)
 
 static void forget_life(struct world *world)
 {
+    note_failed_elements(world);
     for (uint32_t i = 0; i < world->machines_count; i++)
         machine_free(&world->machines[i]);
     free(world->machines);
