@@ -64,6 +64,20 @@ static void add_virtual(struct plan *plan, struct dice *dice, uint32_t number,
     *offset_bytes += bytes;
 }
 
+static void add_interconnect(struct plan *plan, struct dice *dice)
+{
+    static const char *const models[] = {"direct", "direct", "serial", "loop", "switch"};
+    uint32_t model = (uint32_t)dice_below(dice, sizeof models / sizeof models[0]);
+
+    add(plan, "interconnect: {slots: %u, ring-entries: %u, model: %s, share: %s, wait: %u",
+        plan->slots, plan->ring_entries, models[model], dice_once_in(dice, 2) ? "true" : "false",
+        dice_once_in(dice, 4) ? 0 : 5);
+    if (strcmp(models[model], "direct") != 0)
+        add(plan, ", latency: %uus, bandwidth: %uMiB", power_of_two(dice, 1, 8),
+            power_of_two(dice, 64, 6));
+    add(plan, "}\n");
+}
+
 static void add_cache(struct plan *plan, struct dice *dice)
 {
     static const char *const modes[] = {[CACHE_OFF] = "off",
@@ -85,7 +99,7 @@ static void draw_config(struct plan *plan, struct dice *dice)
     if (plains > plan->elements)
         plains = plan->elements;
     add(plan, "array: sim\ncontrollers: %u\nbuffers: {size: 40MiB}\n", plan->controllers);
-    add(plan, "interconnect: {slots: %u, ring-entries: %u}\n", plan->slots, plan->ring_entries);
+    add_interconnect(plan, dice);
     add(plan, "coordination: {policy: strict, region: %uKiB}\n", power_of_two(dice, 256, 3));
     add_cache(plan, dice);
     add(plan, "elements:\n");
@@ -137,6 +151,7 @@ void plan_draw(struct plan *ret_plan, struct dice *dice)
         .in_two_once_in = 4,
         .doorbell_once_in = perhaps(dice, 8),
         .late_doorbell_once_in = perhaps(dice, 10),
+        .cut_links = dice_once_in(dice, 2),
         .configurator_once_in = perhaps(dice, 4),
     };
 

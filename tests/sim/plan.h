@@ -41,6 +41,7 @@ struct plan {
     uint32_t in_two_once_in;        /* element I/O: takes effect in two steps */
     uint32_t doorbell_once_in;      /* ring entries: lost, repeated or out of order */
     uint32_t late_doorbell_once_in; /* eventfds: heard late */
+    bool cut_links;                 /* links fail, lose and delay, and are repaired */
     uint32_t configurator_once_in;  /* lives of the configuration controller: it dies */
 };
 

@@ -76,6 +76,7 @@ struct world {
     uint32_t machines_count;
     bool faults; /* may happen now */
     bool configurator_dead;
+    struct event links_change;
     uint64_t died_ns[SIM_CONTROLLERS_MAX]; /* of those that did */
     struct record *records;
     uint32_t records_count, records_room;
