@@ -14,6 +14,7 @@
 #include "tools/admin_client.h"
 #include "tools/anyport.h"
 #include "tools/top_text.h"
+#include "tools/words.h"
 
 #define INTERVAL_S_MIN 0.1
 #define INTERVAL_S_MAX 3600.0
@@ -53,9 +54,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         options->batch = options->once = true;
         return 0;
     case ARGP_KEY_ARG:
-        if (options->array != NULL)
-            argp_error(state, "%s: one array only", argument);
-        options->array = argument;
+        words_take(argument, state, WORDS(&options->array));
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
