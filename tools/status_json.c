@@ -54,7 +54,7 @@ static json_t *owned_json(const struct segment *segment, uint32_t id)
 
     for (uint32_t i = 0; i < segment->geometry.elements; i++) {
         const struct element_record *record = segment_element(segment, i);
-        if (load_acquire(&record->owner) == id)
+        if (owner_load(&record->owner).seat == id)
             (void)json_array_append_new(array, json_string(record->name));
     }
     return array;
