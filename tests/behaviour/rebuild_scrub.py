@@ -62,7 +62,7 @@ def damaged(array, victim, count):
 
 
 def agrees_after(places, layout, count, victims, cache):
-    said = SAID + r'|copies differ|parity does not fit|do not agree'
+    said = SAID + r'|copies differ|parity does not fit|fits neither|do not agree'
     with Array(places, expected=said, cache=cache,
                **fields(places, layout, count, size=SIZE)) as array:
         model = load(array)
