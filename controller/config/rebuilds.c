@@ -60,7 +60,7 @@ static uint32_t choose_runner(const struct volume_rebuild *rebuild)
 /* --- beginning --- */
 
 /* Nothing has been made yet, or nobody is there to go on. */
-static void give_up(struct volume_rebuild *rebuild, int error)
+static void stop(struct volume_rebuild *rebuild, int error)
 {
     struct volume_record *record = record_of(rebuild);
     struct member_states old = member_states_now(record), next;
@@ -69,31 +69,44 @@ static void give_up(struct volume_rebuild *rebuild, int error)
         next = (struct member_states){.failed = old.failed};
     } while (!member_states_swap(record, &old, next));
     job_start_fail(record, error);
-    fprintf(stderr, "anyport: volume %s: its rebuild cannot begin: %s\n", record->name,
+}
+
+static void give_up(struct volume_rebuild *rebuild, int error)
+{
+    stop(rebuild, error);
+    fprintf(stderr, "anyport: volume %s: its rebuild cannot begin: %s\n", record_of(rebuild)->name,
             strerror(-error));
 }
 
-/* Whoever was asked has died: another one is. What is given up makes room for another volume. */
+static void look(struct configurator *configurator);
+
+/* Whoever was asked has died: another one is. What is given up makes room for another volume. One
+ * who has enough to do is asked again when a job has ended: whoever ends one lets us look, which
+ * may have been while we waited for this answer. */
 static void started(void *context, int status)
 {
     struct volume_rebuild *rebuild = context;
 
     rebuild->asking = false;
-    if (status != 0 && !job_start_elsewhere(status))
+    if (status == 0 || (status == -EBUSY && !rebuild->look_again))
+        return;
+    if (!job_start_elsewhere(status) && status != -EBUSY)
         give_up(rebuild, status);
-    if (status != 0)
-        rebuilds_look(rebuild->configurator);
+    look(rebuild->configurator);
 }
 
 static void start_job(struct volume_rebuild *rebuild)
 {
     rebuild->asking = true;
+    rebuild->look_again = false;
     int error = job_start_ask(rebuild->configurator, rebuild->volume, JOB_KIND_REBUILD,
                               choose_runner(rebuild), started, rebuild);
     if (error == 0)
         return;
     rebuild->asking = false;
-    if (error != -EPIPE) /* none is alive: the array ends */
+    /* None is alive: the array ends. Or none can be asked just now, for which as much is waited as
+     * for one who has enough to do. */
+    if (error != -EPIPE && error != -EBUSY)
         give_up(rebuild, error);
 }
 
@@ -107,7 +120,7 @@ static void fence_is_passed(void *context, int status)
         return;
     }
     give_up(rebuild, status);
-    rebuilds_look(rebuild->configurator);
+    look(rebuild->configurator);
 }
 
 static void begin(struct volume_rebuild *rebuild)
@@ -126,7 +139,12 @@ static void begin(struct volume_rebuild *rebuild)
     if (error == 0)
         return;
     rebuild->asking = false;
-    give_up(rebuild, error);
+    if (error != -EBUSY) {
+        give_up(rebuild, error);
+        return;
+    }
+    stop(rebuild, error); /* and is begun anew when something has changed */
+    rebuild->wanted = begun;
 }
 
 /* --- looking --- */
@@ -135,6 +153,11 @@ void rebuilds_want(struct configurator *configurator, uint32_t volume, uint32_t 
 {
     configurator->rebuilds.all[volume].wanted |= members;
     rebuilds_look(configurator);
+}
+
+void rebuilds_forget(struct configurator *configurator, uint32_t volume)
+{
+    configurator->rebuilds.all[volume].wanted = 0;
 }
 
 static bool is_under_way(const struct volume_rebuild *rebuild)
@@ -187,7 +210,7 @@ static uint32_t count_under_way(const struct configurator *configurator)
     return count;
 }
 
-void rebuilds_look(struct configurator *configurator)
+static void look(struct configurator *configurator)
 {
     if (configurator->phase != CONFIGURATOR_RUNNING)
         return;
@@ -200,4 +223,11 @@ void rebuilds_look(struct configurator *configurator)
         look_at_volume(rebuild);
         under_way += is_being_rebuilt(rebuild);
     }
+}
+
+void rebuilds_look(struct configurator *configurator)
+{
+    for (uint32_t i = 0; i < mapping_volumes_end(&configurator->segment); i++)
+        configurator->rebuilds.all[i].look_again = true;
+    look(configurator);
 }

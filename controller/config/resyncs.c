@@ -48,14 +48,15 @@ static void give_up(const struct volume_resync *resync, int error)
             strerror(-error));
 }
 
-/* Whoever was asked has died, or ends: another one is. What is given up makes room for another. */
+/* Whoever was asked has died, or ends: another one is. One who has enough to do is asked again when
+ * something has changed. What is given up makes room for another. */
 static void answered(void *context, int status)
 {
     struct volume_resync *resync = context;
     struct configurator *configurator = resync->configurator;
 
     resync->asking = false;
-    if (status == 0)
+    if (status == 0 || status == -EBUSY)
         return;
     if (!job_start_elsewhere(status))
         give_up(resync, status);
