@@ -78,6 +78,7 @@ static int make_segment(struct configurator *configurator, struct config_error *
     header->cache_policy = config->cache.policy;
     header->cache_in_memory = config->cache.in_memory;
     header->interconnect = config->interconnect;
+    header->takeover = config->takeover;
     /* relaxed: no controller has started yet. */
     store_relaxed(&header->trace_level, config->trace.level);
     store_relaxed(&header->job_rate_bytes, config->rebuild_rate_bytes); /* relaxed: as above */
@@ -209,10 +210,12 @@ static void controller_noticed(struct watched *watched, uint32_t events)
 
 static void say_death(const struct configurator *configurator, uint32_t id, const siginfo_t *info)
 {
-    fprintf(stderr, "anyport: controller %u (process %d) %s %d; commands for its elements fail\n",
-            id, (int)configurator->controllers[id].pid,
+    fprintf(stderr, "anyport: controller %u (process %d) %s %d; its elements %s\n", id,
+            (int)configurator->controllers[id].pid,
             info->si_code == CLD_EXITED ? "exited with status" : "was killed by signal",
-            info->si_status);
+            info->si_status,
+            configurator->config->takeover ? "are taken over by those that are left"
+                                           : "cannot be reached");
 }
 
 static void declare_dead(struct configurator *configurator, uint32_t id)
@@ -260,6 +263,21 @@ static void controller_died(struct watched *watched, uint32_t events)
 
 _Static_assert(offsetof(struct watched_controller, death) == 0, "controller_died relies on it");
 
+/* Whether nothing that this seat had submitted reaches the element any more: who took it from it
+ * has its own description, and had the lock before it said so. */
+static bool has_landed(struct configurator *configurator, uint32_t element, uint32_t seat)
+{
+    const struct element_record *record = segment_element(&configurator->segment, element);
+    /* pairs with enter_record: the mark is of this holder, or of one after it */
+    uint32_t holder = load_acquire(&record->mark_holder);
+
+    if (holder == 0 || (holder & 0xff) != seat)
+        return true;
+    configurator->witnesses[element].mark_byte =
+        load_relaxed(&record->mark_byte); /* relaxed: as above */
+    return witness_saw_end(&configurator->witnesses[element]);
+}
+
 /* I/O that a killed controller had submitted still lands: it is DRAINED when the descriptions that
  * its io_uring used are gone. */
 static void look_at_draining(struct configurator *configurator)
@@ -268,10 +286,8 @@ static void look_at_draining(struct configurator *configurator)
 
     for (uint32_t id = 0; id < config->controllers; id++) {
         bool drained = seat_state(seat_of(configurator, id)) == SEAT_DEAD;
-        for (uint32_t i = 0; i < config->elements_count && drained; i++) {
-            if (config->elements[i].controller == id && !configurator->images.absent[i])
-                drained = witness_saw_end(&configurator->witnesses[i]);
-        }
+        for (uint32_t i = 0; i < config->elements_count && drained; i++)
+            drained = has_landed(configurator, i, id);
         if (drained) {
             seat_set_state(seat_of(configurator, id), SEAT_DRAINED);
             publish_membership(configurator);
@@ -460,6 +476,7 @@ static void become_controller(struct configurator *configurator, uint32_t id, pi
                   .doorbells = configurator->doorbells,
                   .notice_fd = configurator->notice.fd,
                   .lifelines = configurator->lifelines,
+                  .images = configurator->witnesses,
                   .control = &configurator->control_ends[id]},
         .sockets = &configurator->sockets,
         .config = config,
@@ -543,20 +560,27 @@ static void give_up_starting(struct configurator *configurator)
     }
 }
 
-/* The descriptions that hold the locks now belong to the controllers; we keep a witness of each.
- * Without one its owner, should it die, never counts as drained: safe, and not worth an end. */
-static void hand_over_elements(struct configurator *configurator)
+/* A second description of each image, for us and for all controllers, which may take its element
+ * over one day. Without one its owner, should it die, never counts as drained, and the element
+ * fails: safe, and not worth an end. */
+static void open_witnesses(struct configurator *configurator)
 {
     for (uint32_t i = 0; i < configurator->config->elements_count; i++) {
-        struct element *element = &configurator->images.elements[i];
+        const struct element *element = &configurator->images.elements[i];
         if (element->fd < 0)
             continue;
         int error = witness_open(&configurator->witnesses[i], element->fd, element->mark_byte);
         if (error != 0)
             fprintf(stderr, "anyport: element %s: cannot open it once more: %s\n",
                     configurator->config->elements[i].name, strerror(-error));
-        element_close(element);
     }
+}
+
+/* The descriptions that hold the locks now belong to the controllers. */
+static void hand_over_elements(struct configurator *configurator)
+{
+    for (uint32_t i = 0; i < configurator->config->elements_count; i++)
+        element_close(&configurator->images.elements[i]);
 }
 
 int configurator_start(struct configurator *configurator, controller_main_fn *main,
@@ -565,6 +589,7 @@ int configurator_start(struct configurator *configurator, controller_main_fn *ma
     const struct config *config = configurator->config;
 
     enter_phase(configurator, CONFIGURATOR_STARTING, START_SECONDS);
+    open_witnesses(configurator);
     for (uint32_t i = 0; i < config->controllers; i++) /* relaxed: processes inherit it */
         store_relaxed(&seat_of(configurator, i)->epoch, SEAT_EPOCH_FIRST);
     for (uint32_t i = 0; i < config->controllers; i++) {
