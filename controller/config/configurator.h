@@ -13,6 +13,7 @@
 #include "controller/config/config.h"
 #include "controller/config/control_line.h"
 #include "controller/config/images.h"
+#include "controller/config/element_move.h"
 #include "controller/config/rebuilds.h"
 #include "controller/config/resyncs.h"
 #include "controller/config/seats.h"
@@ -72,6 +73,7 @@ struct configurator {
     struct watched_controller controllers[CONTROLLERS_MAX];
     struct control_line lines[CONTROLLERS_MAX]; /* to them */
     struct rebuilds rebuilds;
+    struct element_move *moves;        /* that are under way (element_move.h) */
     int control_ends[CONTROLLERS_MAX]; /* theirs, until each has its own */
     struct volume_resync *resyncs;     /* by volume */
     enum configurator_phase phase;
