@@ -60,10 +60,11 @@ static struct command *list_commands(struct controller *controller, struct comma
 
 static int make_commands(struct controller *controller)
 {
-    struct command *rest = calloc(COMMANDS_MAX + PEER_COMMANDS_MAX + COMPONENTS_MAX, sizeof *rest);
+    enum { ALL = COMMANDS_MAX + PEER_COMMANDS_MAX + COMPONENTS_MAX + REDO_COMMANDS_MAX };
+    struct command *rest = calloc(ALL, sizeof *rest);
 
     controller->commands = rest;
-    controller->splits = calloc(COMMANDS_MAX, sizeof *controller->splits);
+    controller->splits = calloc(COMMANDS_MAX + REDO_COMMANDS_MAX, sizeof *controller->splits);
     if (rest == NULL || controller->splits == NULL)
         return -ENOMEM;
     for (uint32_t i = 0; i < COMMANDS_MAX; i++)
@@ -72,6 +73,10 @@ static int make_commands(struct controller *controller)
     controller->free_peer_commands = list_commands(controller, &rest, PEER_COMMANDS_MAX);
     controller->free_peer_commands_count = PEER_COMMANDS_MAX;
     controller->free_components = list_commands(controller, &rest, COMPONENTS_MAX);
+    controller->redo.commands = list_commands(controller, &rest, REDO_COMMANDS_MAX);
+    for (uint32_t i = 0; i < REDO_COMMANDS_MAX; i++)
+        controller->redo.commands[i].split = &controller->splits[COMMANDS_MAX + i];
+    redo_init(controller);
     return 0;
 }
 
@@ -479,9 +484,9 @@ static bool membership_changed(const struct controller *controller)
 bool controller_has_work(const struct controller *controller)
 {
     return loop_has_events(controller->loop) || peers_have_entries(controller) ||
-           controller->errands.over != NULL || settle_has_work(controller) ||
-           read_repairs_have_work(&controller->read_repairs) || membership_changed(controller) ||
-           coordinate_has_work(controller);
+           controller->errands.over != NULL || redo_has_work(controller) ||
+           settle_has_work(controller) || read_repairs_have_work(&controller->read_repairs) ||
+           membership_changed(controller) || coordinate_has_work(controller);
 }
 
 /* Nothing may be dirty: a write-back that fails makes its element fail, and that has to be written
@@ -489,7 +494,7 @@ bool controller_has_work(const struct controller *controller)
 static bool is_quiet(const struct controller *controller)
 {
     return cache_is_settled(controller) && jobs_are_quiet(controller) &&
-           !settle_has_work(controller) &&
+           redo_is_quiet(controller) && !settle_has_work(controller) &&
            (controller->hooks.is_quiet == NULL ||
             controller->hooks.is_quiet(controller->hooks.context));
 }
@@ -525,6 +530,7 @@ static void turn(struct controller *controller)
     controller->arrivals += received;
     coordinate_turn(controller);
     errands_turn(controller);
+    redo_turn(controller);
     settle_turn(controller);
     read_repairs_turn(controller);
     if (controller->hooks.on_turn != NULL)

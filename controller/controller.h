@@ -29,6 +29,7 @@
 #include "controller/recovery/fence.h"
 #include "controller/recovery/job.h"
 #include "controller/recovery/read_repair.h"
+#include "controller/recovery/redo.h"
 #include "controller/recovery/settle.h"
 #include "controller/recovery/takeover.h"
 #include "controller/tracing.h"
@@ -104,13 +105,13 @@ struct controller {
     /* commands and buffers */
     struct pool *pool;
     uint64_t pool_offset_bytes; /* of the pool in the segment */
-    struct command *commands;   /* COMMANDS_MAX, PEER_COMMANDS_MAX, COMPONENTS_MAX */
+    struct command *commands;   /* COMMANDS_MAX, PEER_COMMANDS_MAX, COMPONENTS_MAX, and redo's */
     struct command *free_commands;
     struct command *free_peer_commands;
     struct command *free_components;
     struct command_queue component_waiters;
     bool waking_component_waiters;
-    struct split *splits;  /* one for each host command */
+    struct split *splits;  /* one for each host command, and for each that redoes */
     uint64_t splits_begun; /* commands on virtual volumes, ever */
 
     struct coordinate coordinate;
@@ -146,6 +147,7 @@ struct controller {
     struct fences fences;
     struct jobs jobs;
     struct read_repairs read_repairs;
+    struct redo redo;
     struct control_volumes control_volumes;
 
     /* the loop */

@@ -81,6 +81,7 @@ enum {
     /* --- commands --- */
     COMMANDS_MAX = 1024,          /* host commands a controller works on at once */
     PEER_COMMANDS_MAX = 1024,     /* component commands it works on for its peers */
+    REDO_COMMANDS_MAX = 8,        /* of dead controllers, that it redoes at once */
     COMPONENTS_MAX = 2048,        /* component commands of host commands on virtual volumes */
     COORDINATE_NOTICED_MAX = 256, /* hand-offs from this controller to itself, of one turn */
     SESSION_COMMANDS_MAX = 256,   /* of one connection; past that its socket is not read */

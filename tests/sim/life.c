@@ -180,6 +180,7 @@ static void begin_volumes(struct world *world)
     for (uint32_t i = 0; i < world->volumes_count; i++) {
         struct sim_volume *volume = &world->volumes[i];
         volume->touched = 0;
+        volume->finished = false;
         volume->failed_before =
             member_states_now(segment_volume(&world->segment, volume->index)).failed;
     }
