@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "tools/admin_client.h"
 #include "tools/anyport.h"
@@ -263,7 +264,35 @@ int verb_element_list(int argc, char **argv)
     return verb_list(argc, argv, "element.list", print_elements);
 }
 
-int verb_controller(int argc, char **argv)
+/* "2026-01-31 12:00:00", or "-" where there was no life yet. */
+static const char *time_text(int64_t seconds, char into[NUMBER_BYTES])
 {
-    return verb_list(argc, argv, "controller.list", print_controllers);
+    struct tm broken;
+    time_t time = (time_t)seconds;
+
+    if (seconds == 0 || localtime_r(&time, &broken) == NULL ||
+        strftime(into, NUMBER_BYTES, "%F %T", &broken) == 0)
+        return "-";
+    return into;
+}
+
+/* As seats: who sits there, since when, and what it owns. */
+static void print_seats(const json_t *result)
+{
+    char since[NUMBER_BYTES];
+    const json_t *one;
+    size_t i;
+
+    printf("%-11s %-9s %8s %6s %-19s %8s %8s %11s\n", "CONTROLLER", "STATE", "PID", "EPOCH",
+           "SINCE", "RESTARTS", "ELEMENTS", "CONNECTIONS");
+    json_array_foreach(json_object_get(result, "controllers"), i, one) printf(
+        "c%-10" PRId64 " %-9s %8" PRId64 " %6" PRId64 " %-19s %8" PRId64 " %8zu %11" PRId64 "\n",
+        number(one, "id"), text(one, "state"), number(one, "pid"), number(one, "epoch"),
+        time_text(number(one, "since"), since), number(one, "restarts"),
+        json_array_size(json_object_get(one, "elements")), number(one, "connections"));
+}
+
+int verb_controller_list(int argc, char **argv)
+{
+    return verb_list(argc, argv, "controller.list", print_seats);
 }

@@ -293,7 +293,7 @@ static void put_owner(const struct segment *segment, uint32_t element, char ret_
     snprintf(ret_owner, NUMBER_BYTES, "-");
     if (element >= segment->geometry.elements)
         return;
-    uint32_t owner = load_acquire(&segment_element(segment, element)->owner);
+    uint32_t owner = owner_load(&segment_element(segment, element)->owner).seat;
     if (owner < CONTROLLERS_MAX)
         snprintf(ret_owner, NUMBER_BYTES, "c%u", owner);
 }

@@ -342,7 +342,6 @@ static bool goes_straight(const struct controller *controller, struct command *c
     command->volume = virtual->members[piece.member].volume;
     command->element = place.element;
     command->element_offset_bytes = place.element_offset_bytes;
-    command->target = (uint8_t)place.owner;
     return true;
 }
 

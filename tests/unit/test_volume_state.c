@@ -105,8 +105,7 @@ static void begin(void)
 
     assert(segment_create(&segment, &wanted, "lab") == 0);
     for (uint32_t i = 0; i < PLAIN; i++) {
-        /* relaxed: nobody else is there. */
-        store_relaxed(&segment_element(&segment, i)->owner, i);
+        owner_enter(&segment_element(&segment, i)->owner, i, 0);
         snprintf(segment_element(&segment, i)->name, NAME_BYTES_MAX, "disk%u", i);
         seat_set_state(segment_seat(&segment, i), SEAT_RUNNING);
         snprintf(name, sizeof name, "vol%u", i);
