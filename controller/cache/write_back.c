@@ -311,7 +311,7 @@ void write_back_ended(struct controller *controller, struct command *own)
     int32_t status = own->status;
 
     if (status != 0)
-        controller_fail_element(controller, element, "dirty blocks could not be written back");
+        controller_lose_writes(controller, element, "dirty blocks could not be written back");
     blocks_written(controller, own);
     cache->write_back.in_flight--;
     cache->write_back.blocks_in_flight -= own->cache.blocks_count;
