@@ -51,6 +51,7 @@ struct owned_element {
     struct superblock_of_image *superblock; /* of an image that came later: ours to free */
     struct integrity *integrity;         /* write intents and checksums; NULL: neither is needed */
     struct command_queue intent_waiters; /* for the bitmap of intents that is being written */
+    bool lost_writes;           /* it has failed, and lacks what was acknowledged (finish.h) */
     uint64_t size_checked_turn; /* the image's length is looked at once a turn that writes */
 };
 
@@ -202,6 +203,12 @@ int controller_keep_intents(struct owned_element *element);
 /* Marks an element as failed: its commands end with EIO from now on, and the members on it are
  * marked as failed durably, soon (recovery/settle.h). Says why on stderr, once. */
 void controller_fail_element(struct controller *controller, uint32_t element, const char *why);
+
+/* The same where something that was acknowledged has not become durable on it, and never will. */
+void controller_lose_writes(struct controller *controller, uint32_t element, const char *why);
+
+/* What commands hold of the pool; of the part that was set apart for workspaces, those in use. */
+uint64_t controller_buffers_bytes(const struct controller *controller);
 
 /* Whether the element's image is as long as it was; looked at once a turn. -EIO: it is not, and the
  * element has failed. */

@@ -97,6 +97,8 @@ static void issue_some(struct host *host)
     /* pairs with host_submit: the job is complete */
     while (!host->stopping && host->in_flight < host->depth &&
            host->issued < load_acquire(&host->submitted)) {
+        if (host->array->wanted.before_job != NULL)
+            host->array->wanted.before_job(host);
         if (!issue(host, &host->jobs[host->issued % ARRAY_JOBS_MAX]))
             return;
     }
