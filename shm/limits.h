@@ -37,7 +37,8 @@ enum {
     CACHE_WRITE_BACKS_MAX = 64,    /* of them, for write-back that nobody in a gate waits for */
     CACHE_RUN_BLOCKS = 64,         /* of one such I/O */
     CACHE_BATCH_BLOCKS = 1024,     /* written back in order of address */
-    CACHE_TICK_MS = 1000,          /* what is dirty is on its way after two ticks */
+    CACHE_SLICE_BLOCKS = 256,      /* of them written back before hosts are looked at again */
+    CACHE_TICK_MS = 4000,          /* what is dirty is on its way after two ticks */
     CACHE_STREAMS = 4,             /* sequential readers of one element that are known */
     CACHE_AHEAD_BYTES = 512 << 10, /* read ahead of such a reader */
     CACHE_AHEAD_COMMAND_BYTES = 128 << 10, /* longer reads keep an element busy by themselves */

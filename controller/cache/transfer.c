@@ -177,7 +177,7 @@ static uint32_t block_for(struct controller *controller, const struct part *part
         return old;
     }
     uint32_t block = cache_block_take(blocks, part->key);
-    assert(block != BLOCK_NONE); /* half of all are neither dirty nor reserved */
+    assert(block != BLOCK_NONE); /* a quarter of all is neither dirty nor reserved */
     uint8_t *data = cache_block_data(blocks, block);
     if (old != BLOCK_NONE && part->bytes != whole)
         memcpy(data, cache_block_data(blocks, old), BLOCK_BYTES);
