@@ -154,7 +154,8 @@ static int make_own_commands(struct controller *controller, struct cache *cache)
 {
     cache->own = calloc(CACHE_COMMANDS_MAX, sizeof *cache->own);
     cache->runs = calloc(CACHE_COMMANDS_MAX, sizeof *cache->runs);
-    if (cache->own == NULL || cache->runs == NULL)
+    cache->payloads = calloc(COMMANDS_MAX, sizeof *cache->payloads);
+    if (cache->own == NULL || cache->runs == NULL || cache->payloads == NULL)
         return -ENOMEM;
     for (uint32_t i = 0; i < CACHE_COMMANDS_MAX; i++) {
         cache->own[i].controller = controller;
@@ -221,6 +222,7 @@ void cache_free(struct cache *cache)
     free(cache->elements);
     free(cache->own);
     free(cache->runs);
+    free(cache->payloads);
     free(cache);
 }
 

@@ -75,6 +75,8 @@ struct cache {
     struct cache_blocks blocks;
     struct cached_element *elements; /* by element */
     uint32_t dirty_limit, dirty_background, reserved;
+    uint32_t lent_blocks, pinned_blocks;    /* lend.h */
+    uint32_t (*payloads)[CACHE_RUN_BLOCKS]; /* blocks of each host command that has some */
     uint32_t ahead_blocks;                  /* that are being read ahead */
     struct command_queue room_waiters;      /* writes, for room */
     bool waking_room_waiters;
@@ -152,6 +154,9 @@ void cache_take_in_read(struct controller *controller, struct command *command);
 void cache_take_in_write(struct controller *controller, struct command *command);
 void cache_drop_range(struct controller *controller, struct command *command);
 void cache_put_dirty_range(struct controller *controller, struct command *command);
+
+/* lend.c: the blocks that a write was lent hold its payload, and become dirty. */
+void cache_put_lent(struct controller *controller, struct command *command);
 
 /* write_back.c */
 void write_back_pump(struct controller *controller);
