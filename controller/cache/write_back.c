@@ -225,6 +225,7 @@ static bool start_run_at(struct controller *controller, uint64_t key)
         return false;
     }
     fill_run(cache, own, first, count);
+    cache->write_back.slice_blocks += count;
     cache_own_start(controller, own);
     return true;
 }
@@ -236,7 +237,8 @@ static bool may_start(const struct cache *cache)
 }
 
 /* Works through batches until enough is on its way, nothing is wanted, or all that is wanted is
- * being worked on by others. */
+ * being worked on by others. Where element I/O ends at once, nothing is ever on its way: so it is
+ * done in slices, a turn of the controller each. */
 static void pump(struct controller *controller)
 {
     struct cache *cache = controller->cache;
@@ -244,6 +246,11 @@ static void pump(struct controller *controller)
     bool started = true;
 
     while (may_start(cache)) {
+        if (write_back->slice_blocks >= CACHE_SLICE_BLOCKS) {
+            if (write_back->slice_timer.next == NULL)
+                loop_timer_start(controller->loop, &write_back->slice_timer, 1);
+            return;
+        }
         if (write_back->batch_next == write_back->batch_count) {
             if (!started || !collect(controller))
                 return;
@@ -346,6 +353,16 @@ static void tell_those_of_failed_elements(struct controller *controller)
             tell_flushers(controller, i);
     }
     write_back_wake_room_waiters(controller);
+}
+
+void write_back_next_slice(struct timer *timer)
+{
+    struct write_back *write_back =
+        (struct write_back *)((char *)timer - offsetof(struct write_back, slice_timer));
+    struct cache *cache = (struct cache *)((char *)write_back - offsetof(struct cache, write_back));
+
+    write_back->slice_blocks = 0;
+    write_back_pump(cache->controller);
 }
 
 void write_back_tick(struct timer *timer)

@@ -136,7 +136,7 @@ static void writes_wait_for_room(void)
         host_submit(array, i / (COUNT / 2),
                     job_of(COMMAND_WRITE, i * 4096ull, 4096, (uint8_t)(1 + i % 250)));
     CU_ASSERT_TRUE_FATAL(host_wait_all(array, 0) && host_wait_all(array, 1));
-    CU_ASSERT(counted(&counters_of(array)->written_back) >= COUNT - BLOCKS / 2);
+    CU_ASSERT(counted(&counters_of(array)->written_back) >= COUNT - BLOCKS / 4 * 3);
     CU_ASSERT(counted(&counters_of(array)->write_backs) <
               counted(&counters_of(array)->written_back));
     for (uint32_t i = 0; i < COUNT; i++)
