@@ -1,8 +1,7 @@
 #include "tests/sim/judge.h"
 
-#include <string.h>
-
 #include "controller/path/virtual.h"
+#include "controller/recovery/job.h"
 #include "tests/sim/judge_parts.h"
 
 /* --- errors --- */
@@ -13,7 +12,7 @@ static bool may_fail(const struct world *world, const struct sim_volume *volume)
     uint32_t touched = volume->touched | volume->failed_before;
 
     for (uint32_t i = 0; i < volume->members; i++) {
-        if (world->images[volume->member_element[i]].has_failed)
+        if (world->element_failed[volume->member_element[i]])
             touched |= 1u << i;
     }
     return is_redundant(volume) ? !virtual_bears(&volume->layout, touched) : touched != 0;
@@ -28,6 +27,23 @@ void judge_errors(struct world *world)
             sim_fail(world, "record %u: %s of %s ended with %d, and nothing explains that", i,
                      command_op_name(record->op), volume->name, record->status);
     }
+}
+
+/* --- jobs --- */
+
+void judge_scrub(struct world *world, uint32_t number)
+{
+    const struct sim_volume *volume = &world->volumes[number];
+    const struct job_record *job = &segment_volume(&world->segment, volume->index)->job;
+
+    /* relaxed: it is over */
+    if (load_relaxed(&job->kind) != JOB_KIND_SCRUB)
+        return;
+    if (load_relaxed(&job->state) != JOB_DONE) /* relaxed: as above */
+        sim_fail(world, "%s: its scrub has failed, and nothing explains that", volume->name);
+    if (load_relaxed(&job->found) != 0) /* relaxed: as above */
+        sim_fail(world, "%s: a scrub has found %llu differences", volume->name,
+                 (unsigned long long)load_relaxed(&job->found)); /* relaxed: as above */
 }
 
 /* --- over an end --- */
@@ -122,6 +138,6 @@ void judge_begin(struct world *world)
     records_clear(world);
     for (uint32_t i = 0; i < world->volumes_count; i++) {
         world->volumes[i].lost_members = 0;
-        memset(world->volumes[i].open_from_ns, 0xff, world->volumes[i].sectors * sizeof(uint64_t));
+        judge_close(&world->volumes[i]);
     }
 }

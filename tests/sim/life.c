@@ -8,81 +8,23 @@
 #include "controller/config/superblocks.h"
 #include "controller/config/table.h"
 #include "shm/member_states.h"
+#include "tests/sim/configuration.h"
 #include "tests/sim/links.h"
 #include "tests/sim/operation.h"
+#include "tests/sim/sim_element.h"
 
 enum {
-    CLOCK_NS = 20000000,     /* of the configuration controller, while it has to look */
-    HEARD_NS_MAX = 10000000, /* from a death to its pidfd's listener */
     FAILING_AFTER_NS = 50000000,
 };
 
 #define END_NS (120ull * 1000000000u)
-
-/* --- the configuration controller (controller/config/configurator.c, without processes) --- */
 
 static struct seat *seat_of(const struct machine *machine)
 {
     return segment_seat(&machine->world->segment, machine->id);
 }
 
-void life_publish_membership(struct world *world)
-{
-    struct segment_header *header = segment_header(&world->segment);
-
-    /* relaxed: we are its only writer.  pairs with look_at_membership's load. */
-    store_release(&header->membership, load_relaxed(&header->membership) + 1);
-    for (uint32_t i = 0; i < world->machines_count; i++)
-        machine_ring(&world->machines[i]);
-}
-
-static void request_all(struct world *world, enum seat_request request)
-{
-    for (uint32_t i = 0; i < world->machines_count; i++)
-        /* relaxed: published below */
-        store_relaxed(&seat_of(&world->machines[i])->request, request);
-    life_publish_membership(world);
-}
-
-static bool has_landed(const struct machine *machine)
-{
-    const struct config *config = machine->world->config;
-
-    for (uint32_t i = 0; i < config->elements_count; i++) {
-        if (config->elements[i].controller == machine->id &&
-            machine->world->images[i].in_flight > 0)
-            return false;
-    }
-    return true;
-}
-
-/* It has heard of a death: declares it, and looks every 20 ms whether the I/O has landed. */
-static void configurator_hears(struct event *event)
-{
-    struct machine *machine =
-        (struct machine *)(void *)((char *)event - offsetof(struct machine, death_heard));
-    struct world *world = machine->world;
-    struct seat *seat = seat_of(machine);
-
-    if (world->configurator_dead || machine->state == MACHINE_ENDED)
-        return;
-    if (seat_state(seat) != SEAT_DEAD || !has_landed(machine)) {
-        seat_declare_dead(seat, SEAT_EPOCH_FIRST);
-        events_set(&world->events, event, world->now_ns + CLOCK_NS);
-    } else {
-        sim_note(world, "c%u is drained", machine->id);
-        seat_set_state(seat, SEAT_DRAINED);
-    }
-    life_publish_membership(world);
-}
-
-void life_hears_end(struct machine *machine)
-{
-    struct world *world = machine->world;
-
-    events_set(&world->events, &machine->death_heard,
-               world->now_ns + dice_below(&world->dice, HEARD_NS_MAX));
-}
+/* --- who is out of reach --- */
 
 static uint32_t members_of(const struct world *world, const struct sim_volume *volume,
                            uint32_t controller)
@@ -119,7 +61,7 @@ static void note_failed_elements(struct world *world)
     for (uint32_t i = 0; i < world->volumes_count; i++) {
         struct sim_volume *volume = &world->volumes[i];
         for (uint32_t j = 0; j < volume->members; j++) {
-            if (world->images[volume->member_element[j]].has_failed)
+            if (world->element_failed[volume->member_element[j]])
                 volume->lost_members |= 1u << j;
         }
     }
@@ -219,6 +161,7 @@ static int make_segment(struct world *world, struct config_error *ret_error)
     header->cache_policy = config->cache.policy;
     header->cache_in_memory = config->cache.in_memory;
     header->interconnect = config->interconnect;
+    store_relaxed(&header->job_rate_bytes, world->plan.job_rate_bytes); /* relaxed: nobody runs */
     return table_fill(&world->segment, config, &world->opened, ret_error);
 }
 
@@ -243,10 +186,10 @@ static void start_machine(struct world *world, uint32_t id)
                                            .doorbells = doorbells,
                                            .notice_fd = SIM_FD_NOTICE,
                                            .lifelines = lifelines,
+                                           .control = &world->configurator->control_ends[id],
                                            .superblocks = world->opened.superblocks};
     machine->world = world;
     machine->id = id;
-    machine->death_heard.fire = configurator_hears;
     machine_start(machine, &start);
 }
 
@@ -281,6 +224,7 @@ bool life_start(struct world *world)
 
     world->life++;
     memset(world->died_ns, 0, sizeof world->died_ns);
+    memset(world->element_failed, 0, sizeof world->element_failed);
     world->faults = world->configurator_dead = false;
     int error = config_parse("sim.yaml", world->plan.config, strlen(world->plan.config),
                              &world->config, &why);
@@ -295,8 +239,14 @@ bool life_start(struct world *world)
     if (world->volumes_count == 0)
         note_volumes(world);
     begin_volumes(world);
+    for (uint32_t i = 0; i < world->config->elements_count; i++)
+        world->image_of[i] = sim_image_of(&world->opened.elements[i]);
+    configuration_open(world);
     start_machines(world);
-    return machines_run_until(world, all_run, END_NS);
+    if (!machines_run_until(world, all_run, END_NS))
+        return false;
+    configuration_runs(world);
+    return true;
 }
 
 /* --- faults --- */
@@ -307,7 +257,8 @@ void life_begin_faults(struct world *world)
     struct dice *dice = &world->dice;
 
     world->faults = true;
-    world->configurator_dead = dice_once_in(dice, plan->configurator_once_in);
+    if (dice_once_in(dice, plan->configurator_once_in))
+        configuration_dies(world);
     for (uint32_t i = 0; i < world->machines_count; i++) {
         if (dice_once_in(dice, plan->crash_once_in))
             world->machines[i].steps_left = dice_between(dice, 1, plan->crash_steps_max);
@@ -356,10 +307,10 @@ static bool all_landed(struct world *world)
 
 static void end_in_order(struct world *world)
 {
-    request_all(world, SEAT_REQUEST_QUIESCE);
+    configuration_request_all(world, SEAT_REQUEST_QUIESCE);
     if (!machines_run_until(world, all_quiesced, END_NS))
         return;
-    request_all(world, SEAT_REQUEST_STOP);
+    configuration_request_all(world, SEAT_REQUEST_STOP);
     if (!machines_run_until(world, all_gone, END_NS))
         return;
     for (uint32_t i = 0; i < world->machines_count; i++) {
@@ -385,9 +336,10 @@ static void forget_life(struct world *world)
     free(world->machines);
     world->machines = NULL;
     world->machines_count = 0;
+    configuration_forget(world);
     images_free(&world->opened); /* the controllers closed them */
     for (uint32_t i = 0; i < world->images_count; i++) {
-        world->images[i].is_open = world->images[i].has_failed = false;
+        memset(world->images[i].opens, 0, sizeof world->images[i].opens);
         world->images[i].in_flight = 0;
     }
     segment_done(&world->segment);

@@ -105,7 +105,7 @@ static void draw_config(struct plan *plan, struct dice *dice)
     add(plan, "elements:\n");
     plan->element_bytes = (2 * 2 + 1) * MEMBER_BYTES_UNIT;
     for (uint32_t i = 0; i < plan->elements; i++)
-        add(plan, "  - {name: disk%u, image: /sim/disk%u.img, size: %llu, controller: %u%s}\n", i,
+        add(plan, "  - {name: disk%u, image: /sim/disk%u-0.img, size: %llu, controller: %u%s}\n", i,
             i, (unsigned long long)plan->element_bytes, i % plan->controllers,
             dice_once_in(dice, 3) ? ", checksums: true" : "");
     add(plan, "volumes:\n");
@@ -136,6 +136,7 @@ void plan_draw(struct plan *ret_plan, struct dice *dice)
         .ring_entries = power_of_two(dice, 4, 5),
         .cache_mode = cache_modes[dice_below(dice, sizeof cache_modes / sizeof cache_modes[0])],
         .cache_blocks = power_of_two(dice, 8, 5),
+        .job_rate_bytes = dice_once_in(dice, 2) ? 0 : (uint64_t)power_of_two(dice, 1 << 20, 6),
         .lives = (uint32_t)dice_between(dice, 1, 2),
         .commands = (uint32_t)dice_between(dice, 40, 120),
         .depth = (uint32_t)dice_between(dice, 1, 6),

@@ -21,12 +21,74 @@ static struct image *find(const char *path)
     return NULL;
 }
 
-struct image *sim_image_of(const struct element *element)
+/* --- descriptors --- */
+
+enum { CONFIGURATOR = IMAGE_HOLDERS_MAX - 2, ON_ITS_WAY };
+
+static uint32_t holder(void)
 {
-    uint32_t index = (uint32_t)(element->fd - SIM_FD_ELEMENT);
+    const struct machine *machine = machine_running();
+
+    return machine != NULL ? machine->id : CONFIGURATOR;
+}
+
+static bool is_open(const struct image *image)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < IMAGE_HOLDERS_MAX; i++)
+        count += image->opens[i];
+    return count > 0;
+}
+
+static struct image *image_of(int fd)
+{
+    uint32_t index = (uint32_t)(fd - SIM_FD_ELEMENT);
 
     assert(index < sim_world->images_count);
     return &sim_world->images[index];
+}
+
+struct image *sim_image_of(const struct element *element)
+{
+    return image_of(element->fd);
+}
+
+void sim_element_share(int fd)
+{
+    image_of(fd)->opens[ON_ITS_WAY]++;
+}
+
+void sim_element_take(int fd)
+{
+    image_of(fd)->opens[ON_ITS_WAY]--;
+    image_of(fd)->opens[holder()]++;
+}
+
+/* What a controller has that is gone was closed then. */
+void sim_element_close(int fd)
+{
+    uint32_t *opens = &image_of(fd)->opens[holder()];
+
+    if (*opens > 0)
+        --*opens;
+}
+
+void sim_element_forget(uint32_t controller)
+{
+    for (uint32_t i = 0; i < sim_world->images_count; i++)
+        sim_world->images[i].opens[controller] = 0;
+}
+
+/* --- images --- */
+
+/* As the plan names them: /sim/disk3-0.img. */
+static uint32_t element_of_path(const char *path)
+{
+    uint32_t element = (uint32_t)(path[strlen("/sim/disk")] - '0');
+
+    assert(element < SIM_ELEMENTS_MAX);
+    return element;
 }
 
 bool element_exists(const char *image)
@@ -47,7 +109,7 @@ int element_open(struct element *ret_element, const struct element_wanted *wante
 {
     struct image *image = find(wanted->image);
 
-    if (image == NULL || image->is_open || image->in_flight > 0) {
+    if (image == NULL || is_open(image) || image->in_flight > 0) {
         snprintf(ret_error->text, sizeof ret_error->text, "it is locked, or is not there");
         return -EBUSY;
     }
@@ -59,7 +121,7 @@ int element_open(struct element *ret_element, const struct element_wanted *wante
         .size_bytes = wanted->size_bytes != 0 ? wanted->size_bytes : image->bytes,
         .image_bytes = image->bytes,
     };
-    image->is_open = true;
+    image->opens[holder()]++;
     return 0;
 }
 
@@ -86,11 +148,15 @@ int element_create(struct element *ret_element, const struct element_wanted *wan
 {
     struct world *world = sim_world;
 
-    assert(world->images_count < SIM_ELEMENTS_MAX);
+    if (world->images_count == SIM_IMAGES_MAX) {
+        snprintf(ret_error->text, sizeof ret_error->text, "there is no room");
+        return -ENOSPC;
+    }
     struct image *image = &world->images[world->images_count];
     image_create(image, wanted->size_bytes + wanted->tail_bytes);
     snprintf(image->path, sizeof image->path, "%s", wanted->image);
-    image->mode = world->plan.modes[world->images_count];
+    image->element = element_of_path(wanted->image);
+    image->mode = world->plan.modes[image->element];
     image->unit_bytes = world->plan.unit_bytes;
     world->images_count++;
     int error = element_open(ret_element, wanted, ret_error);
@@ -102,7 +168,7 @@ int element_create(struct element *ret_element, const struct element_wanted *wan
 void element_close(struct element *element)
 {
     if (element->fd >= 0)
-        sim_image_of(element)->is_open = false;
+        sim_element_close(element->fd);
     element->fd = -1;
 }
 

@@ -24,6 +24,7 @@
 #include "tests/sim/image.h"
 #include "tests/sim/plan.h"
 
+struct configurator;
 struct machine;
 struct record;
 
@@ -60,8 +61,9 @@ struct world {
     char failure[512];
     bool failed;
 
-    struct image images[SIM_ELEMENTS_MAX];
+    struct image images[SIM_IMAGES_MAX];
     uint32_t images_count;
+    struct image *image_of[SIM_ELEMENTS_MAX]; /* by element: the one that it has */
     struct sim_volume volumes[SIM_VOLUMES_MAX];
     uint32_t volumes_count;
     uint64_t tags; /* of writes, so far */
@@ -75,9 +77,13 @@ struct world {
     struct machine *machines;
     uint32_t machines_count;
     bool faults; /* may happen now */
+    struct configurator *configurator;
     bool configurator_dead;
+    struct event notice; /* to the configuration controller */
+    struct event clock;  /* its own */
     struct event links_change;
     uint64_t died_ns[SIM_CONTROLLERS_MAX]; /* of those that did */
+    bool element_failed[SIM_ELEMENTS_MAX]; /* some I/O of it did, or it was asked for */
     struct record *records;
     uint32_t records_count, records_room;
     uint32_t ends_after; /* so many records */
