@@ -62,10 +62,11 @@ struct write_back {
     uint32_t element;   /* of the batch */
     uint32_t in_flight; /* commands */
     uint32_t blocks_in_flight;
-    bool pumping;         /* somebody up the stack does */
-    bool stopping;        /* everything goes, and nothing becomes dirty */
-    uint64_t aged_number; /* what became dirty before this goes, whoever wants it */
-    uint64_t tick_number; /* what will be that a tick later */
+    struct command_queue watchers; /* commands whose range others are writing back */
+    bool pumping;                  /* somebody up the stack does */
+    bool stopping;                 /* everything goes, and nothing becomes dirty */
+    uint64_t aged_number;          /* what became dirty before this goes, whoever wants it */
+    uint64_t tick_number;          /* what will be that a tick later */
 };
 
 struct cache {
