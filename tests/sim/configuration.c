@@ -197,23 +197,35 @@ void configuration_noticed(struct world *world)
 
 /* --- jobs --- */
 
+static bool is_alive(const struct machine *machine)
+{
+    return machine->state != MACHINE_DEAD && machine->state != MACHINE_ENDED;
+}
+
+/* A resync whose runner has died is over, if what it needs died as well. */
 static bool has_job(const struct world *world, uint32_t volume)
 {
     const struct configurator *configurator = world->configurator;
-    const struct job_record *job = &segment_volume(&world->segment, volume)->job;
-    uint32_t state = load_acquire(&job->state); /* pairs with the runner's stores */
+    struct volume_record *record = segment_volume(&world->segment, volume);
+    uint32_t state = load_acquire(&record->job.state);   /* pairs with the runner's stores */
+    uint32_t runner = load_relaxed(&record->job.runner); /* relaxed: written before the state */
+    /* relaxed: as above */
+    bool resyncs = load_relaxed(&record->job.kind) == JOB_KIND_RESYNC;
 
-    if (state == JOB_RUNNING) /* relaxed: written before the state */
-        return world->machines[load_relaxed(&job->runner)].state != MACHINE_DEAD || hears(world);
-    return hears(world) &&
-           (state == JOB_WAITING || configurator->rebuilds.all[volume].wanted != 0 ||
-            configurator->rebuilds.all[volume].asking || configurator->resyncs[volume].asking);
+    if (state == JOB_RUNNING && is_alive(&world->machines[runner]))
+        return true;
+    if (!hears(world))
+        return false;
+    return configurator->rebuilds.all[volume].wanted != 0 ||
+           configurator->rebuilds.all[volume].asking || configurator->resyncs[volume].asking ||
+           (state == JOB_WAITING && !resyncs) ||
+           (state == JOB_RUNNING && configurator->controllers[runner].alive);
 }
 
 static bool any_lives(const struct world *world)
 {
     for (uint32_t i = 0; i < world->machines_count; i++) {
-        if (world->machines[i].state != MACHINE_DEAD && world->machines[i].state != MACHINE_ENDED)
+        if (is_alive(&world->machines[i]))
             return true;
     }
     return false;

@@ -31,7 +31,7 @@ void sim_fail(struct world *world, const char *format, ...)
 
 void sim_note(struct world *world, const char *format, ...)
 {
-    char text[256];
+    char text[4096];
     va_list arguments;
 
     va_start(arguments, format);

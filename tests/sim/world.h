@@ -58,7 +58,7 @@ struct world {
     struct events events;
     uint64_t hash, steps;
     FILE *trace; /* NULL: none */
-    char failure[512];
+    char failure[4096];
     bool failed;
 
     struct image images[SIM_IMAGES_MAX];
