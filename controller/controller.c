@@ -10,6 +10,7 @@
 #include "controller/deaths.h"
 #include "controller/idle.h"
 #include "controller/integrity/ending.h"
+#include "controller/path/owner.h"
 #include "controller/path/redirect.h"
 #include "controller/path/split.h"
 #include "controller/path/virtual.h"
@@ -445,7 +446,7 @@ void controller_stop(struct controller *controller)
 static void look_at_membership(struct controller *controller)
 {
     struct segment_header *header = segment_header(&controller->segment);
-    /* pairs with the configuration controller's increment after it changed a seat. */
+    /* pairs with segment_raise_membership, after a seat, a link or an owner was changed. */
     uint32_t membership = load_acquire(&header->membership);
 
     if (membership == controller->membership_seen)
@@ -454,6 +455,7 @@ static void look_at_membership(struct controller *controller)
     tracing_event(controller, TRACE_MEMBERSHIP, TRACE_NO_CONTROLLER, membership);
     peers_look_at_seats(controller);
     ways_update(controller);
+    owner_wake_waiters(controller);
     /* relaxed: written before membership, which was loaded with acquire. */
     uint32_t request = load_relaxed(&controller->seat->request);
     if (request != SEAT_REQUEST_NONE)
@@ -473,8 +475,8 @@ bool controller_has_work(const struct controller *controller)
 {
     return loop_has_events(controller->loop) || peers_have_entries(controller) ||
            controller->errands.over != NULL || settle_has_work(controller) ||
-           read_repairs_have_work(&controller->read_repairs) ||
-           membership_changed(controller) || coordinate_has_work(controller);
+           read_repairs_have_work(&controller->read_repairs) || membership_changed(controller) ||
+           coordinate_has_work(controller);
 }
 
 /* Nothing may be dirty: a write-back that fails makes its element fail, and that has to be written

@@ -101,10 +101,7 @@ static struct seat *seat_of(const struct machine *machine)
 
 void configuration_publish(struct world *world)
 {
-    struct segment_header *header = segment_header(&world->segment);
-
-    /* relaxed: we are its only writer.  pairs with look_at_membership's load. */
-    store_release(&header->membership, load_relaxed(&header->membership) + 1);
+    segment_raise_membership(&world->segment);
     for (uint32_t i = 0; i < world->machines_count; i++)
         machine_ring(&world->machines[i]);
 }
