@@ -11,6 +11,7 @@
 #include "tests/sim/configuration.h"
 #include "tests/sim/links.h"
 #include "tests/sim/operation.h"
+#include "tests/sim/operator.h"
 #include "tests/sim/sim_element.h"
 
 enum {
@@ -175,6 +176,8 @@ static void start_machine(struct world *world, uint32_t id)
         elements[i] = world->opened.elements[i];
         if (world->config->elements[i].controller != id)
             elements[i].fd = -1;
+        else
+            sim_element_hand_over(elements[i].fd, id);
     }
     for (uint32_t i = 0; i < world->machines_count; i++) {
         doorbells[i] = SIM_FD_DOORBELL + (int)i;
@@ -266,6 +269,7 @@ void life_begin_faults(struct world *world)
     for (uint32_t i = 0; i < world->images_count; i++)
         world->images[i].failing = dice_once_in(dice, plan->failing_once_in);
     links_begin_faults(world);
+    operator_begin(world);
 }
 
 void life_end_faults(struct world *world)
@@ -276,6 +280,7 @@ void life_end_faults(struct world *world)
     for (uint32_t i = 0; i < world->images_count; i++)
         world->images[i].failing = false;
     links_end_faults(world);
+    operator_end(world);
 }
 
 /* --- ending --- */

@@ -44,6 +44,7 @@ struct plan {
     uint32_t doorbell_once_in;      /* ring entries: lost, repeated or out of order */
     uint32_t late_doorbell_once_in; /* eventfds: heard late */
     bool cut_links;                 /* links fail, lose and delay, and are repaired */
+    bool operates;                  /* elements fail and are replaced, volumes are scrubbed */
     uint32_t configurator_once_in;  /* lives of the configuration controller: it dies */
 };
 

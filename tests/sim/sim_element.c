@@ -12,7 +12,7 @@
 
 #include "tests/sim/machine.h"
 
-static struct image *find(const char *path)
+struct image *sim_image_at(const char *path)
 {
     for (uint32_t i = 0; i < sim_world->images_count; i++) {
         if (strcmp(sim_world->images[i].path, path) == 0)
@@ -74,6 +74,12 @@ void sim_element_close(int fd)
         --*opens;
 }
 
+void sim_element_hand_over(int fd, uint32_t controller)
+{
+    image_of(fd)->opens[CONFIGURATOR]--;
+    image_of(fd)->opens[controller]++;
+}
+
 void sim_element_forget(uint32_t controller)
 {
     for (uint32_t i = 0; i < sim_world->images_count; i++)
@@ -93,12 +99,12 @@ static uint32_t element_of_path(const char *path)
 
 bool element_exists(const char *image)
 {
-    return find(image) != NULL;
+    return sim_image_at(image) != NULL;
 }
 
 void element_remove(const char *image)
 {
-    struct image *found = find(image);
+    struct image *found = sim_image_at(image);
 
     if (found != NULL)
         image_free(found);
@@ -107,7 +113,7 @@ void element_remove(const char *image)
 int element_open(struct element *ret_element, const struct element_wanted *wanted,
                  struct element_error *ret_error)
 {
-    struct image *image = find(wanted->image);
+    struct image *image = sim_image_at(wanted->image);
 
     if (image == NULL || is_open(image) || image->in_flight > 0) {
         snprintf(ret_error->text, sizeof ret_error->text, "it is locked, or is not there");
