@@ -302,6 +302,8 @@ static int make_parts(struct controller *controller, const struct controller_sta
     *ret_what = "its elements";
     error = attach_elements(controller, start->elements);
     if (error == 0)
+        error = takeover_init(controller, start->images);
+    if (error == 0)
         error = make_marks(controller, start->superblocks);
     if (error != 0)
         return error;
@@ -365,6 +367,7 @@ void controller_free(struct controller *controller)
         free(controller->elements[i].superblock);
         integrity_free(controller->elements[i].integrity);
     }
+    takeover_done(controller);
     free(controller->elements);
     deaths_done(controller);
     peers_done(controller);
@@ -430,6 +433,7 @@ static void quiesce(struct controller *controller)
         controller->hooks.on_quiesce(controller->hooks.context);
     jobs_quiesce(controller);
     cache_quiesce(controller);
+    settle_failed_elements(controller, NULL); /* what nobody will take over any more */
 }
 
 /* What hosts have asked for is done first: a command on a virtual volume that ended between its
@@ -455,6 +459,7 @@ static void look_at_membership(struct controller *controller)
     tracing_event(controller, TRACE_MEMBERSHIP, TRACE_NO_CONTROLLER, membership);
     peers_look_at_seats(controller);
     ways_update(controller);
+    takeover_look(controller);
     owner_wake_waiters(controller);
     /* relaxed: written before membership, which was loaded with acquire. */
     uint32_t request = load_relaxed(&controller->seat->request);

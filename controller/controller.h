@@ -30,6 +30,7 @@
 #include "controller/recovery/job.h"
 #include "controller/recovery/read_repair.h"
 #include "controller/recovery/settle.h"
+#include "controller/recovery/takeover.h"
 #include "controller/tracing.h"
 #include "io/element.h"
 #include "io/loop.h"
@@ -141,6 +142,7 @@ struct controller {
     struct control control; /* what the configuration controller asks */
     struct errands errands;
     struct settle settle;
+    struct takeover takeover;
     struct fences fences;
     struct jobs jobs;
     struct read_repairs read_repairs;
@@ -166,11 +168,12 @@ struct controller {
 struct controller_start {
     uint32_t id;
     struct segment segment;
-    struct element *elements; /* by element index; fd -1: not this controller's */
-    const int *doorbells;     /* eventfds by seat */
-    int notice_fd;            /* an eventfd: rung when the seat's state changed */
-    const int *lifelines;     /* the others', by seat (deaths.h); NULL: none */
-    const int *control;       /* our end of the control channel; NULL: none */
+    struct element *elements;     /* by element index; fd -1: not this controller's */
+    const int *doorbells;         /* eventfds by seat */
+    int notice_fd;                /* an eventfd: rung when the seat's state changed */
+    const int *lifelines;         /* the others', by seat (deaths.h); NULL: none */
+    const int *control;           /* our end of the control channel; NULL: none */
+    const struct witness *images; /* of every element (takeover.h); NULL: none */
     /* By element index; NULL: it has none. They outlive the controller. All NULL: none has one. */
     struct superblock_of_image **superblocks;
 };

@@ -173,9 +173,10 @@ struct element_record {
     /* Writer: the owner, when it takes another image. */
     _Atomic uint32_t flags;
     _Atomic uint64_t size_bytes;
-    uint32_t configured_owner;  /* seat that the configuration names */
-    _Atomic uint32_t takeovers; /* how often another controller took it; writer: who takes it */
-    _Atomic uint64_t taken_ns;  /* how long that took the last time; writer: as above */
+    _Atomic uint32_t tail_bytes; /* of the image, behind size_bytes; writer: as of flags */
+    uint32_t configured_owner;   /* seat that the configuration names */
+    _Atomic uint32_t takeovers;  /* how often another controller took it; writer: who takes it */
+    _Atomic uint64_t taken_ns;   /* how long that took the last time; writer: as above */
     /* For the witnesses (io/witness.h) of the description that the owner uses: where its mark is,
      * written before who holds it, seat | epoch << 8. Writer: who takes it, when it has the lock,
      * so what the holder before had submitted has landed. Stale: that is found out later. */

@@ -31,6 +31,7 @@ enum top_field {
     TOP_COORDINATION,
     TOP_TRACE,
     TOP_REBUILD,
+    TOP_TAKEOVER,
     TOP_FIELDS,
 };
 enum cache_field { CACHE_SIZE, CACHE_MODE, CACHE_POLICY, CACHE_IN_MEMORY, CACHE_FIELDS };
@@ -76,6 +77,7 @@ enum interconnect_field {
 enum coordination_field { COORDINATION_POLICY, COORDINATION_REGION, COORDINATION_FIELDS };
 enum trace_field { TRACE_FIELD_LEVEL, TRACE_FIELD_EVENTS, TRACE_FIELDS };
 enum rebuild_field { REBUILD_RATE, REBUILD_FIELDS };
+enum takeover_field { TAKEOVER_ENABLED, TAKEOVER_FAILBACK, TAKEOVER_FIELDS };
 enum { CONFIG_FIELDS_MAX = TOP_FIELDS };
 _Static_assert((int)CONFIG_FIELDS_MAX >= (int)VOLUME_FIELDS, "a place holds a line for each field");
 
@@ -91,6 +93,7 @@ enum config_part {
     PART_COORDINATION,
     PART_TRACE,
     PART_REBUILD,
+    PART_TAKEOVER,
     CONFIG_PARTS,
 };
 
@@ -199,6 +202,11 @@ struct raw_rebuild {
     char *rate;
 };
 
+struct raw_takeover {
+    bool enabled;
+    enum config_failback failback;
+};
+
 struct raw_config {
     char *array;
     char *run_dir;
@@ -217,6 +225,7 @@ struct raw_config {
     struct raw_coordination coordination;
     struct raw_trace trace;
     struct raw_rebuild rebuild;
+    struct raw_takeover takeover;
 };
 
 #endif

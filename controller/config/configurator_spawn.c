@@ -32,6 +32,7 @@ static void become_controller(struct configurator *configurator, uint32_t id, pi
                   .doorbells = configurator->doorbells,
                   .notice_fd = configurator->notice.fd,
                   .lifelines = configurator->lifelines,
+                  .images = configurator->witnesses,
                   .control = &configurator->control_ends[id]},
         .sockets = &configurator->sockets,
         .config = config,
@@ -129,20 +130,27 @@ static void give_up_starting(struct configurator *configurator)
     }
 }
 
-/* The descriptions that hold the locks now belong to the controllers; we keep a witness of each.
- * Without one its owner, should it die, never counts as drained: safe, and not worth an end. */
-static void hand_over_elements(struct configurator *configurator)
+/* A second description of each image, for us and for all controllers, which may take its element
+ * over one day. Without one its owner, should it die, never counts as drained, and the element
+ * fails: safe, and not worth an end. */
+static void open_witnesses(struct configurator *configurator)
 {
     for (uint32_t i = 0; i < configurator->config->elements_count; i++) {
-        struct element *element = &configurator->images.elements[i];
+        const struct element *element = &configurator->images.elements[i];
         if (element->fd < 0)
             continue;
         int error = witness_open(&configurator->witnesses[i], element->fd, element->mark_byte);
         if (error != 0)
             fprintf(stderr, "anyport: element %s: cannot open it once more: %s\n",
                     configurator->config->elements[i].name, strerror(-error));
-        element_close(element);
     }
+}
+
+/* The descriptions that hold the locks now belong to the controllers. */
+static void hand_over_elements(struct configurator *configurator)
+{
+    for (uint32_t i = 0; i < configurator->config->elements_count; i++)
+        element_close(&configurator->images.elements[i]);
 }
 
 int configurator_start(struct configurator *configurator, controller_main_fn *main,
@@ -151,6 +159,7 @@ int configurator_start(struct configurator *configurator, controller_main_fn *ma
     const struct config *config = configurator->config;
 
     configurator_enter_phase(configurator, CONFIGURATOR_STARTING, START_SECONDS);
+    open_witnesses(configurator);
     for (uint32_t i = 0; i < config->controllers; i++)
         begin_life(configurator, i, SEAT_EPOCH_FIRST);
     for (uint32_t i = 0; i < config->controllers; i++) {

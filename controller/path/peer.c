@@ -404,6 +404,17 @@ bool peers_have_entries(const struct controller *controller)
     return peers_have_something_due(controller);
 }
 
+void peers_wake(struct controller *controller)
+{
+    struct peers *peers = &controller->peers;
+
+    for (uint32_t id = 0; id < peers->count; id++) {
+        struct peer *peer = &peers->all[id];
+        if (id != peers->self && !peer->lost && seat_needs_doorbell(peer->seat))
+            loop_doorbell_ring(controller->loop, peer->doorbell_fd);
+    }
+}
+
 /* --- losing --- */
 
 void peer_quarantine_memory(struct controller *controller, struct pool *pool, uint64_t offset_bytes,

@@ -102,6 +102,9 @@ void peer_pass_on(struct controller *controller, uint32_t target, struct doorbel
  * timer for the rest. */
 void peers_flush(struct controller *controller);
 
+/* Rings those that sleep: the membership was raised. */
+void peers_wake(struct controller *controller);
+
 /* Looks at all seats: after the membership changed, and while anything is outstanding. */
 void peers_look_at_seats(struct controller *controller);
 

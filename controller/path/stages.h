@@ -48,6 +48,8 @@ enum stage {
 struct controller;
 struct command;
 
+typedef enum stage_verdict stage_fn(struct controller *, struct command *);
+
 #define X(name, run, complete) enum stage_verdict run(struct controller *, struct command *);
 STAGES(X)
 #undef X

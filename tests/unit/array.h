@@ -75,6 +75,7 @@ struct array {
     struct element elements[ARRAY_CONTROLLERS_MAX];
     struct superblock_of_image *superblocks[ARRAY_CONTROLLERS_MAX];
     int images[ARRAY_CONTROLLERS_MAX]; /* descriptors of their own, to look behind the array */
+    struct witness witnesses[ARRAY_CONTROLLERS_MAX]; /* of them */
     int doorbells[ARRAY_CONTROLLERS_MAX];
     int notice_fd;
     uint64_t asked;
