@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "controller/config/configurator_parts.h"
 #include "controller/config/scrubs.h"
 #include "controller/recovery/job.h"
 #include "shm/mapping.h"
@@ -32,10 +33,11 @@ void configuration_open(struct world *world)
     configurator->witnesses = calloc(world->config->elements_count, sizeof(struct witness));
     assert(configurator->witnesses != NULL);
     for (uint32_t i = 0; i < world->config->elements_count; i++)
-        configurator->witnesses[i].fd = -1;
+        (void)witness_open(&configurator->witnesses[i], world->opened.elements[i].fd,
+                           world->opened.elements[i].mark_byte);
     for (uint32_t i = 0; i < world->config->controllers; i++) {
-        configurator->controllers[i] =
-            (struct watched_controller){.configurator = configurator, .id = i, .alive = true};
+        configurator->controllers[i] = (struct watched_controller){
+            .configurator = configurator, .id = i, .epoch = SEAT_EPOCH_FIRST, .alive = true};
         int error =
             control_line_open(&configurator->lines[i], &nobody, &configurator->control_ends[i]);
         assert(error == 0);
@@ -117,18 +119,6 @@ void configuration_request_all(struct world *world, enum seat_request request)
 
 /* --- hearing --- */
 
-static bool has_landed(const struct machine *machine)
-{
-    const struct world *world = machine->world;
-
-    for (uint32_t i = 0; i < world->images_count; i++) {
-        if (world->config->elements[world->images[i].element].controller == machine->id &&
-            world->images[i].in_flight > 0)
-            return false;
-    }
-    return true;
-}
-
 static void declare(struct machine *machine)
 {
     struct world *world = machine->world;
@@ -157,9 +147,9 @@ static void hear_end(struct event *event)
     }
     if (world->configurator->controllers[machine->id].alive)
         declare(machine);
-    if (has_landed(machine)) {
+    configurator_look_at_draining(world->configurator);
+    if (seat_state(seat_of(machine)) == SEAT_DRAINED) {
         sim_note(world, "c%u is drained", machine->id);
-        seat_set_state(seat_of(machine), SEAT_DRAINED);
         configuration_publish(world);
     } else {
         events_set(&world->events, event, world->now_ns + CLOCK_NS);

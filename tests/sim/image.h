@@ -31,6 +31,7 @@ struct image {
     uint32_t unit_bytes;               /* what a loss of power keeps or loses whole */
     uint32_t element;                  /* of the array, that it is or was an image of */
     uint32_t opens[IMAGE_HOLDERS_MAX]; /* descriptors, by who has them */
+    uint64_t mark;                     /* of who opened it last (io/witness.h) */
     uint32_t in_flight;                /* operations that were submitted and have not landed */
     bool failing;                      /* operations may fail from now on */
 };

@@ -65,11 +65,13 @@ static uint32_t member_of(const struct sim_volume *volume, uint32_t sector)
                               (uint32_t)(chunk % volume->layout.columns));
 }
 
-/* What a stale member held is computed from what need not fit. */
+/* What a stale member held is computed from what need not fit; or was, when it was rebuilt. */
 static bool is_anything(const struct sim_volume *volume, uint32_t sector)
 {
+    uint32_t stale = volume->failed_before | volume->stale_once;
+
     return has_parity(volume) && judge_is_open(volume, sector) &&
-           (volume->failed_before >> member_of(volume, sector) & 1) != 0;
+           (stale >> member_of(volume, sector) & 1) != 0;
 }
 
 static void judge_sector(struct world *world, uint32_t number, uint32_t sector, uint64_t seen,
@@ -137,7 +139,7 @@ void judge_begin(struct world *world)
     }
     records_clear(world);
     for (uint32_t i = 0; i < world->volumes_count; i++) {
-        world->volumes[i].lost_members = 0;
+        world->volumes[i].lost_members = world->volumes[i].stale_once = 0;
         judge_close(&world->volumes[i]);
     }
 }

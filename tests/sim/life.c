@@ -39,21 +39,38 @@ static uint32_t members_of(const struct world *world, const struct sim_volume *v
     return members;
 }
 
+/* With takeover, who has which elements changes. */
 void life_lost_reach(struct world *world, uint32_t controller)
 {
     for (uint32_t i = 0; i < world->volumes_count; i++)
-        world->volumes[i].touched |= members_of(world, &world->volumes[i], controller);
+        world->volumes[i].touched |= world->config->takeover
+                                         ? UINT32_MAX
+                                         : members_of(world, &world->volumes[i], controller);
 }
 
-/* The members that it owned are out of reach. */
+static bool any_lives(const struct world *world)
+{
+    for (uint32_t i = 0; i < world->machines_count; i++) {
+        if (world->machines[i].state != MACHINE_DEAD && world->machines[i].state != MACHINE_ENDED)
+            return true;
+    }
+    return false;
+}
+
+/* The members that it owned are out of reach, and what it had cached of them is lost; unless others
+ * take them over. */
 void life_lost_controller(struct machine *machine)
 {
     struct world *world = machine->world;
 
     world->died_ns[machine->id] = world->now_ns;
+    if (world->config->takeover && any_lives(world))
+        return;
     life_lost_reach(world, machine->id);
     for (uint32_t i = 0; i < world->volumes_count; i++)
-        world->volumes[i].lost_members |= members_of(world, &world->volumes[i], machine->id);
+        world->volumes[i].lost_members |= world->config->takeover
+                                              ? UINT32_MAX
+                                              : members_of(world, &world->volumes[i], machine->id);
 }
 
 /* What an element that failed has not written of its cache it never will. */
@@ -65,6 +82,7 @@ static void note_failed_elements(struct world *world)
             if (world->element_failed[volume->member_element[j]])
                 volume->lost_members |= 1u << j;
         }
+        volume->stale_once = volume->lost_members | volume->touched;
     }
 }
 
@@ -162,6 +180,7 @@ static int make_segment(struct world *world, struct config_error *ret_error)
     header->cache_policy = config->cache.policy;
     header->cache_in_memory = config->cache.in_memory;
     header->interconnect = config->interconnect;
+    header->takeover = config->takeover;
     store_relaxed(&header->job_rate_bytes, world->plan.job_rate_bytes); /* relaxed: nobody runs */
     return table_fill(&world->segment, config, &world->opened, ret_error);
 }
@@ -190,6 +209,7 @@ static void start_machine(struct world *world, uint32_t id)
                                            .notice_fd = SIM_FD_NOTICE,
                                            .lifelines = lifelines,
                                            .control = &world->configurator->control_ends[id],
+                                           .images = world->configurator->witnesses,
                                            .superblocks = world->opened.superblocks};
     machine->world = world;
     machine->id = id;
@@ -205,8 +225,7 @@ static void start_machines(struct world *world)
     world->machines_count = count;
     for (uint32_t i = 0; i < count; i++) {
         struct seat *seat = segment_seat(&world->segment, i);
-        store_relaxed(&seat->epoch, SEAT_EPOCH_FIRST); /* relaxed: nobody runs yet */
-        seat_set_state(seat, SEAT_STARTING);
+        seat_begin_life(seat, SEAT_EPOCH_FIRST, world->now_ns);
     }
     for (uint32_t i = 0; i < count; i++)
         start_machine(world, i);

@@ -51,6 +51,7 @@ enum {
     SIM_FD_LIFELINE = 11000, /* + seat */
     SIM_FD_NOTICE = 12000,   /* of the configuration controller */
     SIM_FD_ELEMENT = 13000,  /* + image */
+    SIM_FD_WITNESS = 13500,  /* + image */
     SIM_FD_CHANNEL = 14000,  /* + end of a control channel */
 };
 

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "io/witness.h"
 #include "tests/sim/machine.h"
 
 struct image *sim_image_at(const char *path)
@@ -32,9 +33,9 @@ static uint32_t holder(void)
     return machine != NULL ? machine->id : CONFIGURATOR;
 }
 
-static bool is_open(const struct image *image)
+bool sim_image_is_used(const struct image *image)
 {
-    uint32_t count = 0;
+    uint32_t count = image->in_flight;
 
     for (uint32_t i = 0; i < IMAGE_HOLDERS_MAX; i++)
         count += image->opens[i];
@@ -54,13 +55,22 @@ struct image *sim_image_of(const struct element *element)
     return image_of(element->fd);
 }
 
+/* Those of witnesses hold nothing. */
+static bool is_own(int fd)
+{
+    return fd < SIM_FD_WITNESS;
+}
+
 void sim_element_share(int fd)
 {
-    image_of(fd)->opens[ON_ITS_WAY]++;
+    if (is_own(fd))
+        image_of(fd)->opens[ON_ITS_WAY]++;
 }
 
 void sim_element_take(int fd)
 {
+    if (!is_own(fd))
+        return;
     image_of(fd)->opens[ON_ITS_WAY]--;
     image_of(fd)->opens[holder()]++;
 }
@@ -68,10 +78,8 @@ void sim_element_take(int fd)
 /* What a controller has that is gone was closed then. */
 void sim_element_close(int fd)
 {
-    uint32_t *opens = &image_of(fd)->opens[holder()];
-
-    if (*opens > 0)
-        --*opens;
+    if (is_own(fd) && image_of(fd)->opens[holder()] > 0)
+        image_of(fd)->opens[holder()]--;
 }
 
 void sim_element_hand_over(int fd, uint32_t controller)
@@ -110,21 +118,10 @@ void element_remove(const char *image)
         image_free(found);
 }
 
-/* Nobody takes over here yet. */
-int element_open_again(struct element *ret_element, const struct witness *witness,
-                       const struct element_wanted *wanted, struct element_error *ret_error)
+static int open_image(struct element *ret_element, struct image *image,
+                      const struct element_wanted *wanted, struct element_error *ret_error)
 {
-    (void)ret_element, (void)witness, (void)wanted;
-    snprintf(ret_error->text, sizeof ret_error->text, "it cannot be opened again");
-    return -EOPNOTSUPP;
-}
-
-int element_open(struct element *ret_element, const struct element_wanted *wanted,
-                 struct element_error *ret_error)
-{
-    struct image *image = sim_image_at(wanted->image);
-
-    if (image == NULL || is_open(image) || image->in_flight > 0) {
+    if (image == NULL || sim_image_is_used(image)) {
         snprintf(ret_error->text, sizeof ret_error->text, "it is locked, or is not there");
         return -EBUSY;
     }
@@ -137,7 +134,27 @@ int element_open(struct element *ret_element, const struct element_wanted *wante
         .image_bytes = image->bytes,
     };
     image->opens[holder()]++;
+    (void)witness_mark(ret_element->fd, &ret_element->mark_byte);
     return 0;
+}
+
+int element_open(struct element *ret_element, const struct element_wanted *wanted,
+                 struct element_error *ret_error)
+{
+    return open_image(ret_element, sim_image_at(wanted->image), wanted, ret_error);
+}
+
+int element_open_again(struct element *ret_element, const struct witness *witness,
+                       const struct element_wanted *wanted, struct element_error *ret_error)
+{
+    if (witness->fd < 0) {
+        snprintf(ret_error->text, sizeof ret_error->text, "there is no descriptor of it");
+        return -ENOENT;
+    }
+    if (!witness_saw_end(witness))
+        return -EAGAIN;
+    return open_image(ret_element, &sim_world->images[witness->fd - SIM_FD_WITNESS], wanted,
+                      ret_error);
 }
 
 int element_check_creatable(const struct element_wanted *wanted, struct element_error *ret_error)

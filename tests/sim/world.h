@@ -42,6 +42,7 @@ struct sim_volume {
     uint64_t *zeroed;        /* by sector: tag of the one command that zeroes it in this life */
     uint32_t touched;        /* members that a fault has reached in this life */
     uint32_t lost_members;   /* that lack what was cached: their owner died, or they failed */
+    uint32_t stale_once;     /* that may have been stale in the last life */
     uint32_t failed_before;  /* members that were stale when it began */
     struct layout layout;    /* virtual ones */
     uint64_t starts[MEMBERS_MAX + 1];
@@ -66,7 +67,8 @@ struct world {
     struct image *image_of[SIM_ELEMENTS_MAX]; /* by element: the one that it has */
     struct sim_volume volumes[SIM_VOLUMES_MAX];
     uint32_t volumes_count;
-    uint64_t tags; /* of writes, so far */
+    uint64_t tags;  /* of writes, so far */
+    uint64_t marks; /* of descriptions of images, so far */
 
     /* this life */
     uint32_t life;
