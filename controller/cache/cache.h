@@ -62,11 +62,12 @@ struct write_back {
     uint32_t element;   /* of the batch */
     uint32_t in_flight; /* commands */
     uint32_t blocks_in_flight;
-    bool pumping;          /* somebody up the stack does */
-    bool stopping;         /* everything goes, and nothing becomes dirty */
-    uint64_t aged_number;  /* what became dirty before this goes, whoever wants it */
-    uint64_t tick_number;  /* what will be that a tick later */
-    uint32_t slice_blocks; /* that were started since hosts were looked at */
+    struct command_queue watchers; /* commands whose range others are writing back */
+    bool pumping;                  /* somebody up the stack does */
+    bool stopping;                 /* everything goes, and nothing becomes dirty */
+    uint64_t aged_number;          /* what became dirty before this goes, whoever wants it */
+    uint64_t tick_number;          /* what will be that a tick later */
+    uint32_t slice_blocks;         /* that were started since hosts were looked at */
     struct timer slice_timer;
 };
 

@@ -87,6 +87,18 @@ static bool start_runs(struct controller *controller, struct command *parent,
     return true;
 }
 
+/* Whether some of it is being written by others: the pump is not in a gate with the command, but
+ * reads that share the gate may have the same blocks written. */
+static bool any_in_write_back(const struct cache *cache, uint32_t element, struct block_range range)
+{
+    for (uint64_t at = range.first; at < range.end; at++) {
+        uint32_t block = cache_block_find(&cache->blocks, key_of(element, at));
+        if (block != BLOCK_NONE && cache->blocks.all[block].in_write_back)
+            return true;
+    }
+    return false;
+}
+
 /* Of a range longer than the element's dirty blocks are many, only what spans these. */
 static struct block_range dirty_span(const struct cache *cache, const struct command *command)
 {
@@ -118,9 +130,11 @@ bool write_back_range(struct controller *controller, struct command *command)
     command->cache.starting = false;
     if (command->cache.outstanding > 0)
         return false;
-    if (all || command->cache.status != 0)
+    if (command->cache.status != 0)
         return true;
-    command_queue_push(&cache->own_waiters, command);
+    if (all && !any_in_write_back(cache, command->element, range))
+        return true;
+    command_queue_push(all ? &cache->write_back.watchers : &cache->own_waiters, command);
     return false;
 }
 
@@ -298,6 +312,17 @@ void write_back_wake_room_waiters(struct controller *controller)
     cache->waking_room_waiters = false;
 }
 
+/* Each looks again at its own range. */
+static void tell_watchers(struct controller *controller)
+{
+    struct command_queue watchers = controller->cache->write_back.watchers;
+    struct command *command;
+
+    controller->cache->write_back.watchers = (struct command_queue){0};
+    while ((command = command_queue_pop(&watchers)) != NULL)
+        command_complete(controller, command, 0);
+}
+
 static void blocks_written(struct controller *controller, struct command *own)
 {
     struct cache *cache = controller->cache;
@@ -327,6 +352,7 @@ void write_back_ended(struct controller *controller, struct command *own)
     cache_own_free(controller, own);
     if (parent != NULL)
         cache_parent_told(controller, parent, status);
+    tell_watchers(controller);
     tell_flushers(controller, element);
     write_back_wake_room_waiters(controller);
     write_back_pump(controller);
