@@ -1,6 +1,8 @@
 /*
  * Which sectors are open, and what is sure to be there (judge.h).
  */
+#include <string.h>
+
 #include "controller/path/virtual.h"
 #include "tests/sim/judge_parts.h"
 
@@ -45,7 +47,8 @@ static void open_where_writes_failed(struct world *world)
     for (uint32_t i = 0; i < world->records_count; i++) {
         const struct record *record = &world->records[i];
         struct sim_volume *volume = &world->volumes[record->volume];
-        if (!is_write(record) || answered_well(record) || !is_redundant(volume))
+        if (!is_write(record) || answered_well(record) || !is_redundant(volume) ||
+            (volume->finished && record->return_ns == RECORD_NEVER))
             continue;
         for (uint32_t j = 0; j < record->sectors; j++)
             open_sector(volume, record->first + j, record->invoke_ns);
@@ -100,6 +103,11 @@ bool judge_is_open(const struct sim_volume *volume, uint32_t sector)
 {
     return volume->open_from_ns[sector] != UINT64_MAX &&
            volume->open_until_ns[sector] == UINT64_MAX;
+}
+
+void judge_close(struct sim_volume *volume)
+{
+    memset(volume->open_from_ns, 0xff, volume->sectors * sizeof(uint64_t));
 }
 
 /* --- what an end leaves --- */
