@@ -9,6 +9,7 @@
 #include "controller/cache/cache.h"
 #include "controller/deaths.h"
 #include "controller/idle.h"
+#include "controller/new_life.h"
 #include "controller/integrity/ending.h"
 #include "controller/path/redirect.h"
 #include "controller/path/split.h"
@@ -301,6 +302,8 @@ static int make_parts(struct controller *controller, const struct controller_sta
     *ret_what = "its elements";
     error = attach_elements(controller, start->elements);
     if (error == 0)
+        new_life_put_in_order(controller);
+    if (error == 0)
         error = make_marks(controller, start->superblocks);
     if (error != 0)
         return error;
@@ -473,8 +476,8 @@ bool controller_has_work(const struct controller *controller)
 {
     return loop_has_events(controller->loop) || peers_have_entries(controller) ||
            controller->errands.over != NULL || settle_has_work(controller) ||
-           read_repairs_have_work(&controller->read_repairs) ||
-           membership_changed(controller) || coordinate_has_work(controller);
+           read_repairs_have_work(&controller->read_repairs) || membership_changed(controller) ||
+           coordinate_has_work(controller);
 }
 
 /* Nothing may be dirty: a write-back that fails makes its element fail, and that has to be written

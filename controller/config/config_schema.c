@@ -30,6 +30,11 @@ static const cyaml_strval_t placements[] = {
     {"spread", PLACEMENT_SPREAD},
 };
 
+static const cyaml_strval_t restarts[] = {
+    {"never", RESTART_NEVER},
+    {"on-death", RESTART_ON_DEATH},
+};
+
 static const cyaml_strval_t interconnect_models[] = {
 #define X(value, name) {name, value},
     INTERCONNECT_MODELS(X)
@@ -70,6 +75,11 @@ const char *config_placement_name(enum config_placement placement)
     return (unsigned)placement < COUNT(placements) ? placements[placement].str : "unknown";
 }
 
+const char *config_restart_name(enum config_restart restart)
+{
+    return (unsigned)restart < COUNT(restarts) ? restarts[restart].str : "unknown";
+}
+
 /* --- cache --- */
 
 static const cyaml_schema_field_t cache_fields[] = {
@@ -102,8 +112,7 @@ static const cyaml_schema_field_t element_fields[] = {
     [ELEMENT_READ_ONLY] = CYAML_FIELD_BOOL("read-only", OPTIONAL, struct raw_element, read_only),
     [ELEMENT_SUPERBLOCK] = CYAML_FIELD_BOOL("superblock", OPTIONAL, struct raw_element, superblock),
     [ELEMENT_CHECKSUMS] = CYAML_FIELD_BOOL("checksums", OPTIONAL, struct raw_element, checksums),
-    [ELEMENT_MISSING_OK] =
-        CYAML_FIELD_BOOL("missing-ok", OPTIONAL, struct raw_element, missing_ok),
+    [ELEMENT_MISSING_OK] = CYAML_FIELD_BOOL("missing-ok", OPTIONAL, struct raw_element, missing_ok),
     [ELEMENT_FIELDS] = CYAML_FIELD_END,
 };
 static const struct config_rule element_rules[] = {
@@ -292,6 +301,9 @@ static const cyaml_schema_field_t top_fields[] = {
     [TOP_TRACE] = CYAML_FIELD_MAPPING("trace", OPTIONAL, struct raw_config, trace, trace_fields),
     [TOP_REBUILD] =
         CYAML_FIELD_MAPPING("rebuild", OPTIONAL, struct raw_config, rebuild, rebuild_fields),
+    [TOP_HEARTBEAT] = CYAML_FIELD_UINT("heartbeat", OPTIONAL, struct raw_config, heartbeat),
+    [TOP_RESTART] =
+        CYAML_FIELD_ENUM("restart", CHOICE, struct raw_config, restart, restarts, COUNT(restarts)),
     [TOP_FIELDS] = CYAML_FIELD_END,
 };
 static const struct config_rule top_rules[] = {
@@ -310,6 +322,8 @@ static const struct config_rule top_rules[] = {
     [TOP_COORDINATION] = {.kind = RULE_MAPPING, .part = PART_COORDINATION},
     [TOP_TRACE] = {.kind = RULE_MAPPING, .part = PART_TRACE},
     [TOP_REBUILD] = {.kind = RULE_MAPPING, .part = PART_REBUILD},
+    [TOP_HEARTBEAT] = {.kind = RULE_NUMBER, .min = 0, .max = HEARTBEAT_SECONDS_MAX},
+    [TOP_RESTART] = {.kind = RULE_CHOICE},
 };
 
 const struct config_mapping config_mappings[CONFIG_PARTS] = {

@@ -44,6 +44,8 @@ struct watched_controller {
     bool alive;
     uint32_t epoch; /* of its life: that of its seat when it was started */
     struct seat_care care;
+    uint64_t began_ns;        /* its life, CLOCK_MONOTONIC */
+    uint32_t deaths_in_a_row; /* each soon after its life began */
 };
 
 enum configurator_phase {
@@ -58,6 +60,7 @@ struct configurator {
     const struct config *config; /* as it is now: volume_change.h */
     struct volume_changes volume_changes;
     struct watch *watch;
+    controller_main_fn *main; /* what a controller's process runs */
     struct segment segment;
     struct array_sockets sockets;
     struct images images;      /* their descriptors, until the controllers have them */

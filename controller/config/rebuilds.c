@@ -55,11 +55,11 @@ static int choose_runner(const struct volume_rebuild *rebuild)
     for (uint32_t i = 0; i < all.count; i++) {
         if ((members >> i & 1) != 0 &&
             mapping_resolve(&configurator->segment, all.records[i].volume, 0, 0, &place) == 0 &&
-            configurator_can_ask(configurator, place.owner))
+            seat_takes_jobs(configurator, place.owner))
             return (int)place.owner;
     }
     for (uint32_t id = 0; id < configurator->config->controllers; id++) {
-        if (configurator_can_ask(configurator, id))
+        if (seat_takes_jobs(configurator, id))
             return (int)id;
     }
     return -1;

@@ -93,7 +93,8 @@ static void start(struct configurator *configurator, uint32_t volume)
 
     prepare(segment_volume(&configurator->segment, volume));
     for (uint32_t i = 0; i < controllers && !resync->asking; i++)
-        resync->asking = configurator_ask(configurator, (volume + i) % controllers, &message, -1,
+        resync->asking = seat_takes_jobs(configurator, (volume + i) % controllers) &&
+                         configurator_ask(configurator, (volume + i) % controllers, &message, -1,
                                           answered, resync) == 0;
 }
 

@@ -29,7 +29,7 @@ def refuses_what_is_wrong(array):
     verb(array, 'kill', '7', fails='allowed: id, a number from 0 to 2')
     verb(array, 'kill', 'disk0', fails='disk0: no controller; allowed: its number')
     verb(array, 'kill', '1x', fails='1x: no controller')
-    verb(array, 'strangle', '1', fails='strangle: unknown; allowed: list, kill')
+    verb(array, 'strangle', '1', fails='strangle: unknown; allowed: list, kill, stop, start')
     verb(array, 'kill', '1', '--json', fails='--json is for list')
     same([one['state'] for one in listed(array)], ['running'] * 3, 'after all that')
 
