@@ -189,8 +189,12 @@ static void say_standing(const struct config *config, const struct images *image
 int configurator_open(struct configurator *configurator, const struct config *config,
                       struct watch *watch, struct config_error *ret_error)
 {
-    *configurator = (struct configurator){
-        .config = config, .watch = watch, .notice.fd = -1, .clock.fd = -1, .segment.fd = -1};
+    *configurator = (struct configurator){.config = config,
+                                          .watch = watch,
+                                          .notice.fd = -1,
+                                          .clock.fd = -1,
+                                          .segment.fd = -1,
+                                          .heartbeats.watched.fd = -1};
     configurator->sockets.run_dir_fd = -1;
     for (uint32_t i = 0; i < CONTROLLERS_MAX; i++) {
         configurator->doorbells[i] = configurator->lifelines[i] = configurator->lifelines_own[i] =
@@ -225,6 +229,7 @@ void configurator_close(struct configurator *configurator)
         sockets_close(&configurator->sockets);
     images_close(&configurator->images);
     close_witnesses(configurator);
+    heartbeats_end(configurator);
     resyncs_done(configurator);
     if (configurator->notice.fd >= 0)
         close(configurator->notice.fd);

@@ -12,6 +12,7 @@
 
 #include "controller/config/config.h"
 #include "controller/config/control_line.h"
+#include "controller/config/heartbeats.h"
 #include "controller/config/images.h"
 #include "controller/config/rebuilds.h"
 #include "controller/config/resyncs.h"
@@ -74,6 +75,7 @@ struct configurator {
         clock; /* a timerfd: deadlines, and looking whether a dead one's I/O has landed */
     struct watched_controller controllers[CONTROLLERS_MAX];
     struct control_line lines[CONTROLLERS_MAX]; /* to them */
+    struct heartbeats heartbeats;
     struct rebuilds rebuilds;
     int control_ends[CONTROLLERS_MAX]; /* theirs, until each has its own */
     struct volume_resync *resyncs;     /* by volume */
