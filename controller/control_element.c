@@ -16,7 +16,7 @@ static int find_own(const struct control_request *request, uint32_t *ret_element
 
     if (element >= controller->elements_count)
         return -EPROTO;
-    if (load_acquire(&controller->elements[element].record->owner) != controller->id)
+    if (!controller_owns(controller, (uint32_t)element))
         return -ENOENT;
     *ret_element = (uint32_t)element;
     return 0;

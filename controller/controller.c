@@ -11,6 +11,7 @@
 #include "controller/idle.h"
 #include "controller/new_life.h"
 #include "controller/integrity/ending.h"
+#include "controller/path/owner.h"
 #include "controller/path/redirect.h"
 #include "controller/path/split.h"
 #include "controller/path/virtual.h"
@@ -448,7 +449,7 @@ void controller_stop(struct controller *controller)
 static void look_at_membership(struct controller *controller)
 {
     struct segment_header *header = segment_header(&controller->segment);
-    /* pairs with the configuration controller's increment after it changed a seat. */
+    /* pairs with segment_raise_membership, after a seat, a link or an owner was changed. */
     uint32_t membership = load_acquire(&header->membership);
 
     if (membership == controller->membership_seen)
@@ -457,6 +458,7 @@ static void look_at_membership(struct controller *controller)
     tracing_event(controller, TRACE_MEMBERSHIP, TRACE_NO_CONTROLLER, membership);
     peers_look_at_seats(controller);
     ways_update(controller);
+    owner_wake_waiters(controller);
     /* relaxed: written before membership, which was loaded with acquire. */
     uint32_t request = load_relaxed(&controller->seat->request);
     if (request != SEAT_REQUEST_NONE)

@@ -133,6 +133,7 @@ struct controller {
     struct watched_life *lives; /* of the other controllers; NULL: not watched (deaths.h) */
     struct interconnect_settings interconnect; /* a copy of the segment's */
     struct command_queue way_waiters;          /* for a way to their targets */
+    struct command_queue owner_waiters;        /* for their element to be owned (path/owner.h) */
     struct timer sweep_timer;
     uint64_t sweep_ns;      /* until the next sweep, as losses of late suggest */
     struct timer due_timer; /* for what leaves by a link later; the turn sends it */
@@ -204,6 +205,19 @@ int controller_check_length(struct controller *controller, uint32_t element);
 /* Reads what an element of ours, whose mark is there, keeps beside its data on the image `file`, if
  * anything is needed of it. 0 or -errno. */
 int controller_open_integrity(struct owned_element *element, const struct element *file);
+
+/* Whether the element is ours to execute commands of: not one that we let go, or take. */
+static inline bool controller_owns(const struct controller *controller, uint32_t element)
+{
+    return owner_is(owner_load(&controller->elements[element].record->owner), controller->id,
+                    controller->epoch);
+}
+
+/* Whether survivors take what a dead controller owned; not while the array ends. */
+static inline bool takeover_is_on(const struct controller *controller)
+{
+    return segment_header(&controller->segment)->takeover != 0 && !controller->quiescing;
+}
 
 /* Whether any session waits in line for a command or a buffer. */
 static inline bool controller_has_waiters(const struct controller *controller)

@@ -1,7 +1,8 @@
 /*
  * What a life of a seat finds from the life before it, and puts in order before it does anything:
- * slots in any state, and levels that nobody counts down any more. By then no peer works for the
- * life before, and none of its I/O is under way (controller/config/seat_start.h).
+ * slots in any state, levels that nobody counts down any more, and elements that are still its own.
+ * By then no peer works for the life before, and none of its I/O is under way
+ * (controller/config/seat_start.h).
  */
 #ifndef CONTROLLER_NEW_LIFE_H
 #define CONTROLLER_NEW_LIFE_H

@@ -14,7 +14,7 @@
 #ifndef SHM_SEAT_H
 #define SHM_SEAT_H
 
-#include "shm/layout.h"
+#include "shm/segment.h"
 
 static inline void seat_fall_asleep(struct seat *seat)
 {
@@ -106,6 +106,14 @@ static inline void seat_forget(struct seat *seat, uint32_t peer)
 static inline bool seat_is_done_with(struct seat *seat, uint32_t dead)
 {
     return (load_acquire(&seat->done_with) >> dead & 1) != 0;
+}
+
+/* Whether the life that the word names has ended: by a death, for who stops in order keeps its
+ * epoch. */
+static inline bool owner_is_gone(const struct segment *segment, struct owner owner)
+{
+    return owner.seat >= segment->geometry.controllers ||
+           seat_epoch(segment_seat(segment, owner.seat)) != owner.epoch;
 }
 
 /* Whoever finds that the process of this life (its epoch) is gone: raises the epoch, so that

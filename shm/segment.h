@@ -51,6 +51,15 @@ static inline struct segment_header *segment_header(const struct segment *segmen
 {
     return (struct segment_header *)(void *)segment->base;
 }
+
+/* Everybody looks at what has changed: at the next turn, those that are awake; who sleeps is to be
+ * rung by the caller. */
+static inline void segment_raise_membership(const struct segment *segment)
+{
+    /* pairs with look_at_membership's load */
+    add_release(&segment_header(segment)->membership, 1);
+}
+
 struct seat *segment_seat(const struct segment *segment, uint32_t seat);
 struct element_record *segment_element(const struct segment *segment, uint32_t element);
 struct volume_record *segment_volume(const struct segment *segment, uint32_t volume);

@@ -12,6 +12,7 @@
 #include "tools/admin_client.h"
 #include "tools/anyport.h"
 #include "tools/size_text.h"
+#include "tools/words.h"
 
 enum { NUMBER_BYTES = 24 };
 
@@ -31,15 +32,12 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         request->json = true;
         return 0;
     case ARGP_KEY_ARG:
-        if (request->verb_allowed != NULL && request->verb == NULL) {
-            request->verb = argument;
-            if (strcmp(argument, request->verb_allowed) != 0)
-                argp_error(state, "%s: unknown; allowed: %s", argument, request->verb_allowed);
-        } else if (request->array == NULL) {
-            request->array = argument;
-        } else {
-            argp_error(state, "%s: one array only", argument);
-        }
+        if (request->verb_allowed == NULL)
+            words_take(argument, state, WORDS(&request->array));
+        else
+            words_take(argument, state, WORDS(&request->verb, &request->array));
+        if (request->verb != NULL && strcmp(request->verb, request->verb_allowed) != 0)
+            argp_error(state, "%s: unknown; allowed: %s", request->verb, request->verb_allowed);
         return 0;
     case ARGP_KEY_END:
         if (request->verb_allowed != NULL && request->verb == NULL)

@@ -54,7 +54,7 @@ static json_t *owned_json(const struct segment *segment, uint32_t id)
 
     for (uint32_t i = 0; i < segment->geometry.elements; i++) {
         const struct element_record *record = segment_element(segment, i);
-        if (load_acquire(&record->owner) == id)
+        if (owner_load(&record->owner).seat == id)
             (void)json_array_append_new(array, json_string(record->name));
     }
     return array;
@@ -101,7 +101,7 @@ static json_t *element_json(const struct segment *segment, uint32_t index)
 
     io_values_read(&values, &record->counters);
     json_set(object, "name", json_string(record->name));
-    json_set(object, "controller", json_integer(READ(record->owner)));
+    json_set(object, "controller", json_integer(owner_load(&record->owner).seat));
     json_set(object, "state", json_string(volume_state_name(element_state_now(segment, index))));
     json_set(object, "size", json_integer((json_int_t)READ(record->size_bytes)));
     json_set(object, "io", json_string(element_io_name(flags)));
@@ -162,7 +162,7 @@ static json_t *volume_json(const struct segment *segment, uint32_t index)
     if (record->element < segment->geometry.elements) {
         const struct element_record *element = segment_element(segment, record->element);
         json_set(object, "element", json_string(element->name));
-        json_set(object, "controller", json_integer(READ(element->owner)));
+        json_set(object, "controller", json_integer(owner_load(&element->owner).seat));
     }
     if (mapping_is_virtual(segment, index))
         add_members(object, segment, index);

@@ -18,7 +18,8 @@ static const char *verdict_name(uint32_t verdict)
     static const char *const names[] = {[STAGE_NEXT] = "next",
                                         [STAGE_WAIT] = "wait",
                                         [STAGE_DONE] = "done",
-                                        [STAGE_AGAIN] = "again"};
+                                        [STAGE_AGAIN] = "again",
+                                        [STAGE_MOVED] = "moved"};
 
     return verdict < sizeof names / sizeof names[0] ? names[verdict] : NULL;
 }

@@ -111,20 +111,15 @@ enum config_rule_kind {
     RULE_POWER_OF_TWO,
     RULE_POWER_OF_TWO_OR_0, /* min to max, or 0 */
     RULE_SWITCH,
-    RULE_CHOICE, /* one of libcyaml's strings whose value is not CHOICE_UNSUPPORTED */
+    RULE_CHOICE, /* one of libcyaml's strings */
     RULE_ADDRESS,
-    RULE_UNSUPPORTED, /* defined, but not in this version */
 };
-
-enum { CHOICE_UNSUPPORTED = -1 };
 
 struct config_rule {
     enum config_rule_kind kind;
     uint64_t min;
     uint64_t max;
     enum config_part part; /* MAPPING, LIST: the part that the value, or each entry, is */
-    const char *instead;   /* UNSUPPORTED: what is allowed */
-    const char *not_yet;   /* UNSUPPORTED: what is not, in words */
 };
 
 struct config_mapping {

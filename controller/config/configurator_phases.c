@@ -17,11 +17,9 @@ enum {
 
 void configurator_publish_membership(struct configurator *configurator)
 {
-    struct segment_header *header = segment_header(&configurator->segment);
     uint64_t one = 1;
 
-    /* relaxed: we are its only writer.  pairs with look_at_membership's load. */
-    store_release(&header->membership, load_relaxed(&header->membership) + 1);
+    segment_raise_membership(&configurator->segment);
     for (uint32_t i = 0; i < configurator->config->controllers; i++)
         (void)!write(configurator->doorbells[i], &one, sizeof one);
 }

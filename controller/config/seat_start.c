@@ -35,13 +35,22 @@
 
 enum {
     WAIT_SECONDS = 30, /* for the last life to be over */
+    PORT_SECONDS = 3,
 };
 
 /* --- what it waits for --- */
 
 static bool owns(const struct configurator *configurator, uint32_t id, uint32_t element)
 {
-    return load_acquire(&segment_element(&configurator->segment, element)->owner) == id;
+    return owner_load(&segment_element(&configurator->segment, element)->owner).seat == id;
+}
+
+/* Of elements that have failed the image is not used any more. */
+static bool has_image(const struct configurator *configurator, uint32_t id, uint32_t element)
+{
+    /* relaxed: their owner, who writes it, is gone */
+    return owns(configurator, id, element) &&
+           load_relaxed(&segment_element(&configurator->segment, element)->state) == ELEMENT_ONLINE;
 }
 
 /* Blocks that were acknowledged and are nowhere but in its cache. Those of its own elements it
@@ -55,6 +64,18 @@ static bool has_dirty_of_others(const struct configurator *configurator, uint32_
     const struct cache_region region = segment_cache_region(segment, id);
     for (uint32_t i = 0; i < segment->geometry.elements; i++) {
         if (!owns(configurator, id, i) && cache_region_has_dirty(&region, i))
+            return true;
+    }
+    return false;
+}
+
+/* Where survivors take them, it begins without any. */
+static bool has_images_of_others(const struct configurator *configurator, uint32_t id)
+{
+    const struct segment *segment = &configurator->segment;
+
+    for (uint32_t i = 0; i < segment->geometry.elements; i++) {
+        if (segment_header(segment)->takeover != 0 && has_image(configurator, id, i))
             return true;
     }
     return false;
@@ -115,6 +136,8 @@ static const char *why_wait(const struct configurator *configurator, uint32_t id
         return "another controller is dying";
     if (has_job(configurator, id))
         return "a job that it ran has no other controller yet";
+    if (has_images_of_others(configurator, id))
+        return "its elements have not been taken over yet";
     if (has_dirty_of_others(configurator, id))
         return "its cache has what nobody has taken over yet";
     return NULL;
@@ -129,21 +152,34 @@ static uint32_t next_life(const struct configurator *configurator, uint32_t id)
     return epoch % 2 == 0 ? epoch + 1 : epoch + 2;
 }
 
-/* Of elements that have failed the image is not used any more. */
 static int open_elements(struct configurator *configurator, uint32_t id, struct config_error *why)
 {
     const struct segment *segment = &configurator->segment;
     int error = 0;
 
     for (uint32_t i = 0; i < segment->geometry.elements && error == 0; i++) {
-        const struct element_record *record = segment_element(segment, i);
-        /* relaxed: their owner, who writes them, is gone */
-        if (owns(configurator, id, i) && load_relaxed(&record->state) == ELEMENT_ONLINE)
+        struct element_record *record = segment_element(segment, i);
+        if (has_image(configurator, id, i))
             error =
                 images_open_again(configurator->config, &configurator->images, i,
                                   load_relaxed(&record->size_bytes), why); /* relaxed: as above */
     }
     return error;
+}
+
+/* Where the marks of the images that were opened are, and whose they will be. */
+static void enter_marks(const struct configurator *configurator, uint32_t id)
+{
+    for (uint32_t i = 0; i < configurator->images.count; i++) {
+        const struct element *element = &configurator->images.elements[i];
+        struct element_record *record = segment_element(&configurator->segment, i);
+        if (element->fd < 0)
+            continue;
+        store_relaxed(&record->mark_byte, element->mark_byte); /* relaxed: published below */
+        /* pairs with the load by whoever has a witness: the mark is there */
+        store_release(&record->mark_holder,
+                      owner_holder(id, (uint16_t)next_life(configurator, id)));
+    }
 }
 
 static void spawn(struct configurator *configurator, uint32_t id)
@@ -156,6 +192,7 @@ static void spawn(struct configurator *configurator, uint32_t id)
         return;
     }
     seat_enter_step(configurator, id, SEAT_STEP_STARTS, START_SECONDS);
+    enter_marks(configurator, id);
     /* relaxed: we are its only writer */
     store_relaxed(&seat->restarts, load_relaxed(&seat->restarts) + 1);
     configurator_begin_life(configurator, id, next_life(configurator, id));
@@ -223,13 +260,26 @@ static int greet(struct configurator *configurator, uint32_t id)
     return error;
 }
 
+/* The port of the last life is taken as long as the kernel takes its io_uring apart; after a few
+ * seconds it is somebody else who has it. */
+static bool port_may_come(struct seat_care *care, int error)
+{
+    uint64_t now_ns = watch_now_ns();
+
+    if (care->port_deadline_ns == 0)
+        care->port_deadline_ns = now_ns + PORT_SECONDS * 1000000000ull;
+    return error == -EADDRINUSE && now_ns < care->port_deadline_ns;
+}
+
 /* What can be refused is found before anybody is greeted. */
 static void begin_life(struct configurator *configurator, uint32_t id)
 {
     struct config_error why;
+    int refused = sockets_open_controller(configurator->config, &configurator->sockets, id, &why);
 
-    if (sockets_open_controller(configurator->config, &configurator->sockets, id, &why) != 0) {
-        seat_task_over(configurator, id, why.text);
+    if (refused != 0) {
+        if (!port_may_come(seat_care_of(configurator, id), refused))
+            seat_task_over(configurator, id, why.text);
         return;
     }
     int error = configurator_equip(configurator, id);

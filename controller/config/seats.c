@@ -165,7 +165,7 @@ static bool owns_any(const struct configurator *configurator, uint32_t id)
     const struct segment *segment = &configurator->segment;
 
     for (uint32_t i = 0; i < segment->geometry.elements; i++) {
-        if (load_acquire(&segment_element(segment, i)->owner) == id)
+        if (owner_load(&segment_element(segment, i)->owner).seat == id)
             return true;
     }
     return false;

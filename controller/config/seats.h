@@ -39,10 +39,11 @@ enum seat_step {
 struct seat_care {
     enum seat_task task;
     enum seat_step step;
-    uint64_t deadline_ns; /* of the step */
-    uint32_t unanswered;  /* greetings */
-    bool again;           /* one of those that were greeted has died: all of it once more */
-    bool late;            /* it was killed because it took too long */
+    uint64_t deadline_ns;      /* of the step */
+    uint64_t port_deadline_ns; /* start: until when its port may still be taken; 0: it is free */
+    uint32_t unanswered;       /* greetings */
+    bool again;                /* one of those that were greeted has died: all of it once more */
+    bool late;                 /* it was killed because it took too long */
     seat_changed *changed;
     void *context;
 };

@@ -9,8 +9,6 @@
 #include "controller/path/trail.h"
 #include "shm/crash_point.h"
 
-typedef enum stage_verdict stage_fn(struct controller *, struct command *);
-
 static const struct {
     const char *name;
     stage_fn *run, *complete;
@@ -41,16 +39,6 @@ const char *command_op_name(enum command_op op)
 
 /* --- the conductor --- */
 
-static enum stage_verdict run_stage(struct controller *controller, struct command *command,
-                                    stage_fn *function)
-{
-    struct trail_stage trail = trail_stage(controller, command);
-    enum stage_verdict verdict = function(controller, command);
-
-    trail_verdict(controller, &trail, verdict);
-    return verdict;
-}
-
 static void conduct(struct controller *controller, struct command *command,
                     enum stage_verdict verdict)
 {
@@ -58,13 +46,15 @@ static void conduct(struct controller *controller, struct command *command,
         assert(command->stage < STAGES_COUNT);
         if (verdict == STAGE_AGAIN)
             command->stage = STAGE_COORDINATE;
+        else if (verdict == STAGE_MOVED)
+            command->stage = STAGE_OWNER;
         else if (verdict == STAGE_DONE && command->stage < STAGE_AGGREGATE)
             command->stage = STAGE_AGGREGATE;
         else
             command->stage++;
         bool last = command->stage == STAGE_REPLY;
         CRASH_POINT(stages[command->stage].name);
-        verdict = run_stage(controller, command, stages[command->stage].run);
+        verdict = trail_run(controller, command, stages[command->stage].run);
         if (last)
             return; /* it is its origin's again, and may be gone or another one by now */
     }
@@ -73,16 +63,17 @@ static void conduct(struct controller *controller, struct command *command,
 void command_start(struct controller *controller, struct command *command, enum stage stage)
 {
     aggregate_begin(&command->aggregate, 1);
+    command->late_claimants = 0;
     command->stage = stage;
     trail_begun(controller, command);
-    conduct(controller, command, run_stage(controller, command, stages[stage].run));
+    conduct(controller, command, trail_run(controller, command, stages[stage].run));
 }
 
 void command_complete(struct controller *controller, struct command *command, int64_t result)
 {
     assert(command->stage < STAGES_COUNT && stages[command->stage].complete != NULL);
     command->io.result = result;
-    conduct(controller, command, run_stage(controller, command, stages[command->stage].complete));
+    conduct(controller, command, trail_run(controller, command, stages[command->stage].complete));
 }
 
 /* --- the small stages --- */

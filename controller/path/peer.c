@@ -55,6 +55,7 @@ static int peer_init(struct controller *controller, uint8_t id, int doorbell_fd)
 
     peer->id = id;
     peer->seat = segment_seat(&controller->segment, id);
+    peer->epoch = seat_epoch(peer->seat);
     peer->slots = segment_slots(&controller->segment, id);
     peer->doorbell_fd = doorbell_fd;
     if (id == controller->id)
@@ -217,9 +218,11 @@ static int check_request(const struct controller *controller, const struct peer 
     if (request->volume >= controller->segment.geometry.volumes ||
         request->element >= controller->elements_count)
         return -EPROTO;
+    if (!controller_owns(controller, request->element))
+        return -ESTALE; /* not ours any more; its sender looks who has it */
     const struct element *file = &controller->elements[request->element].file;
     if (file->fd < 0)
-        return -EIO; /* not ours (any more) */
+        return -EIO;
     if (request->offset_bytes > file->size_bytes ||
         request->length_bytes > file->size_bytes - request->offset_bytes)
         return -EPROTO;
@@ -442,7 +445,7 @@ void peer_lose(struct controller *controller, uint32_t id, const char *why)
         seat_refuse(controller->seat, id); /* so that what it sent us does not hang */
         fprintf(stderr, "anyport: c%u: c%u is no longer spoken to: %s\n", controller->id, id, why);
     }
-    redirect_fail_all(controller, id);
+    redirect_take_back_all(controller, id);
     /* It may have died while it gave up what an earlier one had reserved: all of that once more. */
     for (uint32_t i = 0; i < controller->peers.count; i++)
         controller->peers.all[i].recovered = false;

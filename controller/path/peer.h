@@ -43,6 +43,7 @@ struct peer {
     bool cut_said;            /* on stderr, of this cut */
     uint32_t in_flight;       /* our slots that it has */
     int doorbell_fd;
+    uint16_t epoch; /* of the life that is spoken to */
     uint8_t id;
     bool lost;          /* dead or damaged: nothing is sent to it, nothing of it is believed */
     bool drained;       /* and its I/O has landed */

@@ -61,6 +61,7 @@ int peer_await(struct controller *controller, uint32_t id, uint32_t life)
 /* What was known of the life before. The new one is not spoken to before it runs. */
 static void forget_last_life(struct controller *controller, struct peer *peer)
 {
+    peer->epoch = (uint16_t)peer->awaited;
     peer->awaited = 0;
     peer->starts = true;
     peer->drained = peer->settled = peer->recovered = false;

@@ -180,13 +180,20 @@ def three_ports():
     raise Skip('no three ports in a row are free')
 
 
+def take_port(port):
+    try:
+        return socket.create_server(('127.0.0.1', port))
+    except OSError:
+        return None
+
+
 def in_the_way(places):
     """What a start meets: a port that somebody else has, an image that is gone."""
     front = three_ports()
     with Array(places, controllers=2, kinds=(MEMORY,), status=1, expected='was killed|runs again',
                ports={'tcp': f'127.0.0.1:{front}'}) as array:
         verb(array, 'kill', '1')
-        with socket.create_server(('127.0.0.1', front + 2)):
+        with wait_until(lambda: take_port(front + 2), 'the port of a dead one is free'):
             verb(array, 'start', '1', fails='Address already in use')
         image = array.fields['elements'][1]['image']
         os.rename(image, image + '.away')

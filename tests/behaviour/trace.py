@@ -83,9 +83,10 @@ def stages(array, cookie):
     at = way(trace(array), cookie)
     told = [[(one['stage'], one['verdict']) for one in events if one['event'] == 'stage']
             for events in at]
-    same(told[0], [('MAP', 'next'), ('COORDINATE', 'next'), ('SPLIT', 'next'), ('CACHE', 'next'),
-                   ('EXECUTE', 'next'), ('REDIRECT', 'wait'), ('REDIRECT', 'done'),
-                   ('AGGREGATE', 'next'), ('KEEP', 'next'), ('RELEASE', 'next')], 'stages of the receiver')
+    same(told[0], [('MAP', 'next'), ('COORDINATE', 'next'), ('SPLIT', 'next'), ('OWNER', 'next'),
+                   ('CACHE', 'next'), ('EXECUTE', 'next'), ('REDIRECT', 'wait'),
+                   ('REDIRECT', 'done'), ('AGGREGATE', 'next'), ('KEEP', 'next'),
+                   ('RELEASE', 'next')], 'stages of the receiver')
     same(told[1][0], ('CACHE', 'next'), 'the first stage of the owner')
     same(told[1][-1], ('RELEASE', 'next'), 'its last but REPLY')
 

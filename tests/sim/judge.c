@@ -37,8 +37,7 @@ void judge_life(struct world *world, enum sim_end end)
     judge_open_failed(world);
     for (uint32_t i = 0; i < world->volumes_count && !world->failed; i++)
         judge_history(world, i);
-    if (end == END_POWER)
-        judge_open_unsure(world, end);
+    judge_open_unsure(world, end);
 }
 
 /* The member that a sector of a volume with parity lies on. */
@@ -121,6 +120,8 @@ void judge_begin(struct world *world)
             begin_with(&world->volumes[record->volume], record);
     }
     records_clear(world);
-    for (uint32_t i = 0; i < world->volumes_count; i++)
+    for (uint32_t i = 0; i < world->volumes_count; i++) {
+        world->volumes[i].lost_members = 0;
         memset(world->volumes[i].open_from_ns, 0xff, world->volumes[i].sectors * sizeof(uint64_t));
+    }
 }

@@ -8,6 +8,7 @@
 #include "controller/config/superblocks.h"
 #include "controller/config/table.h"
 #include "shm/member_states.h"
+#include "tests/sim/links.h"
 #include "tests/sim/operation.h"
 
 enum {
@@ -25,12 +26,9 @@ static struct seat *seat_of(const struct machine *machine)
     return segment_seat(&machine->world->segment, machine->id);
 }
 
-static void publish_membership(struct world *world)
+void life_publish_membership(struct world *world)
 {
-    struct segment_header *header = segment_header(&world->segment);
-
-    /* relaxed: we are its only writer.  pairs with look_at_membership's load. */
-    store_release(&header->membership, load_relaxed(&header->membership) + 1);
+    segment_raise_membership(&world->segment);
     for (uint32_t i = 0; i < world->machines_count; i++)
         machine_ring(&world->machines[i]);
 }
@@ -40,7 +38,7 @@ static void request_all(struct world *world, enum seat_request request)
     for (uint32_t i = 0; i < world->machines_count; i++)
         /* relaxed: published below */
         store_relaxed(&seat_of(&world->machines[i])->request, request);
-    publish_membership(world);
+    life_publish_membership(world);
 }
 
 static bool has_landed(const struct machine *machine)
@@ -72,7 +70,7 @@ static void configurator_hears(struct event *event)
         sim_note(world, "c%u is drained", machine->id);
         seat_set_state(seat, SEAT_DRAINED);
     }
-    publish_membership(world);
+    life_publish_membership(world);
 }
 
 void life_hears_end(struct machine *machine)
@@ -83,17 +81,43 @@ void life_hears_end(struct machine *machine)
                world->now_ns + dice_below(&world->dice, HEARD_NS_MAX));
 }
 
+static uint32_t members_of(const struct world *world, const struct sim_volume *volume,
+                           uint32_t controller)
+{
+    uint32_t members = 0;
+
+    for (uint32_t i = 0; i < volume->members; i++) {
+        if (world->config->elements[volume->member_element[i]].controller == controller)
+            members |= 1u << i;
+    }
+    return members;
+}
+
+void life_lost_reach(struct world *world, uint32_t controller)
+{
+    for (uint32_t i = 0; i < world->volumes_count; i++)
+        world->volumes[i].touched |= members_of(world, &world->volumes[i], controller);
+}
+
 /* The members that it owned are out of reach. */
 void life_lost_controller(struct machine *machine)
 {
     struct world *world = machine->world;
 
     world->died_ns[machine->id] = world->now_ns;
+    life_lost_reach(world, machine->id);
+    for (uint32_t i = 0; i < world->volumes_count; i++)
+        world->volumes[i].lost_members |= members_of(world, &world->volumes[i], machine->id);
+}
+
+/* What an element that failed has not written of its cache it never will. */
+static void note_failed_elements(struct world *world)
+{
     for (uint32_t i = 0; i < world->volumes_count; i++) {
         struct sim_volume *volume = &world->volumes[i];
         for (uint32_t j = 0; j < volume->members; j++) {
-            if (world->config->elements[volume->member_element[j]].controller == machine->id)
-                volume->touched |= 1u << j;
+            if (world->images[volume->member_element[j]].has_failed)
+                volume->lost_members |= 1u << j;
         }
     }
 }
@@ -161,6 +185,14 @@ static void begin_volumes(struct world *world)
     }
 }
 
+/* Smaller than any that can be configured: elements are small here. */
+static uint64_t cache_bytes(const struct world *world)
+{
+    return world->config->cache.mode == CACHE_OFF
+               ? 0
+               : world->plan.cache_blocks * (uint64_t)BLOCK_BYTES;
+}
+
 static int make_segment(struct world *world, struct config_error *ret_error)
 {
     const struct config *config = world->config;
@@ -172,12 +204,18 @@ static int make_segment(struct world *world, struct config_error *ret_error)
                                     .ring_entries = config->ring_entries,
                                     .regions = REGIONS_MIN,
                                     .buffers_bytes = config->buffers_bytes,
+                                    .cache_bytes = cache_bytes(world),
                                     .region_bytes = config->coordination.region_bytes};
     int error = segment_create(&world->segment, &wanted, config->array);
 
     if (error != 0)
         return error;
-    segment_header(&world->segment)->coordination_policy = config->coordination.policy;
+    struct segment_header *header = segment_header(&world->segment);
+    header->coordination_policy = config->coordination.policy;
+    header->cache_mode = config->cache.mode;
+    header->cache_policy = config->cache.policy;
+    header->cache_in_memory = config->cache.in_memory;
+    header->interconnect = config->interconnect;
     return table_fill(&world->segment, config, &world->opened, ret_error);
 }
 
@@ -239,6 +277,7 @@ bool life_start(struct world *world)
     struct config_error why = {.text = "no more is known"};
 
     world->life++;
+    memset(world->died_ns, 0, sizeof world->died_ns);
     world->faults = world->configurator_dead = false;
     int error = config_parse("sim.yaml", world->plan.config, strlen(world->plan.config),
                              &world->config, &why);
@@ -272,6 +311,7 @@ void life_begin_faults(struct world *world)
     }
     for (uint32_t i = 0; i < world->images_count; i++)
         world->images[i].failing = dice_once_in(dice, plan->failing_once_in);
+    links_begin_faults(world);
 }
 
 void life_end_faults(struct world *world)
@@ -281,45 +321,7 @@ void life_end_faults(struct world *world)
         world->machines[i].stuck_until_ns = 0;
     for (uint32_t i = 0; i < world->images_count; i++)
         world->images[i].failing = false;
-}
-
-/* What stands in a ring between its head and its tail: lost, like the one before it once more, or
- * in another order. */
-static void disturb(struct world *world, struct ring *ring)
-{
-    /* relaxed: one thread */
-    uint32_t head = load_relaxed(&ring->head), pending = load_relaxed(&ring->tail) - head;
-    uint32_t mask = world->segment.geometry.ring_entries - 1;
-
-    if (pending == 0)
-        return;
-    uint32_t at = head + (uint32_t)dice_below(&world->dice, pending);
-    uint32_t other = head + (uint32_t)dice_below(&world->dice, pending);
-    _Atomic uint64_t *entry = &ring->entries[at & mask];
-    uint64_t value = load_relaxed(entry); /* relaxed: as above */
-    switch (dice_below(&world->dice, 3)) {
-    case 0:
-        store_relaxed(entry, 0); /* relaxed: as above */
-        break;
-    case 1: /* relaxed: as above */
-        store_relaxed(entry, load_relaxed(&ring->entries[(at - 1) & mask]));
-        break;
-    default: /* relaxed: as above */
-        store_relaxed(entry, load_relaxed(&ring->entries[other & mask]));
-        store_relaxed(&ring->entries[other & mask], value); /* relaxed: as above */
-        break;
-    }
-}
-
-void life_disturb_links(struct world *world)
-{
-    if (!world->faults || !dice_once_in(&world->dice, world->plan.doorbell_once_in))
-        return;
-    uint32_t source = (uint32_t)dice_below(&world->dice, world->machines_count);
-    for (uint32_t target = 0; target < world->machines_count; target++) {
-        for (uint32_t fabric = 0; fabric < FABRICS && target != source; fabric++)
-            disturb(world, &segment_link(&world->segment, source, target, fabric)->ring);
-    }
+    links_end_faults(world);
 }
 
 /* --- ending --- */
@@ -374,6 +376,7 @@ static void lose_power(struct world *world)
 
 static void forget_life(struct world *world)
 {
+    note_failed_elements(world);
     for (uint32_t i = 0; i < world->machines_count; i++)
         machine_free(&world->machines[i]);
     free(world->machines);

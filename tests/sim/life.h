@@ -24,7 +24,10 @@ void life_end(struct world *world, enum sim_end end);
 void life_lost_controller(struct machine *machine);
 void life_hears_end(struct machine *machine);
 
-/* Between two steps: an entry of some ring is lost, repeated or comes late. */
-void life_disturb_links(struct world *world);
+/* From now on in this life, a command may fail because a controller's elements are out of reach. */
+void life_lost_reach(struct world *world, uint32_t controller);
+
+/* All controllers look at what the configuration controller has written. */
+void life_publish_membership(struct world *world);
 
 #endif

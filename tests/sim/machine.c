@@ -8,6 +8,7 @@
 #include "shm/crash_point.h"
 #include "tests/sim/fiber.h"
 #include "tests/sim/life.h"
+#include "tests/sim/links.h"
 #include "tests/sim/operation.h"
 
 enum {
@@ -266,7 +267,7 @@ static uint64_t next_ns(struct world *world)
 bool machines_step_before(struct world *world, uint64_t end_ns)
 {
     fire_due(world);
-    life_disturb_links(world);
+    links_disturb(world);
     struct machine *machine = draw(world);
     if (machine != NULL) {
         resume(machine);

@@ -64,6 +64,32 @@ static void add_virtual(struct plan *plan, struct dice *dice, uint32_t number,
     *offset_bytes += bytes;
 }
 
+static void add_interconnect(struct plan *plan, struct dice *dice)
+{
+    static const char *const models[] = {"direct", "direct", "serial", "loop", "switch"};
+    uint32_t model = (uint32_t)dice_below(dice, sizeof models / sizeof models[0]);
+
+    add(plan, "interconnect: {slots: %u, ring-entries: %u, model: %s, share: %s, wait: %u",
+        plan->slots, plan->ring_entries, models[model], dice_once_in(dice, 2) ? "true" : "false",
+        dice_once_in(dice, 4) ? 0 : 5);
+    if (strcmp(models[model], "direct") != 0)
+        add(plan, ", latency: %uus, bandwidth: %uMiB", power_of_two(dice, 1, 8),
+            power_of_two(dice, 64, 6));
+    add(plan, "}\n");
+}
+
+static void add_cache(struct plan *plan, struct dice *dice)
+{
+    static const char *const modes[] = {[CACHE_OFF] = "off",
+                                        [CACHE_WRITE_THROUGH] = "write-through",
+                                        [CACHE_WRITE_BACK] = "write-back"};
+    static const char *const policies[] = {"s3-fifo", "sieve", "arc", "lru"};
+
+    add(plan, "cache: {mode: %s, policy: %s, in-memory: %s}\n", modes[plan->cache_mode],
+        policies[dice_below(dice, sizeof policies / sizeof policies[0])],
+        dice_once_in(dice, 2) ? "true" : "false");
+}
+
 static void draw_config(struct plan *plan, struct dice *dice)
 {
     uint32_t virtuals = (uint32_t)dice_between(dice, 1, 2);
@@ -73,8 +99,9 @@ static void draw_config(struct plan *plan, struct dice *dice)
     if (plains > plan->elements)
         plains = plan->elements;
     add(plan, "array: sim\ncontrollers: %u\nbuffers: {size: 40MiB}\n", plan->controllers);
-    add(plan, "interconnect: {slots: %u, ring-entries: %u}\n", plan->slots, plan->ring_entries);
+    add_interconnect(plan, dice);
     add(plan, "coordination: {policy: strict, region: %uKiB}\n", power_of_two(dice, 256, 3));
+    add_cache(plan, dice);
     add(plan, "elements:\n");
     plan->element_bytes = (2 * 2 + 1) * MEMBER_BYTES_UNIT;
     for (uint32_t i = 0; i < plan->elements; i++)
@@ -99,17 +126,22 @@ void plan_draw(struct plan *ret_plan, struct dice *dice)
 {
     static const enum element_mode modes[] = {ELEMENT_MODE_DIRECT, ELEMENT_MODE_DIRECT,
                                               ELEMENT_MODE_BUFFERED, ELEMENT_MODE_INLINE};
+    static const enum cache_mode cache_modes[] = {CACHE_OFF, CACHE_WRITE_THROUGH, CACHE_WRITE_BACK,
+                                                  CACHE_WRITE_BACK};
     struct plan plan = {
         .controllers =
             (uint32_t)(dice_once_in(dice, 12) ? 1 : dice_between(dice, 2, SIM_CONTROLLERS_MAX)),
         .unit_bytes = dice_once_in(dice, 2) ? 512 : 4096,
         .slots = power_of_two(dice, 4, 6),
         .ring_entries = power_of_two(dice, 4, 5),
+        .cache_mode = cache_modes[dice_below(dice, sizeof cache_modes / sizeof cache_modes[0])],
+        .cache_blocks = power_of_two(dice, 8, 5),
         .lives = (uint32_t)dice_between(dice, 1, 2),
         .commands = (uint32_t)dice_between(dice, 40, 120),
         .depth = (uint32_t)dice_between(dice, 1, 6),
         .switch_once_in = power_of_two(dice, 2, 5),
         .crash_steps_max = power_of_two(dice, 64, 6),
+        .idle_crash_once_in = perhaps(dice, 2),
         .stuck_once_in = perhaps(dice, 400),
         .crash_once_in = perhaps(dice, 2),
         .slow_once_in = perhaps(dice, power_of_two(dice, 3, 5)),
@@ -119,6 +151,7 @@ void plan_draw(struct plan *ret_plan, struct dice *dice)
         .in_two_once_in = 4,
         .doorbell_once_in = perhaps(dice, 8),
         .late_doorbell_once_in = perhaps(dice, 10),
+        .cut_links = dice_once_in(dice, 2),
         .configurator_once_in = perhaps(dice, 4),
     };
 

@@ -145,6 +145,8 @@ static bool any_died(const struct world *world)
 static void look_before_end(struct world *world, enum sim_end end)
 {
     if (end == END_IN_ORDER) {
+        if (world->faults && dice_once_in(&world->dice, world->plan.idle_crash_once_in))
+            machine_kill(&world->machines[dice_below(&world->dice, world->machines_count)]);
         life_end_faults(world);
         pass(world, IDLE_NS);
         if (!world->failed)

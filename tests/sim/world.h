@@ -40,6 +40,7 @@ struct sim_volume {
     uint64_t *open_until_ns; /* and until when */
     uint64_t *zeroed;        /* by sector: tag of the one command that zeroes it in this life */
     uint32_t touched;        /* members that a fault has reached in this life */
+    uint32_t lost_members;   /* that lack what was cached: their owner died, or they failed */
     uint32_t failed_before;  /* members that were stale when it began */
     struct layout layout;    /* virtual ones */
     uint64_t starts[MEMBERS_MAX + 1];
@@ -75,6 +76,7 @@ struct world {
     uint32_t machines_count;
     bool faults; /* may happen now */
     bool configurator_dead;
+    struct event links_change;
     uint64_t died_ns[SIM_CONTROLLERS_MAX]; /* of those that did */
     struct record *records;
     uint32_t records_count, records_room;

@@ -254,10 +254,7 @@ int array_ask(struct array *array, uint32_t id, struct control_message message, 
 
 void array_publish(struct array *array)
 {
-    struct segment_header *header = segment_header(&array->segment);
-
-    /* relaxed: we are its only writer.  pairs with the controllers' load */
-    store_release(&header->membership, load_relaxed(&header->membership) + 1);
+    segment_raise_membership(&array->segment);
     for (uint32_t i = 0; i < array->wanted.controllers; i++)
         array_ring(array, i);
 }
@@ -367,7 +364,7 @@ static void make_element(struct array *array, uint32_t id)
         array->elements[id].mode = ELEMENT_MODE_BUFFERED;
     snprintf(record->name, sizeof record->name, "disk%u", id);
     record->size_bytes = ARRAY_ELEMENT_BYTES;
-    store_relaxed(&record->owner, id); /* relaxed: no controller has started yet */
+    owner_enter(&record->owner, id, 1);
     snprintf(volume.name, sizeof volume.name, "vol%u", id);
     assert(mapping_add_volume(&array->segment, id, &volume) == 0);
 }
