@@ -65,12 +65,18 @@ static int forget_image(struct owned_element *element, int error)
     return error;
 }
 
-static int release(struct controller *controller, const struct fence *fence)
+void controller_give_up_image(struct controller *controller, uint32_t index)
 {
-    struct owned_element *element = &controller->elements[fence->what];
+    struct owned_element *element = &controller->elements[index];
 
     element_release(&element->file, controller->loop);
-    return forget_image(element, 0);
+    (void)forget_image(element, 0);
+}
+
+static int release(struct controller *controller, const struct fence *fence)
+{
+    controller_give_up_image(controller, fence->what);
+    return 0;
 }
 
 /* Answered when the image's lock is given up. */
@@ -134,17 +140,29 @@ static bool has_checksums(const struct owned_element *element)
     return element->integrity != NULL && element->integrity->checksums != NULL;
 }
 
-static void enter_record(const struct owned_element *element)
+static uint32_t flags_of(const struct owned_element *element)
+{
+    const struct element *file = &element->file;
+
+    return (file->tail_bytes != 0 ? ELEMENT_SUPERBLOCK : 0u) |
+           (file->read_only ? ELEMENT_READ_ONLY : 0u) | (file->device ? ELEMENT_DEVICE : 0u) |
+           (file->mode == ELEMENT_MODE_DIRECT ? ELEMENT_DIRECT : 0u) |
+           (file->mode == ELEMENT_MODE_INLINE ? ELEMENT_INLINE : 0u) |
+           (has_checksums(element) ? ELEMENT_CHECKSUMS : 0u);
+}
+
+static void enter_record(const struct controller *controller, const struct owned_element *element)
 {
     const struct element *file = &element->file;
     struct element_record *record = element->record;
 
     /* relaxed: for whoever looks on */
     store_relaxed(&record->size_bytes, file->size_bytes);
-    store_relaxed(&record->flags, ELEMENT_SUPERBLOCK | (file->device ? ELEMENT_DEVICE : 0u) |
-                                      (file->mode == ELEMENT_MODE_DIRECT ? ELEMENT_DIRECT : 0u) |
-                                      (file->mode == ELEMENT_MODE_INLINE ? ELEMENT_INLINE : 0u) |
-                                      (has_checksums(element) ? ELEMENT_CHECKSUMS : 0u));
+    store_relaxed(&record->tail_bytes, file->tail_bytes); /* relaxed: as above */
+    store_relaxed(&record->flags, flags_of(element));     /* relaxed: as above */
+    store_relaxed(&record->mark_byte, file->mark_byte);   /* relaxed: with the next one */
+    /* pairs with whoever looks whether a dead one's I/O has landed: the mark is ours, as well */
+    store_release(&record->mark_holder, owner_holder(controller->id, controller->epoch));
     store_relaxed(&record->state, ELEMENT_ONLINE); /* relaxed: we are its only writer */
 }
 
@@ -153,6 +171,8 @@ static int read_image(struct controller *controller, uint32_t index, const struc
 {
     struct owned_element *element = &controller->elements[index];
 
+    if (fresh->tail_bytes == 0)
+        return 0;
     element->superblock = malloc(sizeof *element->superblock);
     if (element->superblock == NULL)
         return -ENOMEM;
@@ -164,7 +184,8 @@ static int read_image(struct controller *controller, uint32_t index, const struc
     return error != 0 ? error : controller_open_integrity(element, fresh);
 }
 
-static int replace(struct controller *controller, uint32_t index, const struct element *fresh)
+int controller_take_image(struct controller *controller, uint32_t index,
+                          const struct element *fresh)
 {
     struct owned_element *element = &controller->elements[index];
     int error = read_image(controller, index, fresh);
@@ -174,8 +195,8 @@ static int replace(struct controller *controller, uint32_t index, const struct e
     if (error != 0)
         return forget_image(element, error);
     element->size_checked_turn = 0;
-    cache_element_replaced(controller, index);
-    enter_record(element);
+    cache_element_taken(controller, index);
+    enter_record(controller, element);
     return 0;
 }
 
@@ -192,8 +213,10 @@ void control_replace_element(struct control_request *request)
         error = -EBUSY;
     if (error == 0)
         error = image_of(request, &fresh);
-    if (error == 0)
-        error = replace(controller, element, &fresh);
+    if (error == 0) {
+        cache_element_forget(controller, element);
+        error = controller_take_image(controller, element, &fresh);
+    }
     if (error == 0)
         request->fd = -1; /* the element's */
     control_answer(request, error);

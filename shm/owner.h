@@ -43,6 +43,16 @@ struct owner {
     uint32_t generation;
 };
 
+static inline const char *owner_state_name(enum owner_state state)
+{
+    static const char *const names[] = {[OWNER_NONE] = "none",
+                                        [OWNER_OWNED] = "owned",
+                                        [OWNER_MOVING] = "moving",
+                                        [OWNER_TAKING] = "taking"};
+
+    return (unsigned)state < sizeof names / sizeof names[0] ? names[state] : "damaged";
+}
+
 static inline uint64_t owner_pack(struct owner owner)
 {
     return (uint64_t)owner.generation << 32 | (uint64_t)owner.epoch << 16 |

@@ -68,6 +68,9 @@ struct link *segment_link(const struct segment *segment, uint32_t source, uint32
                           uint32_t fabric);
 struct slot *segment_slots(const struct segment *segment, uint32_t seat);
 
+/* A controller's redo records: one for each of its COMMANDS_MAX host commands. */
+struct redo_record *segment_redo(const struct segment *segment, uint32_t seat);
+
 /* A controller's trace; NULL when the segment has none. */
 struct trace_ring *segment_trace(const struct segment *segment, uint32_t seat);
 

@@ -102,6 +102,11 @@ static json_t *element_json(const struct segment *segment, uint32_t index)
     io_values_read(&values, &record->counters);
     json_set(object, "name", json_string(record->name));
     json_set(object, "controller", json_integer(owner_load(&record->owner).seat));
+    json_set(object, "configured_controller", json_integer(record->configured_owner));
+    json_set(object, "owner_state",
+             json_string(owner_state_name(owner_load(&record->owner).state)));
+    json_set(object, "takeovers", json_integer(READ(record->takeovers)));
+    json_set(object, "taken_ns", json_integer((json_int_t)READ(record->taken_ns)));
     json_set(object, "state", json_string(volume_state_name(element_state_now(segment, index))));
     json_set(object, "size", json_integer((json_int_t)READ(record->size_bytes)));
     json_set(object, "io", json_string(element_io_name(flags)));

@@ -311,7 +311,7 @@ void write_back_ended(struct controller *controller, struct command *own)
     int32_t status = own->status;
 
     if (status != 0)
-        controller_fail_element(controller, element, "dirty blocks could not be written back");
+        controller_lose_writes(controller, element, "dirty blocks could not be written back");
     blocks_written(controller, own);
     cache->write_back.in_flight--;
     cache->write_back.blocks_in_flight -= own->cache.blocks_count;
@@ -337,6 +337,17 @@ void write_back_became_dirty(struct controller *controller)
         write_back_pump(controller);
 }
 
+/* An element may fail while nothing of it is on its way that would end and tell: a gate held it up,
+ * or there was too much else. So who waits for it is looked at now and then as well. */
+static void tell_those_of_failed_elements(struct controller *controller)
+{
+    for (uint32_t i = 0; i < controller->elements_count; i++) {
+        if (!is_online(controller, i))
+            tell_flushers(controller, i);
+    }
+    write_back_wake_room_waiters(controller);
+}
+
 void write_back_tick(struct timer *timer)
 {
     struct cache *cache = (struct cache *)((char *)timer - offsetof(struct cache, timer));
@@ -347,5 +358,6 @@ void write_back_tick(struct timer *timer)
     /* First: what the pump makes room for becomes dirty in there, and would start it as well. */
     if (cache->blocks.dirty_count > 0)
         loop_timer_start(cache->controller->loop, timer, CACHE_TICK_MS * 1000000ull);
+    tell_those_of_failed_elements(cache->controller);
     write_back_pump(cache->controller);
 }

@@ -89,6 +89,12 @@ struct config_volume {
     unsigned line;
 };
 
+/* When elements that were taken over go back to the controller that the configuration names. */
+enum config_failback {
+    FAILBACK_AUTO,   /* when it runs again */
+    FAILBACK_MANUAL, /* by anyport element move */
+};
+
 struct config {
     char *path;   /* as given */
     char *folder; /* what relative paths are relative to */
@@ -116,6 +122,8 @@ struct config {
     struct config_coordination coordination;
     struct config_trace trace;
     uint64_t rebuild_rate_bytes; /* of a job, in a second; 0: any; JOB_RATE_YIELDING: not said */
+    bool takeover;               /* takeover: enabled */
+    enum config_failback failback;
 };
 
 /* Where and what is wrong: "FILE:LINE: FIELD: what; allowed: ...". One line, no newline. */

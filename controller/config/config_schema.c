@@ -54,6 +54,11 @@ static const cyaml_strval_t coordination_policies[] = {
 #undef X
 };
 
+static const cyaml_strval_t failbacks[] = {
+    {"auto", FAILBACK_AUTO},
+    {"manual", FAILBACK_MANUAL},
+};
+
 static const cyaml_strval_t trace_levels[] = {
 #define X(value, name) {name, value},
     TRACE_LEVELS(X)
@@ -273,6 +278,19 @@ static const struct config_rule rebuild_rules[] = {
     [REBUILD_RATE] = {.kind = RULE_SIZE, .min = 0, .max = JOB_RATE_BYTES_MAX},
 };
 
+/* --- takeover --- */
+
+static const cyaml_schema_field_t takeover_fields[] = {
+    [TAKEOVER_ENABLED] = CYAML_FIELD_BOOL("enabled", OPTIONAL, struct raw_takeover, enabled),
+    [TAKEOVER_FAILBACK] = CYAML_FIELD_ENUM("failback", CHOICE, struct raw_takeover, failback,
+                                           failbacks, COUNT(failbacks)),
+    [TAKEOVER_FIELDS] = CYAML_FIELD_END,
+};
+static const struct config_rule takeover_rules[] = {
+    [TAKEOVER_ENABLED] = {.kind = RULE_SWITCH},
+    [TAKEOVER_FAILBACK] = {.kind = RULE_CHOICE},
+};
+
 /* --- top --- */
 
 static const cyaml_schema_field_t top_fields[] = {
@@ -304,6 +322,8 @@ static const cyaml_schema_field_t top_fields[] = {
     [TOP_HEARTBEAT] = CYAML_FIELD_UINT("heartbeat", OPTIONAL, struct raw_config, heartbeat),
     [TOP_RESTART] =
         CYAML_FIELD_ENUM("restart", CHOICE, struct raw_config, restart, restarts, COUNT(restarts)),
+    [TOP_TAKEOVER] =
+        CYAML_FIELD_MAPPING("takeover", OPTIONAL, struct raw_config, takeover, takeover_fields),
     [TOP_FIELDS] = CYAML_FIELD_END,
 };
 static const struct config_rule top_rules[] = {
@@ -324,6 +344,7 @@ static const struct config_rule top_rules[] = {
     [TOP_REBUILD] = {.kind = RULE_MAPPING, .part = PART_REBUILD},
     [TOP_HEARTBEAT] = {.kind = RULE_NUMBER, .min = 0, .max = HEARTBEAT_SECONDS_MAX},
     [TOP_RESTART] = {.kind = RULE_CHOICE},
+    [TOP_TAKEOVER] = {.kind = RULE_MAPPING, .part = PART_TAKEOVER},
 };
 
 const struct config_mapping config_mappings[CONFIG_PARTS] = {
@@ -337,6 +358,7 @@ const struct config_mapping config_mappings[CONFIG_PARTS] = {
     [PART_COORDINATION] = {"coordination", coordination_fields, coordination_rules, false},
     [PART_TRACE] = {"trace", trace_fields, trace_rules, false},
     [PART_REBUILD] = {"rebuild", rebuild_fields, rebuild_rules, false},
+    [PART_TAKEOVER] = {"takeover", takeover_fields, takeover_rules, false},
 };
 
 const cyaml_schema_value_t config_schema = {

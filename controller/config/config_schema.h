@@ -33,6 +33,7 @@ enum top_field {
     TOP_REBUILD,
     TOP_HEARTBEAT,
     TOP_RESTART,
+    TOP_TAKEOVER,
     TOP_FIELDS,
 };
 enum cache_field { CACHE_SIZE, CACHE_MODE, CACHE_POLICY, CACHE_IN_MEMORY, CACHE_FIELDS };
@@ -78,6 +79,7 @@ enum interconnect_field {
 enum coordination_field { COORDINATION_POLICY, COORDINATION_REGION, COORDINATION_FIELDS };
 enum trace_field { TRACE_FIELD_LEVEL, TRACE_FIELD_EVENTS, TRACE_FIELDS };
 enum rebuild_field { REBUILD_RATE, REBUILD_FIELDS };
+enum takeover_field { TAKEOVER_ENABLED, TAKEOVER_FAILBACK, TAKEOVER_FIELDS };
 enum { CONFIG_FIELDS_MAX = TOP_FIELDS };
 _Static_assert((int)CONFIG_FIELDS_MAX >= (int)VOLUME_FIELDS, "a place holds a line for each field");
 
@@ -93,6 +95,7 @@ enum config_part {
     PART_COORDINATION,
     PART_TRACE,
     PART_REBUILD,
+    PART_TAKEOVER,
     CONFIG_PARTS,
 };
 
@@ -201,6 +204,11 @@ struct raw_rebuild {
     char *rate;
 };
 
+struct raw_takeover {
+    bool enabled;
+    enum config_failback failback;
+};
+
 struct raw_config {
     char *array;
     char *run_dir;
@@ -221,6 +229,7 @@ struct raw_config {
     struct raw_rebuild rebuild;
     uint32_t heartbeat;
     enum config_restart restart;
+    struct raw_takeover takeover;
 };
 
 #endif

@@ -50,6 +50,7 @@ static int make_segment(struct configurator *configurator, struct config_error *
     header->cache_policy = config->cache.policy;
     header->cache_in_memory = config->cache.in_memory;
     header->interconnect = config->interconnect;
+    header->takeover = config->takeover;
     /* relaxed: no controller has started yet. */
     store_relaxed(&header->trace_level, config->trace.level);
     store_relaxed(&header->job_rate_bytes, config->rebuild_rate_bytes); /* relaxed: as above */

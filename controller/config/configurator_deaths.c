@@ -11,10 +11,12 @@
 
 static void say_death(const struct configurator *configurator, uint32_t id, const siginfo_t *info)
 {
-    fprintf(stderr, "anyport: controller %u (process %d) %s %d; commands for its elements fail\n",
-            id, (int)configurator->controllers[id].pid,
+    fprintf(stderr, "anyport: controller %u (process %d) %s %d; its elements %s\n", id,
+            (int)configurator->controllers[id].pid,
             info->si_code == CLD_EXITED ? "exited with status" : "was killed by signal",
-            info->si_status);
+            info->si_status,
+            configurator->config->takeover ? "are taken over by those that are left"
+                                           : "cannot be reached");
 }
 
 void configurator_declare_dead(struct configurator *configurator, uint32_t id)
@@ -67,16 +69,29 @@ void configurator_controller_died(struct watched *watched, uint32_t events)
 _Static_assert(offsetof(struct watched_controller, death) == 0,
                "configurator_controller_died relies on it");
 
+/* Whether nothing that this seat had submitted reaches the element any more: who took it from it
+ * has its own description, and had the lock before it said so. */
+static bool has_landed(struct configurator *configurator, uint32_t element, uint32_t seat)
+{
+    const struct element_record *record = segment_element(&configurator->segment, element);
+    /* pairs with enter_record: the mark is of this holder, or of one after it */
+    uint32_t holder = load_acquire(&record->mark_holder);
+
+    if (holder == 0 || (holder & 0xff) != seat)
+        return true;
+    configurator->witnesses[element].mark_byte =
+        load_relaxed(&record->mark_byte); /* relaxed: as above */
+    return witness_saw_end(&configurator->witnesses[element]);
+}
+
 void configurator_look_at_draining(struct configurator *configurator)
 {
     const struct config *config = configurator->config;
 
     for (uint32_t id = 0; id < config->controllers; id++) {
         bool drained = seat_state(configurator_seat(configurator, id)) == SEAT_DEAD;
-        for (uint32_t i = 0; i < config->elements_count && drained; i++) {
-            if (config->elements[i].controller == id && !configurator->images.absent[i])
-                drained = witness_saw_end(&configurator->witnesses[i]);
-        }
+        for (uint32_t i = 0; i < config->elements_count && drained; i++)
+            drained = has_landed(configurator, i, id);
         if (drained) {
             seat_set_state(configurator_seat(configurator, id), SEAT_DRAINED);
             configurator_publish_membership(configurator);

@@ -47,9 +47,12 @@ void configurator_begin_life(struct configurator *configurator, uint32_t id, uin
  * its sockets. Closes our copies of what is its own alone. 0 or -errno. */
 int configurator_spawn(struct configurator *configurator, uint32_t id);
 
-/* After that: the descriptions of elements, which hold their locks, belong to the controllers; we
- * keep a witness of each. Without one its owner, should it die, never counts as drained: safe, and
- * not worth an end. */
+/* A second description of each image that is open, for us and for all controllers, which may take
+ * its element over one day. Without one its owner, should it die, never counts as drained, and the
+ * element fails: safe, and not worth an end. */
+void configurator_open_witnesses(struct configurator *configurator);
+
+/* The descriptions that hold the locks now belong to the controllers. */
 void configurator_hand_over_elements(struct configurator *configurator);
 
 /* --- configurator_deaths.c --- */

@@ -43,13 +43,14 @@ static void add_sockets(struct descriptors *descriptors, const struct array_sock
 }
 
 /* All that a controller has of what was opened for it. Whatever else the configuration controller
- * has open by now is not named here: clients of the admin socket, witnesses, pidfds, the control
+ * has open by now is not named here: clients of the admin socket, pidfds, the control
  * lines and lifelines of others, with which those would seem to live as long as this one. */
 static int keep_own(struct configurator *configurator, uint32_t id)
 {
     const struct images *images = &configurator->images;
     struct descriptors own = {
-        .all = calloc(OTHER_DESCRIPTORS + 2 * CONTROLLERS_MAX + images->count, sizeof *own.all)};
+        .all =
+            calloc(OTHER_DESCRIPTORS + 2 * CONTROLLERS_MAX + 2 * images->count, sizeof *own.all)};
 
     if (own.all == NULL)
         return -ENOMEM;
@@ -61,8 +62,10 @@ static int keep_own(struct configurator *configurator, uint32_t id)
         add(&own, configurator->doorbells[i]);
         add(&own, configurator->lifelines[i]);
     }
-    for (uint32_t i = 0; i < images->count; i++)
+    for (uint32_t i = 0; i < images->count; i++) {
         add(&own, images->elements[i].fd);
+        add(&own, configurator->witnesses[i].fd);
+    }
     add_sockets(&own, &configurator->sockets, id);
     int error = inherit_only(own.all, own.count);
     free(own.all);
@@ -81,6 +84,7 @@ static void become_controller(struct configurator *configurator, uint32_t id, pi
                   .doorbells = configurator->doorbells,
                   .notice_fd = configurator->notice.fd,
                   .lifelines = configurator->lifelines,
+                  .images = configurator->witnesses,
                   .control = &configurator->control_ends[id]},
         .sockets = &configurator->sockets,
         .config = config,
@@ -168,10 +172,10 @@ static void give_up_starting(struct configurator *configurator)
     }
 }
 
-void configurator_hand_over_elements(struct configurator *configurator)
+void configurator_open_witnesses(struct configurator *configurator)
 {
     for (uint32_t i = 0; i < configurator->config->elements_count; i++) {
-        struct element *element = &configurator->images.elements[i];
+        const struct element *element = &configurator->images.elements[i];
         if (element->fd < 0)
             continue;
         witness_close(&configurator->witnesses[i]);
@@ -179,8 +183,13 @@ void configurator_hand_over_elements(struct configurator *configurator)
         if (error != 0)
             fprintf(stderr, "anyport: element %s: cannot open it once more: %s\n",
                     configurator->config->elements[i].name, strerror(-error));
-        element_close(element);
     }
+}
+
+void configurator_hand_over_elements(struct configurator *configurator)
+{
+    for (uint32_t i = 0; i < configurator->config->elements_count; i++)
+        element_close(&configurator->images.elements[i]);
 }
 
 int configurator_start(struct configurator *configurator, controller_main_fn *main,
@@ -190,6 +199,7 @@ int configurator_start(struct configurator *configurator, controller_main_fn *ma
 
     configurator->main = main;
     configurator_enter_phase(configurator, CONFIGURATOR_STARTING, START_SECONDS);
+    configurator_open_witnesses(configurator);
     for (uint32_t i = 0; i < config->controllers; i++)
         configurator_begin_life(configurator, i, SEAT_EPOCH_FIRST);
     for (uint32_t i = 0; i < config->controllers; i++) {

@@ -32,6 +32,7 @@
 #include "shm/crash_point.h"
 #include "shm/mapping.h"
 #include "shm/member_states.h"
+#include "shm/redo.h"
 
 enum {
     WAIT_SECONDS = 30, /* for the last life to be over */
@@ -138,6 +139,8 @@ static const char *why_wait(const struct configurator *configurator, uint32_t id
         return "a job that it ran has no other controller yet";
     if (has_images_of_others(configurator, id))
         return "its elements have not been taken over yet";
+    if (redo_pending(&configurator->segment, id))
+        return "what its last life had half written has not been finished yet";
     if (has_dirty_of_others(configurator, id))
         return "its cache has what nobody has taken over yet";
     return NULL;
@@ -193,6 +196,7 @@ static void spawn(struct configurator *configurator, uint32_t id)
     }
     seat_enter_step(configurator, id, SEAT_STEP_STARTS, START_SECONDS);
     enter_marks(configurator, id);
+    configurator_open_witnesses(configurator);
     /* relaxed: we are its only writer */
     store_relaxed(&seat->restarts, load_relaxed(&seat->restarts) + 1);
     configurator_begin_life(configurator, id, next_life(configurator, id));

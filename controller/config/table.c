@@ -19,9 +19,10 @@ static void enter_element(const struct segment *segment, uint32_t index,
     /* relaxed: no controller has started yet. */
     store_relaxed(&record->size_bytes, file->size_bytes);
     record->configured_owner = wanted->controller;
-    store_relaxed(&record->mark_byte, file->mark_byte); /* relaxed: as above */
-    /* relaxed: as above */
-    store_relaxed(&record->mark_holder, owner_holder(wanted->controller, SEAT_EPOCH_FIRST));
+    store_relaxed(&record->tail_bytes, file->tail_bytes); /* relaxed: as above */
+    store_relaxed(&record->mark_byte, file->mark_byte);   /* relaxed: as above */
+    if (file->fd >= 0)                                    /* relaxed: as above */
+        store_relaxed(&record->mark_holder, owner_holder(wanted->controller, SEAT_EPOCH_FIRST));
     uint32_t flags = (file->read_only ? ELEMENT_READ_ONLY : 0) |
                      (file->device ? ELEMENT_DEVICE : 0) |
                      (file->mode == ELEMENT_MODE_DIRECT ? ELEMENT_DIRECT : 0) |

@@ -36,8 +36,8 @@ void peer_begin_links(struct controller *controller, uint32_t id)
 
 bool peer_is_over(const struct peer *peer)
 {
-    return peer->lost && peer->drained && peer->recovered && peer->executing == 0 &&
-           peer->in_flight == 0 && peer->quarantine == NULL;
+    return peer->lost && peer->drained && peer->recovered && !peer->lingers &&
+           peer->executing == 0 && peer->in_flight == 0 && peer->quarantine == NULL;
 }
 
 int peer_await(struct controller *controller, uint32_t id, uint32_t life)
@@ -64,7 +64,7 @@ static void forget_last_life(struct controller *controller, struct peer *peer)
     peer->epoch = (uint16_t)peer->awaited;
     peer->awaited = 0;
     peer->starts = true;
-    peer->drained = peer->settled = peer->recovered = false;
+    peer->drained = peer->settled = peer->recovered = peer->lingers = false;
     peer->cut_since_ns = 0;
     peer->cut_said = false;
     seat_forget(controller->seat, peer->id);

@@ -11,11 +11,11 @@ import socket
 import subprocess
 import threading
 
-from testarray import (ANYPORT, DISK, LONG, MEMORY, PATIENCE, Array, Host, Skip, check, folders, note,
-                       run, same, wait_until)
+from testarray import (ANYPORT, DISK, LONG, MEMORY, NO_TAKEOVER, PATIENCE, TAKEN, Array, Host, Skip,
+                       check, folders, note, run, same, wait_until)
 from workers import Workers
 
-ROUNDS = 200 if LONG else 20
+ROUNDS = 200 if LONG else 12
 
 
 def verb(array, *words, fails=None):
@@ -29,9 +29,11 @@ def verb(array, *words, fails=None):
 
 
 def kill(array, workers, victim):
-    """Its hosts and its volume are disturbed from before it dies."""
+    """Its hosts are disturbed from before it dies; and its volume, where nobody takes it over."""
     pid = array.controller(victim)['pid']
-    workers.disturbed |= {f'c{victim}', f'vol{victim}'}
+    workers.disturbed |= {f'c{victim}'}
+    if array.fields.get('takeover') == NO_TAKEOVER:
+        workers.disturbed |= {f'vol{victim}'}
     os.kill(pid, signal.SIGKILL)
     wait_until(lambda: array.controller(victim)['state'] == 'dead', 'its death is known')
 
@@ -43,9 +45,9 @@ def start(array, workers, victim):
     workers.disturbed -= {f'c{victim}', f'vol{victim}'}
 
 
-def again_and_again(places):
-    with Array(places, controllers=3, kinds=(MEMORY, DISK), status=1,
-               expected=r'controller \d .* was killed|controller \d runs again') as array:
+def again_and_again(places, **settings):
+    with Array(places, controllers=3, kinds=(MEMORY, DISK), status=1, **settings,
+               expected=r'controller \d .* was killed|controller \d runs again|' + TAKEN) as array:
         with Workers(array, ('c0', 'c1', 'c2'), ('vol0', 'vol1', 'vol2')) as workers:
             workers.go_on()
             for i in range(ROUNDS):
@@ -61,7 +63,7 @@ def again_and_again(places):
                 check(after['pid'] != before['pid'], 'it is another process')
             workers.go_on()
             worst = max(one.worst for one in workers.all)
-            note(f'{ROUNDS} lives, {sum(one.done for one in workers.all)} steps of hosts, '
+            note(f'{settings}: {ROUNDS} lives, {sum(one.done for one in workers.all)} steps of hosts, '
                  f'{sum(one.errors for one in workers.all)} errors at the dead, the longest step '
                  f'elsewhere {worst:.3f} s')
         array.wait_quiet()
@@ -94,13 +96,14 @@ def in_order(places):
 
 def with_redundancy(places):
     """Members on it failed while it was away, and are made again."""
-    fields = {'elements': [{'name': f'disk{i}', 'image': os.path.join(places[MEMORY], f'r{i}.img'),
+    fields = {'takeover': NO_TAKEOVER,
+              'elements': [{'name': f'disk{i}', 'image': os.path.join(places[MEMORY], f'r{i}.img'),
                             'size': '16MiB', 'controller': i} for i in range(3)],
               'volumes': [{'name': f'part{i}', 'element': f'disk{i}'} for i in range(3)]}
     fields['volumes'].append({'name': 'vol', 'layout': 'raid5', 'members': ['part0', 'part1',
                                                                           'part2']})
     with Array(places, controllers=3, status=1, **fields,
-               expected=r'controller \d .* was killed|runs again|member|is rebuilt') as array:
+               expected=r'controller \d .* was killed|runs again|member|is rebuilt|finished .* had begun') as array:
         def state():
             return next(one['state'] for one in array.state()['volumes'] if one['name'] == 'vol')
 
@@ -118,10 +121,10 @@ def with_redundancy(places):
     note('a raid5 is whole again after each')
 
 
-def while_it_starts(places):
+def while_it_starts(places, **settings):
     """Killed itself, or another killed, somewhere between the start and the end of a start."""
-    with Array(places, controllers=4, kinds=(MEMORY,), status=1,
-               expected=r'controller \d .* was killed|runs again|cannot start') as array:
+    with Array(places, controllers=4, kinds=(MEMORY,), status=1, **settings,
+               expected=r'controller \d .* was killed|runs again|cannot start|' + TAKEN) as array:
         with Workers(array, ('c0',), ('vol0',)) as workers:
             for i in range(4 * ROUNDS // 10):
                 kill(array, workers, 1)
@@ -154,7 +157,8 @@ def while_it_starts(places):
 
 def by_itself(places):
     with Array(places, controllers=2, kinds=(MEMORY,), status=1, restart='on-death',
-               expected=r'was killed|runs again|not started again: it has died 5 times') as array:
+               expected=r'was killed|runs again|not started again: it has died 5 times|' +
+               TAKEN) as array:
         for _ in range(4):
             pid = array.controller(1)['pid']
             os.kill(pid, signal.SIGKILL)
@@ -190,7 +194,8 @@ def take_port(port):
 def in_the_way(places):
     """What a start meets: a port that somebody else has, an image that is gone."""
     front = three_ports()
-    with Array(places, controllers=2, kinds=(MEMORY,), status=1, expected='was killed|runs again',
+    with Array(places, controllers=2, kinds=(MEMORY,), status=1, takeover=NO_TAKEOVER,
+               expected='was killed|runs again',
                ports={'tcp': f'127.0.0.1:{front}'}) as array:
         verb(array, 'kill', '1')
         with wait_until(lambda: take_port(front + 2), 'the port of a dead one is free'):
@@ -209,10 +214,13 @@ def in_the_way(places):
 
 def main():
     with folders() as places:
+        again_and_again(places, takeover=NO_TAKEOVER)
         again_and_again(places)
+        again_and_again(places, cache={'mode': 'write-back', 'in-memory': True})
         in_order(places)
         with_redundancy(places)
         while_it_starts(places)
+        while_it_starts(places, takeover=NO_TAKEOVER)
         by_itself(places)
         in_the_way(places)
 

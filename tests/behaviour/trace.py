@@ -12,7 +12,7 @@ import signal
 import struct
 import subprocess
 
-from testarray import (ANYPORT, CMD_READ, CMD_WRITE, EIO, MEMORY, MIB, PATIENCE, Array, Host, check,
+from testarray import (ANYPORT, CMD_READ, CMD_WRITE, EIO, MEMORY, MIB, NO_TAKEOVER, PATIENCE, Array, Host, check,
                        command, folders, libnbd, note, run, same, wait_until)
 
 PROBES = {'begun': 7, 'stage': 4, 'held': 2, 'handed': 3, 'redirected': 4, 'replied': 5}
@@ -255,7 +255,7 @@ def main():
     probes_are_there()
     with folders() as places:
         no_trace(places)
-        with Array(places, controllers=2, status=1,
+        with Array(places, controllers=2, status=1, takeover=NO_TAKEOVER,
                    expected='controller 1 .* was killed by signal 9|member fast1 failed',
                    **fields(places)) as array:
             same(send(array, 0xfeedfacecafebeef), 0, 'a read')

@@ -84,6 +84,7 @@ class Workers:
     """One on each port for each volume. At the end of the context none has failed."""
 
     def __init__(self, array, ports, volumes):
+        libnbd()  # or a skip, of the whole test
         self.disturbed = set()
         self.all = [Worker(array, self.disturbed, port, volume, place)
                     for volume in volumes for place, port in enumerate(ports)]

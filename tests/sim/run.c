@@ -141,6 +141,15 @@ static bool any_died(const struct world *world)
     return false;
 }
 
+static bool all_died(const struct world *world)
+{
+    for (uint32_t i = 0; i < world->machines_count; i++) {
+        if (world->machines[i].state != MACHINE_DEAD)
+            return false;
+    }
+    return true;
+}
+
 /* Nothing may hang, leak or fail for no reason. */
 static void look_before_end(struct world *world, enum sim_end end)
 {
@@ -151,6 +160,8 @@ static void look_before_end(struct world *world, enum sim_end end)
         pass(world, IDLE_NS);
         if (!world->failed)
             judge_leaks(world);
+        if (!world->failed && !all_died(world))
+            judge_settled(world);
     }
     if (!world->failed)
         judge_errors(world);

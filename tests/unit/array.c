@@ -97,6 +97,8 @@ static void issue_some(struct host *host)
     /* pairs with host_submit: the job is complete */
     while (!host->stopping && host->in_flight < host->depth &&
            host->issued < load_acquire(&host->submitted)) {
+        if (host->array->wanted.before_job != NULL)
+            host->array->wanted.before_job(host);
         if (!issue(host, &host->jobs[host->issued % ARRAY_JOBS_MAX]))
             return;
     }
@@ -171,6 +173,7 @@ static void *run_controller(void *argument)
                                      .segment = array->segment,
                                      .elements = elements,
                                      .superblocks = array->superblocks,
+                                     .images = array->witnesses,
                                      .doorbells = array->doorbells,
                                      .notice_fd = array->notice_fd,
                                      .control = &control};
@@ -365,6 +368,11 @@ static void make_element(struct array *array, uint32_t id)
     snprintf(record->name, sizeof record->name, "disk%u", id);
     record->size_bytes = ARRAY_ELEMENT_BYTES;
     owner_enter(&record->owner, id, 1);
+    array->witnesses[id] =
+        (struct witness){.fd = array->images[id], .mark_byte = array->elements[id].mark_byte};
+    /* relaxed: no controller has started yet */
+    store_relaxed(&record->mark_byte, array->elements[id].mark_byte);
+    store_relaxed(&record->tail_bytes, array->elements[id].tail_bytes); /* relaxed: as above */
     snprintf(volume.name, sizeof volume.name, "vol%u", id);
     assert(mapping_add_volume(&array->segment, id, &volume) == 0);
 }

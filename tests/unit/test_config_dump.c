@@ -91,6 +91,7 @@ static bool same_settings(const struct config *a, const struct config *b)
            a->slots == b->slots && a->ring_entries == b->ring_entries &&
            a->coordination.policy == b->coordination.policy &&
            a->coordination.region_bytes == b->coordination.region_bytes &&
+           a->takeover == b->takeover && a->failback == b->failback &&
            a->rebuild_rate_bytes == b->rebuild_rate_bytes && a->trace.level == b->trace.level &&
            a->trace.events == b->trace.events;
 }

@@ -41,7 +41,9 @@ struct refusal {
     "any"
 #define TOP_RULE                                                                                   \
     "array, run-dir, controllers, cache, elements, volumes, ports, buffers, connections, "         \
-    "handshake-timeout, placement, interconnect, coordination, trace, rebuild, heartbeat, restart"
+    "handshake-timeout, placement, interconnect, coordination, trace, rebuild, heartbeat, "        \
+    "restart, "                                                                                    \
+    "takeover"
 #define FILE_RULE "a mapping of array, elements, volumes and others"
 
 static const struct refusal document[] = {
