@@ -43,13 +43,14 @@ void control_fail_element(struct control_request *request)
 
 /* --- giving up an image --- */
 
-/* New commands for a failed element end before they reach its image. */
+/* New commands for a failed element end before they reach its image. The cache's own count for
+ * nobody, and are in the gate as long as they are under way. */
 static bool nothing_in_flight(struct controller *controller, const struct fence *fence)
 {
     const struct owned_element *element = &controller->elements[fence->what];
 
     /* relaxed: our own counter */
-    return load_relaxed(&element->record->counters.in_flight) == 0;
+    return load_relaxed(&element->record->counters.in_flight) == 0 && element->gate.first == NULL;
 }
 
 /* Takes away what is kept in memory of an image. Returns `error`. */

@@ -37,7 +37,8 @@ enum {
     CACHE_WRITE_BACKS_MAX = 64,  /* of them, for write-back that nobody in a gate waits for */
     CACHE_RUN_BLOCKS = 64,       /* of one such I/O */
     CACHE_BATCH_BLOCKS = 1024,   /* written back in order of address */
-    CACHE_TICK_MS = 1000,        /* what is dirty is on its way after two ticks */
+    CACHE_SLICE_BLOCKS = 256,    /* of them written back before hosts are looked at again */
+    CACHE_TICK_MS = 4000,        /* what is dirty is on its way after two ticks */
     TAKEOVER_TICK_MS = 1,        /* how often it is looked whether a dead owner's I/O has landed */
     TAKEOVER_TURN_MS = 200,      /* then another survivor takes what the one before has not */
     TAKEOVER_DRAIN_SECONDS = 30, /* then the image is given up */

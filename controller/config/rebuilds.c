@@ -176,7 +176,9 @@ static bool is_being_rebuilt(const struct volume_rebuild *rebuild)
     return is_under_way(rebuild) && load_relaxed(&record_of(rebuild)->job.kind) == JOB_KIND_REBUILD;
 }
 
-/* A job whose controller has died is WAITING, or still says that it is RUNNING. */
+/* A job whose controller has died is WAITING, or still says that it is RUNNING. Where nothing is
+ * left for it to make, what has been asked for meanwhile is begun at once: nobody may look again.
+ */
 static void look_at_volume(struct volume_rebuild *rebuild)
 {
     struct volume_record *record = record_of(rebuild);
@@ -185,14 +187,17 @@ static void look_at_volume(struct volume_rebuild *rebuild)
         return;
     /* relaxed: nobody runs it */
     uint32_t kind = load_relaxed(&record->job.kind), state = load_relaxed(&record->job.state);
-    if (kind == JOB_KIND_REBUILD && (state == JOB_WAITING || state == JOB_RUNNING)) {
-        if (member_states_now(record).rebuilding != 0)
-            start_job(rebuild);
-        else
-            give_up(rebuild, -EIO);
-    } else if (rebuild->wanted != 0 && state != JOB_WAITING && state != JOB_RUNNING) {
-        begin(rebuild);
+    bool is_left = state == JOB_WAITING || state == JOB_RUNNING;
+    if (is_left && kind != JOB_KIND_REBUILD)
+        return;
+    if (is_left && member_states_now(record).rebuilding != 0) {
+        start_job(rebuild);
+        return;
     }
+    if (is_left)
+        give_up(rebuild, -EIO);
+    if (rebuild->wanted != 0)
+        begin(rebuild);
 }
 
 static bool has_rebuilds(const struct configurator *configurator, uint32_t volume)

@@ -1,8 +1,7 @@
 #include "tests/sim/judge.h"
 
-#include <string.h>
-
 #include "controller/path/virtual.h"
+#include "controller/recovery/job.h"
 #include "tests/sim/judge_parts.h"
 
 /* --- errors --- */
@@ -13,7 +12,7 @@ static bool may_fail(const struct world *world, const struct sim_volume *volume)
     uint32_t touched = volume->touched | volume->failed_before;
 
     for (uint32_t i = 0; i < volume->members; i++) {
-        if (world->images[volume->member_element[i]].has_failed)
+        if (world->element_failed[volume->member_element[i]])
             touched |= 1u << i;
     }
     return is_redundant(volume) ? !virtual_bears(&volume->layout, touched) : touched != 0;
@@ -28,6 +27,23 @@ void judge_errors(struct world *world)
             sim_fail(world, "record %u: %s of %s ended with %d, and nothing explains that", i,
                      command_op_name(record->op), volume->name, record->status);
     }
+}
+
+/* --- jobs --- */
+
+void judge_scrub(struct world *world, uint32_t number)
+{
+    const struct sim_volume *volume = &world->volumes[number];
+    const struct job_record *job = &segment_volume(&world->segment, volume->index)->job;
+
+    /* relaxed: it is over */
+    if (load_relaxed(&job->kind) != JOB_KIND_SCRUB)
+        return;
+    if (load_relaxed(&job->state) != JOB_DONE) /* relaxed: as above */
+        sim_fail(world, "%s: its scrub has failed, and nothing explains that", volume->name);
+    if (load_relaxed(&job->found) != 0) /* relaxed: as above */
+        sim_fail(world, "%s: a scrub has found %llu differences", volume->name,
+                 (unsigned long long)load_relaxed(&job->found)); /* relaxed: as above */
 }
 
 /* --- over an end --- */
@@ -49,11 +65,13 @@ static uint32_t member_of(const struct sim_volume *volume, uint32_t sector)
                               (uint32_t)(chunk % volume->layout.columns));
 }
 
-/* What a stale member held is computed from what need not fit. */
+/* What a stale member held is computed from what need not fit; or was, when it was rebuilt. */
 static bool is_anything(const struct sim_volume *volume, uint32_t sector)
 {
+    uint32_t stale = volume->failed_before | volume->stale_once;
+
     return has_parity(volume) && judge_is_open(volume, sector) &&
-           (volume->failed_before >> member_of(volume, sector) & 1) != 0;
+           (stale >> member_of(volume, sector) & 1) != 0;
 }
 
 static void judge_sector(struct world *world, uint32_t number, uint32_t sector, uint64_t seen,
@@ -121,7 +139,7 @@ void judge_begin(struct world *world)
     }
     records_clear(world);
     for (uint32_t i = 0; i < world->volumes_count; i++) {
-        world->volumes[i].lost_members = 0;
-        memset(world->volumes[i].open_from_ns, 0xff, world->volumes[i].sectors * sizeof(uint64_t));
+        world->volumes[i].lost_members = world->volumes[i].stale_once = 0;
+        judge_close(&world->volumes[i]);
     }
 }

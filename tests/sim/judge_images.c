@@ -14,7 +14,7 @@
 static const uint8_t *sector_of(const struct world *world, const struct sim_volume *volume,
                                 uint32_t member, uint64_t member_offset_bytes)
 {
-    const struct image *image = &world->images[volume->member_element[member]];
+    const struct image *image = world->image_of[volume->member_element[member]];
     uint64_t at = volume->member_offset[member] + member_offset_bytes;
 
     assert(at + IMAGE_SECTOR_BYTES <= image->bytes);

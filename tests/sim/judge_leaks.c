@@ -42,7 +42,8 @@ static void judge_cache(struct world *world, const struct controller *controller
         return;
     if (cache->reserved != 0 || cache->busy != 0 || cache->ahead_blocks != 0 ||
         cache->room_waiters.head != NULL || cache->own_waiters.head != NULL ||
-        length(cache->free_own) != CACHE_COMMANDS_MAX || cache->write_back.in_flight != 0)
+        cache->write_back.watchers.head != NULL || length(cache->free_own) != CACHE_COMMANDS_MAX ||
+        cache->write_back.in_flight != 0)
         sim_fail(world, "c%u: something is still on its way through the cache", controller->id);
     cache_blocks_validate(&cache->blocks);
 }

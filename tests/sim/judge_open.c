@@ -1,6 +1,8 @@
 /*
  * Which sectors are open, and what is sure to be there (judge.h).
  */
+#include <string.h>
+
 #include "controller/path/virtual.h"
 #include "tests/sim/judge_parts.h"
 
@@ -101,6 +103,11 @@ bool judge_is_open(const struct sim_volume *volume, uint32_t sector)
 {
     return volume->open_from_ns[sector] != UINT64_MAX &&
            volume->open_until_ns[sector] == UINT64_MAX;
+}
+
+void judge_close(struct sim_volume *volume)
+{
+    memset(volume->open_from_ns, 0xff, volume->sectors * sizeof(uint64_t));
 }
 
 /* --- what an end leaves --- */

@@ -1,8 +1,8 @@
 #include "tests/sim/links.h"
 
 #include "shm/link.h"
+#include "tests/sim/configuration.h"
 #include "tests/sim/life.h"
-#include "tests/sim/machine.h"
 
 enum {
     CHANGE_NS_MIN = 20000, /* from one change of the links to the next */
@@ -93,7 +93,7 @@ static void inject(struct world *world, const struct some_links *some, struct li
              (int)some->source, (int)some->target, some->both_ways ? " and back" : "",
              some->fabrics, fault.failed ? "cut" : "work", fault.loss_per_mille,
              (unsigned long long)fault.delay_ns);
-    life_publish_membership(world);
+    configuration_publish(world);
 }
 
 static bool all_cut(const struct world *world, uint32_t source, uint32_t target)

@@ -11,6 +11,7 @@
 enum {
     SIM_CONTROLLERS_MAX = 4,
     SIM_ELEMENTS_MAX = 6,
+    SIM_IMAGES_MAX = 16,
     SIM_VOLUMES_MAX = 8, /* that hosts see */
     SIM_CONFIG_BYTES = 8192,
 };
@@ -23,6 +24,7 @@ struct plan {
     uint32_t slots, ring_entries;
     enum cache_mode cache_mode;
     uint32_t cache_blocks;         /* of each controller: few, so that blocks have to go */
+    uint64_t job_rate_bytes;       /* as in the segment's header */
     uint32_t lives;                /* that serve hosts */
     uint32_t commands;             /* of all hosts, in a life */
     uint32_t depth;                /* of each host */
@@ -42,6 +44,7 @@ struct plan {
     uint32_t doorbell_once_in;      /* ring entries: lost, repeated or out of order */
     uint32_t late_doorbell_once_in; /* eventfds: heard late */
     bool cut_links;                 /* links fail, lose and delay, and are repaired */
+    bool operates;                  /* elements fail and are replaced, volumes are scrubbed */
     uint32_t configurator_once_in;  /* lives of the configuration controller: it dies */
 };
 

@@ -9,8 +9,10 @@
 #include <stdlib.h>
 
 #include "io/timers.h"
+#include "tests/sim/configuration.h"
 #include "tests/sim/machine.h"
 #include "tests/sim/operation.h"
+#include "tests/sim/sim_channel.h"
 
 enum { CLOCK_STEP_NS = 40 }; /* what looking at the clock takes */
 
@@ -250,18 +252,24 @@ void loop_doorbell_listen(struct loop *loop, int eventfd, struct completion *com
 void loop_doorbell_ring(struct loop *loop, int eventfd)
 {
     (void)loop;
-    if (eventfd == SIM_FD_NOTICE)
-        return; /* it looks at its clock, life.c */
+    if (eventfd == SIM_FD_NOTICE) {
+        configuration_noticed(sim_world);
+        return;
+    }
     uint32_t seat = (uint32_t)(eventfd - SIM_FD_DOORBELL);
     assert(seat < sim_world->machines_count);
     machine_ring(&sim_world->machines[seat]);
 }
 
-/* A lifeline: it fires when that controller is gone. */
+/* The control channel; or a lifeline: it fires when that controller is gone. */
 void loop_poll_in(struct loop *loop, int fd, struct completion *completion)
 {
     uint32_t seat = (uint32_t)(fd - SIM_FD_LIFELINE);
 
+    if (fd >= SIM_FD_CHANNEL) {
+        sim_channel_listen(fd, loop->machine, completion);
+        return;
+    }
     assert(seat < sim_world->machines_count);
     loop->machine->lifelines[seat].completion = completion;
 }
