@@ -29,6 +29,7 @@
 #include "controller/recovery/fence.h"
 #include "controller/recovery/job.h"
 #include "controller/recovery/read_repair.h"
+#include "controller/recovery/redo.h"
 #include "controller/recovery/settle.h"
 #include "controller/recovery/takeover.h"
 #include "controller/tracing.h"
@@ -50,6 +51,7 @@ struct owned_element {
     struct superblock_of_image *superblock; /* of an image that came later: ours to free */
     struct integrity *integrity;         /* write intents and checksums; NULL: neither is needed */
     struct command_queue intent_waiters; /* for the bitmap of intents that is being written */
+    bool lost_writes;           /* it has failed, and lacks what was acknowledged (finish.h) */
     uint64_t size_checked_turn; /* the image's length is looked at once a turn that writes */
 };
 
@@ -104,13 +106,13 @@ struct controller {
     /* commands and buffers */
     struct pool *pool;
     uint64_t pool_offset_bytes; /* of the pool in the segment */
-    struct command *commands;   /* COMMANDS_MAX, PEER_COMMANDS_MAX, COMPONENTS_MAX */
+    struct command *commands;   /* COMMANDS_MAX, PEER_COMMANDS_MAX, COMPONENTS_MAX, and redo's */
     struct command *free_commands;
     struct command *free_peer_commands;
     struct command *free_components;
     struct command_queue component_waiters;
     bool waking_component_waiters;
-    struct split *splits;  /* one for each host command */
+    struct split *splits;  /* one for each host command, and for each that redoes */
     uint64_t splits_begun; /* commands on virtual volumes, ever */
 
     struct coordinate coordinate;
@@ -146,6 +148,7 @@ struct controller {
     struct fences fences;
     struct jobs jobs;
     struct read_repairs read_repairs;
+    struct redo redo;
     struct control_volumes control_volumes;
 
     /* the loop */
@@ -200,6 +203,12 @@ int controller_keep_intents(struct owned_element *element);
 /* Marks an element as failed: its commands end with EIO from now on, and the members on it are
  * marked as failed durably, soon (recovery/settle.h). Says why on stderr, once. */
 void controller_fail_element(struct controller *controller, uint32_t element, const char *why);
+
+/* The same where something that was acknowledged has not become durable on it, and never will. */
+void controller_lose_writes(struct controller *controller, uint32_t element, const char *why);
+
+/* What commands hold of the pool; of the part that was set apart for workspaces, those in use. */
+uint64_t controller_buffers_bytes(const struct controller *controller);
 
 /* Whether the element's image is as long as it was; looked at once a turn. -EIO: it is not, and the
  * element has failed. */

@@ -45,8 +45,8 @@ void cache_region_open(const struct cache_region *region, uint32_t index)
     /* relaxed: we are its only writer */
     assert(state_of(load_relaxed(&header->word)) != CACHE_DIRTY);
     CRASH_POINT("cache.open");
-    /* pairs with cache_region_adopt: what is stored behind it does not come before it. */
-    (void)exchange_acq_rel(&header->word, (uint64_t)CACHE_FILLING);
+    store_relaxed(&header->word, (uint64_t)CACHE_FILLING); /* relaxed: read after our end only */
+    order_of_program(); /* what is stored behind it does not come before it */
     CRASH_POINT("cache.opened");
 }
 

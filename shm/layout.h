@@ -9,6 +9,7 @@
  *      names       hash of volume names: names_buckets x uint32_t (mapping.c)
  *      links       controllers x controllers x FABRICS x link_bytes
  *      slots       controllers x slots x struct slot
+ *      redo        controllers x COMMANDS_MAX x struct redo_record
  *      region sets regions / REGION_WAYS x struct region_set
  *      words       regions x struct region_words
  *      conflicts   regions x struct region_conflicts
@@ -34,6 +35,7 @@
 #include "shm/interconnect_settings.h"
 #include "shm/limits.h"
 #include "shm/owner.h"
+#include "shm/redo.h"
 #include "shm/region.h"
 #include "shm/ring.h"
 #include "shm/slot.h"
@@ -64,6 +66,7 @@ struct segment_geometry {
     uint64_t names_offset;
     uint64_t links_offset;
     uint64_t slots_offset;
+    uint64_t redo_offset;
     uint64_t region_sets_offset;
     uint64_t region_words_offset;
     uint64_t region_conflicts_offset;

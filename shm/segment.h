@@ -47,6 +47,10 @@ void segment_done(struct segment *segment);
 /* Asks for memory behind a range, so that touching it cannot raise SIGBUS. 0, -ENOMEM or -errno. */
 int segment_commit(const struct segment *segment, uint64_t offset_bytes, uint64_t bytes);
 
+/* Maps a committed range of whole pages, so that touching it first costs nothing later: a fault and
+ * the clearing of a page cost more than a read of one. Where the kernel cannot, that is all. */
+void segment_populate(const struct segment *segment, uint64_t offset_bytes, uint64_t bytes);
+
 static inline struct segment_header *segment_header(const struct segment *segment)
 {
     return (struct segment_header *)(void *)segment->base;
@@ -67,6 +71,9 @@ struct member_record *segment_member(const struct segment *segment, uint32_t mem
 struct link *segment_link(const struct segment *segment, uint32_t source, uint32_t target,
                           uint32_t fabric);
 struct slot *segment_slots(const struct segment *segment, uint32_t seat);
+
+/* A controller's redo records: one for each of its COMMANDS_MAX host commands. */
+struct redo_record *segment_redo(const struct segment *segment, uint32_t seat);
 
 /* A controller's trace; NULL when the segment has none. */
 struct trace_ring *segment_trace(const struct segment *segment, uint32_t seat);

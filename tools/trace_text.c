@@ -133,6 +133,10 @@ static void say_detail(struct text *text, const struct segment *segment,
         say(text, " %s mask %#" PRIx64, volume_of(segment, event, volume) ? volume : "-",
             event->detail);
         break;
+    case TRACE_REDONE:
+        say(text, " %s begun by c%" PRIu64, volume_of(segment, event, volume) ? volume : "-",
+            event->detail);
+        break;
     case TRACE_MEMBERSHIP:
         say(text, " %" PRIu64, event->detail);
         break;

@@ -168,7 +168,8 @@ static int make_own_commands(struct controller *controller, struct cache *cache)
 {
     cache->own = calloc(CACHE_COMMANDS_MAX, sizeof *cache->own);
     cache->runs = calloc(CACHE_COMMANDS_MAX, sizeof *cache->runs);
-    if (cache->own == NULL || cache->runs == NULL)
+    cache->payloads = calloc(COMMANDS_MAX, sizeof *cache->payloads);
+    if (cache->own == NULL || cache->runs == NULL || cache->payloads == NULL)
         return -ENOMEM;
     for (uint32_t i = 0; i < CACHE_COMMANDS_MAX; i++) {
         cache->own[i].controller = controller;
@@ -191,10 +192,14 @@ static int make_blocks(struct controller *controller, struct cache *cache)
         .elements = controller->elements_count,
     };
     /* Now, and all of it: there is no answer to a host for memory that is missing later. */
-    int error = segment_commit(segment, segment_cache_offset(segment, controller->id),
-                               cache_region_bytes(segment->geometry.cache_bytes));
+    uint64_t offset_bytes = segment_cache_offset(segment, controller->id);
+    uint64_t bytes = cache_region_bytes(segment->geometry.cache_bytes);
+    int error = segment_commit(segment, offset_bytes, bytes);
 
-    return error != 0 ? error : cache_blocks_init(&cache->blocks, &wanted);
+    if (error != 0)
+        return error;
+    segment_populate(segment, offset_bytes, bytes);
+    return cache_blocks_init(&cache->blocks, &wanted);
 }
 
 int cache_new(struct controller *controller, const char **ret_what)
@@ -216,8 +221,9 @@ int cache_new(struct controller *controller, const char **ret_what)
     int error = cache->elements == NULL ? -ENOMEM : make_own_commands(controller, cache);
     if (error == 0)
         error = make_blocks(controller, cache);
-    cache->dirty_limit = cache->blocks.region.blocks / 2;
-    cache->dirty_background = cache->blocks.region.blocks / 4;
+    cache->write_back.slice_timer.fire = write_back_next_slice;
+    cache->dirty_limit = cache->blocks.region.blocks / 4 * 3;
+    cache->dirty_background = cache->blocks.region.blocks / 2;
     return error;
 }
 
@@ -230,6 +236,7 @@ void cache_free(struct cache *cache)
     free(cache->elements);
     free(cache->own);
     free(cache->runs);
+    free(cache->payloads);
     free(cache);
 }
 
@@ -252,7 +259,9 @@ void cache_element_taken(struct controller *controller, uint32_t index)
 
 bool cache_is_busy(const struct controller *controller)
 {
-    return controller->cache != NULL && controller->cache->busy > 0;
+    const struct cache *cache = controller->cache;
+
+    return cache != NULL && (cache->busy > 0 || cache->write_back.slice_timer.next != NULL);
 }
 
 void cache_quiesce(struct controller *controller)
@@ -288,4 +297,5 @@ void cache_stop(struct controller *controller)
     while (cache_is_busy(controller))
         loop_turn(controller->loop, LOOP_FOREVER);
     loop_timer_stop(controller->loop, &cache->timer);
+    loop_timer_stop(controller->loop, &cache->write_back.slice_timer);
 }

@@ -67,6 +67,8 @@ struct write_back {
     bool stopping;                 /* everything goes, and nothing becomes dirty */
     uint64_t aged_number;          /* what became dirty before this goes, whoever wants it */
     uint64_t tick_number;          /* what will be that a tick later */
+    uint32_t slice_blocks;         /* that were started since hosts were looked at */
+    struct timer slice_timer;
 };
 
 struct cache {
@@ -74,8 +76,10 @@ struct cache {
     struct cache_blocks blocks;
     struct cached_element *elements; /* by element */
     uint32_t dirty_limit, dirty_background, reserved;
-    uint32_t ahead_blocks;             /* that are being read ahead */
-    struct command_queue room_waiters; /* writes, for room */
+    uint32_t lent_blocks, pinned_blocks;    /* lend.h */
+    uint32_t (*payloads)[CACHE_RUN_BLOCKS]; /* blocks of each host command that has some */
+    uint32_t ahead_blocks;                  /* that are being read ahead */
+    struct command_queue room_waiters;      /* writes, for room */
     bool waking_room_waiters;
     uint32_t busy;                      /* commands between CACHE and KEEP */
     struct command *own;                /* CACHE_COMMANDS_MAX */
@@ -155,6 +159,9 @@ void cache_take_in_write(struct controller *controller, struct command *command)
 void cache_drop_range(struct controller *controller, struct command *command);
 void cache_put_dirty_range(struct controller *controller, struct command *command);
 
+/* lend.c: the blocks that a write was lent hold its payload, and become dirty. */
+void cache_put_lent(struct controller *controller, struct command *command);
+
 /* write_back.c */
 void write_back_pump(struct controller *controller);
 void write_back_ended(struct controller *controller, struct command *own);
@@ -166,6 +173,7 @@ bool write_back_range(struct controller *controller, struct command *command);
 void write_back_wake_room_waiters(struct controller *controller);
 void write_back_became_dirty(struct controller *controller);
 void write_back_tick(struct timer *timer);
+void write_back_next_slice(struct timer *timer);
 
 /* fill.c: blocks that are brought. */
 /* Whether the blocks of which the command writes a part are there, or could not be read (its

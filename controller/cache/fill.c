@@ -73,7 +73,7 @@ static bool fill_one(struct controller *controller, struct command *command, uin
     if (own == NULL)
         return false;
     uint32_t block = cache_block_take(&cache->blocks, key);
-    assert(block != BLOCK_NONE); /* half of all are neither dirty nor reserved */
+    assert(block != BLOCK_NONE); /* a quarter of all is neither dirty nor reserved */
     cache_own_run(cache, own)[0] = block;
     own->owner = command;
     own->volume = own->cache.volume = command->volume;

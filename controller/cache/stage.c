@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "controller/cache/cache.h"
+#include "controller/cache/lend.h"
 #include "controller/controller.h"
 #include "controller/path/execute.h"
 
@@ -84,7 +85,10 @@ static enum stage_verdict pass(struct controller *controller, struct command *co
 
 static enum stage_verdict absorb(struct controller *controller, struct command *command)
 {
-    cache_put_dirty_range(controller, command);
+    if (command->cache.lends == CACHE_LENDS_ROOM)
+        cache_put_lent(controller, command);
+    else
+        cache_put_dirty_range(controller, command);
     write_back_became_dirty(controller);
     return over(controller, command, 0);
 }
@@ -113,7 +117,8 @@ static enum stage_verdict fill_and_absorb(struct controller *controller, struct 
 
 static enum stage_verdict serve(struct controller *controller, struct command *command)
 {
-    cache_serve(controller->cache, command);
+    if (!cache_pin(controller, command))
+        cache_serve(controller->cache, command);
     count_up(&cache_counters_of(controller, command->volume)->hits, 1);
     return over(controller, command, 0);
 }
@@ -217,8 +222,13 @@ static enum stage_verdict take_room(struct controller *controller, struct comman
 static enum stage_verdict look_write(struct controller *controller, struct command *command)
 {
     struct cache *cache = controller->cache;
+    bool has_room = command->cache.lends == CACHE_LENDS_ROOM;
 
-    if (!may_be_written_back(controller, command))
+    if (!may_be_written_back(controller, command)) {
+        give_room(controller, command);
+        return enter_gate(controller, command);
+    }
+    if (has_room)
         return enter_gate(controller, command);
     if (cache->room_waiters.head == NULL && cache_room_for(controller, command))
         return take_room(controller, command);
@@ -255,9 +265,28 @@ static bool concerns_cache(struct controller *controller, const struct command *
             (!file->read_only && controller_check_length(controller, command->element) == 0));
 }
 
+/* Anew, but for what it was lent before its payload came. */
+static void begin(struct command *command)
+{
+    const struct command_cache *before = &command->cache;
+
+    if (before->lends == CACHE_LENDS_ROOM)
+        command->cache = (struct command_cache){.blocks = before->blocks,
+                                                .blocks_count = before->blocks_count,
+                                                .lends = before->lends,
+                                                .reserved = before->reserved};
+    else
+        command->cache = (struct command_cache){0};
+}
+
 enum stage_verdict cache_look(struct controller *controller, struct command *command)
 {
-    command->cache = (struct command_cache){0};
+    begin(command);
+    if (command->cache.lends == CACHE_LENDS_ROOM && command->target != controller->id &&
+        !cache_unlend(controller, command)) {
+        aggregate_add(&command->aggregate, command->offset_bytes, -ENOMEM);
+        return STAGE_DONE;
+    }
     if (controller->cache == NULL || command->target != controller->id ||
         !owned(controller, command)->cached || !concerns_cache(controller, command))
         return STAGE_NEXT;

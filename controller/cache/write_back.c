@@ -239,6 +239,7 @@ static bool start_run_at(struct controller *controller, uint64_t key)
         return false;
     }
     fill_run(cache, own, first, count);
+    cache->write_back.slice_blocks += count;
     cache_own_start(controller, own);
     return true;
 }
@@ -250,7 +251,8 @@ static bool may_start(const struct cache *cache)
 }
 
 /* Works through batches until enough is on its way, nothing is wanted, or all that is wanted is
- * being worked on by others. */
+ * being worked on by others. Where element I/O ends at once, nothing is ever on its way: so it is
+ * done in slices, a turn of the controller each. */
 static void pump(struct controller *controller)
 {
     struct cache *cache = controller->cache;
@@ -258,6 +260,11 @@ static void pump(struct controller *controller)
     bool started = true;
 
     while (may_start(cache)) {
+        if (write_back->slice_blocks >= CACHE_SLICE_BLOCKS) {
+            if (write_back->slice_timer.next == NULL)
+                loop_timer_start(controller->loop, &write_back->slice_timer, 1);
+            return;
+        }
         if (write_back->batch_next == write_back->batch_count) {
             if (!started || !collect(controller))
                 return;
@@ -336,7 +343,7 @@ void write_back_ended(struct controller *controller, struct command *own)
     int32_t status = own->status;
 
     if (status != 0)
-        controller_fail_element(controller, element, "dirty blocks could not be written back");
+        controller_lose_writes(controller, element, "dirty blocks could not be written back");
     blocks_written(controller, own);
     cache->write_back.in_flight--;
     cache->write_back.blocks_in_flight -= own->cache.blocks_count;
@@ -363,6 +370,27 @@ void write_back_became_dirty(struct controller *controller)
         write_back_pump(controller);
 }
 
+/* An element may fail while nothing of it is on its way that would end and tell: a gate held it up,
+ * or there was too much else. So who waits for it is looked at now and then as well. */
+static void tell_those_of_failed_elements(struct controller *controller)
+{
+    for (uint32_t i = 0; i < controller->elements_count; i++) {
+        if (!is_online(controller, i))
+            tell_flushers(controller, i);
+    }
+    write_back_wake_room_waiters(controller);
+}
+
+void write_back_next_slice(struct timer *timer)
+{
+    struct write_back *write_back =
+        (struct write_back *)((char *)timer - offsetof(struct write_back, slice_timer));
+    struct cache *cache = (struct cache *)((char *)write_back - offsetof(struct cache, write_back));
+
+    write_back->slice_blocks = 0;
+    write_back_pump(cache->controller);
+}
+
 void write_back_tick(struct timer *timer)
 {
     struct cache *cache = (struct cache *)((char *)timer - offsetof(struct cache, timer));
@@ -373,5 +401,6 @@ void write_back_tick(struct timer *timer)
     /* First: what the pump makes room for becomes dirty in there, and would start it as well. */
     if (cache->blocks.dirty_count > 0)
         loop_timer_start(cache->controller->loop, timer, CACHE_TICK_MS * 1000000ull);
+    tell_those_of_failed_elements(cache->controller);
     write_back_pump(cache->controller);
 }

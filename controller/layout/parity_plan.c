@@ -284,6 +284,21 @@ int parity_plan_write(struct parity_plan *ret_plan, const struct layout *layout,
     return 0;
 }
 
+void parity_plan_write_again(struct parity_plan *ret_plan, const struct layout *layout,
+                             const struct parity_slice *slice, uint32_t failed,
+                             const struct parity_place *p, const struct parity_place *q)
+{
+    struct planner planner = planner_of(ret_plan, layout, slice, failed);
+
+    ret_plan->method = PARITY_WRITE_PLAIN;
+    place_fresh(&planner);
+    write_columns(&planner);
+    if (planner.p_there && p != NULL)
+        add_write(&planner, planner.p_member, *p);
+    if (planner.q_there && q != NULL)
+        add_write(&planner, planner.q_member, *q);
+}
+
 /* --- rebuilding --- */
 
 static void rebuild_targets(struct planner *planner, uint32_t targets)

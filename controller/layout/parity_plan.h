@@ -86,6 +86,13 @@ struct parity_plan {
 int parity_plan_write(struct parity_plan *ret_plan, const struct layout *layout,
                       const struct parity_slice *slice, uint32_t failed, uint32_t unreadable);
 
+/* Plans making the writes of such a plan once more, with `failed` left out: parity is already where
+ * `p` and `q` say (NULL: it was not written). Reads nothing, and has nothing to compute. Members
+ * that are not enough are no error: as many are written as there are. */
+void parity_plan_write_again(struct parity_plan *ret_plan, const struct layout *layout,
+                             const struct parity_slice *slice, uint32_t failed,
+                             const struct parity_place *p, const struct parity_place *q);
+
 /* Plans the read of the slice's columns into the payload; `writes` is 0. -EIO: as above, and at
  * least one column that is wanted is lost. */
 int parity_plan_read(struct parity_plan *ret_plan, const struct layout *layout,

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "controller/cache/lend.h"
 #include "controller/controller.h"
 #include "controller/path/split.h"
 #include "controller/path/trail.h"
@@ -100,6 +101,26 @@ enum stage_verdict reply_send(struct controller *controller, struct command *com
     trail_replied(controller, command);
     command->origin->reply(controller, command);
     return STAGE_DONE;
+}
+
+/* --- payload --- */
+
+uint32_t command_name_places(const struct command *command, int64_t from_bytes, int64_t to_bytes,
+                             struct iovec *vectors, uint32_t vectors_max, uint64_t *ret_bytes)
+{
+    int64_t at = from_bytes;
+    uint64_t run_bytes;
+    uint32_t count = 0;
+
+    for (; at < to_bytes && count < vectors_max; count++) {
+        uint8_t *memory = command->payload + command_place(command, at, &run_bytes);
+        if (run_bytes > (uint64_t)(to_bytes - at))
+            run_bytes = (uint64_t)(to_bytes - at);
+        vectors[count] = (struct iovec){.iov_base = memory, .iov_len = run_bytes};
+        at += (int64_t)run_bytes;
+    }
+    *ret_bytes = (uint64_t)(at - from_bytes);
+    return count;
 }
 
 /* --- queues --- */
@@ -254,6 +275,9 @@ void command_give(struct controller *controller, struct command *command)
     if (command->has_buffer)
         pool_give(controller->pool, command->buffer_offset_bytes);
     command->has_buffer = false;
+    if (command->cache.lends != CACHE_LENDS_NOTHING)
+        cache_take_back(controller, command);
+    command->cache.blocks = NULL;
     count_down(&controller->counters->host_in_flight, 1);
     command->next = controller->free_commands;
     controller->free_commands = command;

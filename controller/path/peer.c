@@ -180,6 +180,13 @@ static struct payload_shape shape_of(const struct slot_request *request)
                                   .stride_bytes = request->stride_bytes};
 }
 
+static bool is_gone(const struct controller *controller, uint32_t seat)
+{
+    return seat_is_gone(seat_state(controller->peers.all[seat].seat));
+}
+
+/* The payload is in the peer's buffers; or, of a write that it finishes for one that has died, in
+ * those of that one. */
 static bool payload_fits(const struct controller *controller, const struct peer *peer,
                          const struct slot_request *request)
 {
@@ -201,8 +208,9 @@ static bool payload_fits(const struct controller *controller, const struct peer 
     if (request->op != COMMAND_EXTENTS && bytes > 0)
         bytes = payload_span_bytes(&shape, bytes);
     bytes = (lead_bytes + bytes + BLOCK_BYTES - 1) & ~(uint64_t)(BLOCK_BYTES - 1);
-    return segment_buffers_seat(&controller->segment, request->buffer - lead_bytes, bytes) ==
-           (int)peer->id;
+    int seat = segment_buffers_seat(&controller->segment, request->buffer - lead_bytes, bytes);
+    return seat == (int)peer->id ||
+           (request->op == COMMAND_WRITE && seat >= 0 && is_gone(controller, (uint32_t)seat));
 }
 
 /* What a peer asks is input like any other: 0, or -errno for its answer. */
@@ -461,16 +469,14 @@ void peer_lose(struct controller *controller, uint32_t id, const char *why)
     redirect_start_sweeping(controller);
 }
 
-/* Whether nobody works any more on what a dead peer had asked for: then its reservations protect
- * nothing. Its own elements are nobody's, whatever lands on them. */
-static bool nobody_executes_for(const struct controller *controller, const struct peer *dead)
+bool peers_are_done_with(const struct controller *controller, uint32_t dead)
 {
     const struct peers *peers = &controller->peers;
 
     for (uint32_t id = 0; id < peers->count; id++) {
         enum seat_state state = seat_state(peers->all[id].seat);
         if ((state == SEAT_RUNNING || state == SEAT_QUIESCED) &&
-            !seat_is_done_with(peers->all[id].seat, dead->id))
+            !seat_is_done_with(peers->all[id].seat, dead))
             return false;
     }
     return true;
@@ -484,11 +490,15 @@ static uint32_t last_epoch(const struct peer *peer)
 
 static void try_to_recover(struct controller *controller, struct peer *peer)
 {
-    if (!peer->lost || peer->recovered || !seat_is_gone(seat_state(peer->seat)))
+    if (!peer->lost || (peer->recovered && !peer->lingers) || !seat_is_gone(seat_state(peer->seat)))
         return;
     if (peer->executing == 0)
         seat_set_done_with(controller->seat, peer->id);
-    if (!nobody_executes_for(controller, peer))
+    if (!peers_are_done_with(controller, peer->id))
+        return;
+    enum redo_left left = redo_go_on(controller, peer->id);
+    peer->lingers = left == REDO_LEFT_PAYLOAD;
+    if (left == REDO_LEFT_WRITES || peer->recovered)
         return;
     peer->recovered = true;
     tracing_event(controller, TRACE_PEER_RECOVERED, peer->id, last_epoch(peer));

@@ -290,6 +290,8 @@ static enum stage_verdict begin(struct controller *controller, struct command *c
         return split_scrub_go_on(controller, command);
     }
     begin_round(command);
+    if (!split_wants_slices(command))
+        split_redo_begin(controller, command);
     if (command->op == COMMAND_RESTORE && command->virtual->layout.parities == 0) {
         split_restore_begin(controller, command);
         return split_restore_go_on(controller, command);
@@ -297,7 +299,7 @@ static enum stage_verdict begin(struct controller *controller, struct command *c
     if (!split_wants_slices(command))
         return go_on(controller, command);
     /* It was not known in COORDINATE that it would have to do without a member. */
-    if (!command->split->reserved && command->length_bytes > 0) {
+    if (!command->split->reserved && !command->split->redo.adopted && command->length_bytes > 0) {
         split_undivide(command);
         return STAGE_AGAIN;
     }
@@ -357,8 +359,10 @@ enum stage_verdict split_run(struct controller *controller, struct command *comm
         aggregate_add(&command->aggregate, command->offset_bytes, -EOPNOTSUPP);
         return STAGE_DONE;
     }
-    if (goes_straight(controller, command))
+    if (goes_straight(controller, command)) {
+        split_redo_begin(controller, command);
         return STAGE_NEXT;
+    }
     return rounds(controller, command, STAGE_NEXT);
 }
 

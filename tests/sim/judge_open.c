@@ -47,7 +47,8 @@ static void open_where_writes_failed(struct world *world)
     for (uint32_t i = 0; i < world->records_count; i++) {
         const struct record *record = &world->records[i];
         struct sim_volume *volume = &world->volumes[record->volume];
-        if (!is_write(record) || answered_well(record) || !is_redundant(volume))
+        if (!is_write(record) || answered_well(record) || !is_redundant(volume) ||
+            (volume->finished && record->return_ns == RECORD_NEVER))
             continue;
         for (uint32_t j = 0; j < record->sectors; j++)
             open_sector(volume, record->first + j, record->invoke_ns);

@@ -44,7 +44,8 @@ struct sim_volume {
     uint32_t lost_members;   /* that lack what was cached: their owner died, or they failed */
     uint32_t stale_once;     /* that may have been stale in the last life */
     uint32_t failed_before;  /* members that were stale when it began */
-    struct layout layout;    /* virtual ones */
+    bool finished;        /* what dead controllers had begun to write was finished in this life */
+    struct layout layout; /* virtual ones */
     uint64_t starts[MEMBERS_MAX + 1];
     uint32_t member_element[MEMBERS_MAX]; /* plain: [0] */
     uint64_t member_offset[MEMBERS_MAX];  /* of the member on its element */
@@ -73,6 +74,7 @@ struct world {
     /* this life */
     uint32_t life;
     bool any_died_before; /* in the life before */
+    bool settled;         /* it is judged while nothing is under way */
     struct config *config;
     struct images opened;
     struct segment segment;

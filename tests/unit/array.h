@@ -67,6 +67,8 @@ struct array_wanted {
     enum cache_mode cache_mode;
     bool checksums; /* and checksums */
     bool buffered;  /* elements go through the page cache */
+    /* Before each job of a host is issued, by its controller's thread; NULL: nothing. */
+    void (*before_job)(struct host *host);
 };
 
 struct array {
