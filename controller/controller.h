@@ -50,6 +50,7 @@ struct owned_element {
     struct mark *mark; /* its superblock; NULL: it has none, or is not ours */
     struct superblock_of_image *superblock; /* of an image that came later: ours to free */
     struct integrity *integrity;         /* write intents and checksums; NULL: neither is needed */
+    uint32_t busy;                       /* commands between the beginning and end of EXECUTE */
     struct command_queue intent_waiters; /* for the bitmap of intents that is being written */
     bool lost_writes;           /* it has failed, and lacks what was acknowledged (finish.h) */
     uint64_t size_checked_turn; /* the image's length is looked at once a turn that writes */

@@ -42,6 +42,7 @@ struct command *cache_own_take(struct controller *controller, uint32_t element, 
     if (own == NULL)
         return NULL;
     cache->free_own = own->next;
+    cache->elements[element].own++;
     own->next = NULL;
     own->origin = &cache_origin;
     own->owner = NULL;
@@ -74,6 +75,7 @@ void cache_own_free(struct controller *controller, struct command *own)
 
     own->next = cache->free_own;
     cache->free_own = own;
+    cache->elements[own->element].own--;
     struct command *waiter = command_queue_pop(&cache->own_waiters);
     if (waiter != NULL)
         command_complete(controller, waiter, 0);
@@ -244,6 +246,42 @@ void cache_element_forget(struct controller *controller, uint32_t index)
 {
     if (controller->cache != NULL)
         cache_blocks_forget(&controller->cache->blocks, index);
+}
+
+void cache_element_leaves(struct controller *controller, uint32_t index)
+{
+    if (controller->cache == NULL)
+        return;
+    cache_element(controller, index)->leaves = true;
+    write_back_pump(controller);
+}
+
+void cache_element_stays(struct controller *controller, uint32_t index)
+{
+    if (controller->cache != NULL)
+        cache_element(controller, index)->leaves = false;
+}
+
+static bool waits_for_room(const struct cache *cache, uint32_t index)
+{
+    for (const struct command *waiter = cache->room_waiters.head; waiter != NULL;
+         waiter = waiter->next) {
+        if (waiter->element == index)
+            return true;
+    }
+    return false;
+}
+
+bool cache_element_is_busy(struct controller *controller, uint32_t index)
+{
+    struct cache *cache = controller->cache;
+
+    if (cache == NULL)
+        return false;
+    const struct cached_element *element = cache_element(controller, index);
+    return cache->blocks.dirty[index].count > 0 || element->own > 0 ||
+           element->flushers.head != NULL || controller->elements[index].gate.first != NULL ||
+           waits_for_room(cache, index);
 }
 
 void cache_element_taken(struct controller *controller, uint32_t index)

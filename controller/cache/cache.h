@@ -50,6 +50,8 @@ struct read_stream {
 
 struct cached_element {
     struct command_queue flushers; /* FLUSHes that wait for write-back, in order */
+    uint32_t own;                  /* commands of the cache's own */
+    bool leaves;                   /* all that is dirty of it is wanted on the element */
     bool letting_go;               /* of those that waited in the gate */
     uint8_t next_stream;
     struct read_stream streams[CACHE_STREAMS];
@@ -110,6 +112,13 @@ void cache_stop(struct controller *controller);
 /* The element gets another image, or another owner: what is cached of it goes, dirty or not, for it
  * is nowhere any more. Nothing of it is under way. */
 void cache_element_forget(struct controller *controller, uint32_t element);
+
+/* It is to be let go: what is dirty of it is written back as soon as can be; or it stays. */
+void cache_element_leaves(struct controller *controller, uint32_t element);
+void cache_element_stays(struct controller *controller, uint32_t element);
+
+/* Whether anything of it is dirty, or on its way through the cache. */
+bool cache_element_is_busy(struct controller *controller, uint32_t element);
 
 /* The element has an image now, perhaps its first one here: whether it is cached. */
 void cache_element_taken(struct controller *controller, uint32_t element);
