@@ -150,6 +150,8 @@ bool cache_pin(struct controller *controller, struct command *command)
         assert(list[i] != BLOCK_NONE);
         cache_block_hit(&cache->blocks, list[i]);
         cache_block_pin(&cache->blocks, list[i]);
+        /* Its first word decides how it is sent (hostif/answer.c): at the end of the turn. */
+        __builtin_prefetch(cache_block_data(&cache->blocks, list[i]));
     }
     cache->pinned_blocks += count;
     command->cache.lends = CACHE_LENDS_PINNED;
