@@ -151,6 +151,17 @@ static enum stage_verdict enter_gate(struct controller *controller, struct comma
     return in_gate(controller, command);
 }
 
+/* A write of whole blocks for which there is room, when nobody is in the gate: it would be out of
+ * it again before anybody else could come. */
+static enum stage_verdict enter_to_absorb(struct controller *controller, struct command *command)
+{
+    bool whole = (command->element_offset_bytes | command->length_bytes) % BLOCK_BYTES == 0;
+
+    if (command->cache.reserved > 0 && whole && gate_is_empty(&owned(controller, command)->gate))
+        return in_gate(controller, command);
+    return enter_gate(controller, command);
+}
+
 /* --- what each operation does first --- */
 
 static enum stage_verdict look_read(struct controller *controller, struct command *command)
@@ -216,7 +227,7 @@ static enum stage_verdict take_room(struct controller *controller, struct comman
         command->cache.reserved = blocks_of(command);
         controller->cache->reserved += command->cache.reserved;
     }
-    return enter_gate(controller, command);
+    return enter_to_absorb(controller, command);
 }
 
 static enum stage_verdict look_write(struct controller *controller, struct command *command)
@@ -229,7 +240,7 @@ static enum stage_verdict look_write(struct controller *controller, struct comma
         return enter_gate(controller, command);
     }
     if (has_room)
-        return enter_gate(controller, command);
+        return enter_to_absorb(controller, command);
     if (cache->room_waiters.head == NULL && cache_room_for(controller, command))
         return take_room(controller, command);
     tracked(controller, command);
