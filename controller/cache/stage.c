@@ -85,8 +85,8 @@ static enum stage_verdict pass(struct controller *controller, struct command *co
 
 static enum stage_verdict absorb(struct controller *controller, struct command *command)
 {
-    if (command->cache.lends == CACHE_LENDS_ROOM)
-        cache_put_lent(controller, command);
+    if (command->cache.lends == CACHE_LENDS_BLOCKS)
+        cache_put_lent(controller, command, true);
     else
         cache_put_dirty_range(controller, command);
     write_back_became_dirty(controller);
@@ -233,13 +233,12 @@ static enum stage_verdict take_room(struct controller *controller, struct comman
 static enum stage_verdict look_write(struct controller *controller, struct command *command)
 {
     struct cache *cache = controller->cache;
-    bool has_room = command->cache.lends == CACHE_LENDS_ROOM;
 
     if (!may_be_written_back(controller, command)) {
         give_room(controller, command);
         return enter_gate(controller, command);
     }
-    if (has_room)
+    if (command->cache.reserved > 0)
         return enter_to_absorb(controller, command);
     if (cache->room_waiters.head == NULL && cache_room_for(controller, command))
         return take_room(controller, command);
@@ -281,7 +280,7 @@ static void begin(struct command *command)
 {
     const struct command_cache *before = &command->cache;
 
-    if (before->lends == CACHE_LENDS_ROOM)
+    if (before->lends == CACHE_LENDS_BLOCKS)
         command->cache = (struct command_cache){.blocks = before->blocks,
                                                 .blocks_count = before->blocks_count,
                                                 .lends = before->lends,
@@ -293,7 +292,7 @@ static void begin(struct command *command)
 enum stage_verdict cache_look(struct controller *controller, struct command *command)
 {
     begin(command);
-    if (command->cache.lends == CACHE_LENDS_ROOM && command->target != controller->id &&
+    if (command->cache.lends == CACHE_LENDS_BLOCKS && command->target != controller->id &&
         !cache_unlend(controller, command)) {
         aggregate_add(&command->aggregate, command->offset_bytes, -ENOMEM);
         return STAGE_DONE;
@@ -352,6 +351,8 @@ static void keep(struct controller *controller, struct command *command)
 
     if (command->op == COMMAND_READ && command->cache.keeps && command->status == 0)
         cache_take_in_read(controller, command);
+    else if (command->cache.lends == CACHE_LENDS_BLOCKS && command->status == 0)
+        cache_put_lent(controller, command, false);
     else if (command->op == COMMAND_WRITE && command->length_bytes <= CACHE_LOOK_BYTES &&
              command->status == 0)
         cache_take_in_write(controller, command);
