@@ -72,7 +72,7 @@ static bool is_worked_on(const struct controller *controller, uint32_t volume)
         if (command->split->active && command->virtual->volume == volume)
             return true;
     }
-    return false;
+    return redo_works_on(controller, volume);
 }
 
 static enum host_use use_of(const struct controller *controller, uint32_t volume)

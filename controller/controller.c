@@ -8,8 +8,9 @@
 
 #include "controller/cache/cache.h"
 #include "controller/deaths.h"
+#include "controller/finish.h"
 #include "controller/idle.h"
-#include "controller/integrity/ending.h"
+#include "controller/path/owner.h"
 #include "controller/path/redirect.h"
 #include "controller/path/split.h"
 #include "controller/path/virtual.h"
@@ -59,10 +60,11 @@ static struct command *list_commands(struct controller *controller, struct comma
 
 static int make_commands(struct controller *controller)
 {
-    struct command *rest = calloc(COMMANDS_MAX + PEER_COMMANDS_MAX + COMPONENTS_MAX, sizeof *rest);
+    enum { ALL = COMMANDS_MAX + PEER_COMMANDS_MAX + COMPONENTS_MAX + REDO_COMMANDS_MAX };
+    struct command *rest = calloc(ALL, sizeof *rest);
 
     controller->commands = rest;
-    controller->splits = calloc(COMMANDS_MAX, sizeof *controller->splits);
+    controller->splits = calloc(COMMANDS_MAX + REDO_COMMANDS_MAX, sizeof *controller->splits);
     if (rest == NULL || controller->splits == NULL)
         return -ENOMEM;
     for (uint32_t i = 0; i < COMMANDS_MAX; i++)
@@ -71,6 +73,10 @@ static int make_commands(struct controller *controller)
     controller->free_peer_commands = list_commands(controller, &rest, PEER_COMMANDS_MAX);
     controller->free_peer_commands_count = PEER_COMMANDS_MAX;
     controller->free_components = list_commands(controller, &rest, COMPONENTS_MAX);
+    controller->redo.commands = list_commands(controller, &rest, REDO_COMMANDS_MAX);
+    for (uint32_t i = 0; i < REDO_COMMANDS_MAX; i++)
+        controller->redo.commands[i].split = &controller->splits[COMMANDS_MAX + i];
+    redo_init(controller);
     return 0;
 }
 
@@ -301,6 +307,8 @@ static int make_parts(struct controller *controller, const struct controller_sta
     *ret_what = "its elements";
     error = attach_elements(controller, start->elements);
     if (error == 0)
+        error = takeover_init(controller, start->images);
+    if (error == 0)
         error = make_marks(controller, start->superblocks);
     if (error != 0)
         return error;
@@ -364,6 +372,7 @@ void controller_free(struct controller *controller)
         free(controller->elements[i].superblock);
         integrity_free(controller->elements[i].integrity);
     }
+    takeover_done(controller);
     free(controller->elements);
     deaths_done(controller);
     peers_done(controller);
@@ -403,6 +412,12 @@ void controller_fail_element(struct controller *controller, uint32_t index, cons
     settle_failed_elements(controller, NULL);
 }
 
+void controller_lose_writes(struct controller *controller, uint32_t index, const char *why)
+{
+    controller->elements[index].lost_writes = true;
+    controller_fail_element(controller, index, why);
+}
+
 /* An image that became shorter reads as nothing past its end, and a write there would make it long
  * again with zeroes in between: neither may reach a host. So the length is looked at before
  * writing, once a turn, and an element found short stays failed. */
@@ -429,6 +444,7 @@ static void quiesce(struct controller *controller)
         controller->hooks.on_quiesce(controller->hooks.context);
     jobs_quiesce(controller);
     cache_quiesce(controller);
+    settle_failed_elements(controller, NULL); /* what nobody will take over any more */
 }
 
 /* What hosts have asked for is done first: a command on a virtual volume that ended between its
@@ -445,7 +461,7 @@ void controller_stop(struct controller *controller)
 static void look_at_membership(struct controller *controller)
 {
     struct segment_header *header = segment_header(&controller->segment);
-    /* pairs with the configuration controller's increment after it changed a seat. */
+    /* pairs with segment_raise_membership, after a seat, a link or an owner was changed. */
     uint32_t membership = load_acquire(&header->membership);
 
     if (membership == controller->membership_seen)
@@ -454,6 +470,8 @@ static void look_at_membership(struct controller *controller)
     tracing_event(controller, TRACE_MEMBERSHIP, TRACE_NO_CONTROLLER, membership);
     peers_look_at_seats(controller);
     ways_update(controller);
+    takeover_look(controller);
+    owner_wake_waiters(controller);
     /* relaxed: written before membership, which was loaded with acquire. */
     uint32_t request = load_relaxed(&controller->seat->request);
     if (request != SEAT_REQUEST_NONE)
@@ -472,8 +490,8 @@ static bool membership_changed(const struct controller *controller)
 bool controller_has_work(const struct controller *controller)
 {
     return loop_has_events(controller->loop) || peers_have_entries(controller) ||
-           controller->errands.over != NULL || settle_has_work(controller) ||
-           read_repairs_have_work(&controller->read_repairs) ||
+           controller->errands.over != NULL || redo_has_work(controller) ||
+           settle_has_work(controller) || read_repairs_have_work(&controller->read_repairs) ||
            membership_changed(controller) || coordinate_has_work(controller);
 }
 
@@ -482,7 +500,7 @@ bool controller_has_work(const struct controller *controller)
 static bool is_quiet(const struct controller *controller)
 {
     return cache_is_settled(controller) && jobs_are_quiet(controller) &&
-           !settle_has_work(controller) &&
+           redo_is_quiet(controller) && !settle_has_work(controller) &&
            (controller->hooks.is_quiet == NULL ||
             controller->hooks.is_quiet(controller->hooks.context));
 }
@@ -498,8 +516,7 @@ static void declare_quiet(struct controller *controller)
         controller->finished = true;
 }
 
-/* What commands hold; of the part that was set apart for workspaces, those in use. */
-static uint64_t buffers_taken_bytes(const struct controller *controller)
+uint64_t controller_buffers_bytes(const struct controller *controller)
 {
     uint64_t bytes = pool_taken_bytes(controller->pool);
 
@@ -518,13 +535,14 @@ static void turn(struct controller *controller)
     controller->arrivals += received;
     coordinate_turn(controller);
     errands_turn(controller);
+    redo_turn(controller);
     settle_turn(controller);
     read_repairs_turn(controller);
     if (controller->hooks.on_turn != NULL)
         controller->hooks.on_turn(controller->hooks.context);
     peers_flush(controller);
     /* relaxed: a level for status. */
-    store_relaxed(&controller->counters->buffers_bytes, buffers_taken_bytes(controller));
+    store_relaxed(&controller->counters->buffers_bytes, controller_buffers_bytes(controller));
     declare_quiet(controller);
     if (received == 0 && idle_nap(controller))
         return;
@@ -532,47 +550,6 @@ static void turn(struct controller *controller)
         loop_turn(controller->loop, 0);
     else if (!controller->finished)
         idle_wait(controller);
-}
-
-static int flush_elements(struct controller *controller)
-{
-    int failed = 0;
-
-    for (uint32_t i = 0; i < controller->elements_count; i++) {
-        struct element *file = &controller->elements[i].file;
-        if (file->fd < 0 || file->read_only)
-            continue;
-        if (element_sync_now(file) != 0) {
-            controller_fail_element(controller, i, "the last flush of it failed");
-            failed = -EIO;
-            continue;
-        }
-        /* relaxed: its only writer is this controller. What one that failed lacks is not known. */
-        if (load_relaxed(&controller->elements[i].record->state) == ELEMENT_ONLINE &&
-            ending_settle(controller, i) != 0)
-            fprintf(stderr,
-                    "anyport: c%u: element %s: what is kept beside its data cannot be "
-                    "written; the next start finds it as after a crash\n",
-                    controller->id, controller->elements[i].record->name);
-    }
-    return failed;
-}
-
-/* Everything that was taken has been given back, so nothing of ours is on its way to an element. */
-static bool nothing_in_flight(const struct controller *controller)
-{
-    return buffers_taken_bytes(controller) == 0 &&
-           controller->free_peer_commands_count == PEER_COMMANDS_MAX &&
-           /* relaxed: our own counter */
-           load_relaxed(&controller->counters->host_in_flight) == 0;
-}
-
-static void unlock_elements(struct controller *controller)
-{
-    for (uint32_t i = 0; i < controller->elements_count && nothing_in_flight(controller); i++) {
-        if (controller->elements[i].file.fd >= 0)
-            element_unlock(&controller->elements[i].file);
-    }
 }
 
 /* STOPPED promises peers that no I/O of ours reaches their buffers any more. Nothing new is taken;
@@ -594,8 +571,8 @@ int controller_run(struct controller *controller)
         turn(controller);
     finish_executing(controller);
     cache_stop(controller);
-    int error = flush_elements(controller);
-    unlock_elements(controller);
+    int error = finish_elements(controller);
+    finish_unlock(controller);
     tracing_event(controller, TRACE_SEAT, TRACE_NO_CONTROLLER, SEAT_STOPPED);
     seat_set_state(controller->seat, SEAT_STOPPED);
     return error;

@@ -20,6 +20,7 @@ static void life_ended(struct completion *completion, int result)
         return;
     seat_declare_dead(life->seat, life->epoch);
     peers_look_at_seats(life->controller);
+    takeover_look(life->controller);
 }
 
 _Static_assert(offsetof(struct watched_life, hung_up) == 0, "life_ended relies on it");

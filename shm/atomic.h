@@ -39,6 +39,7 @@
 #define store_relaxed(word, value) atomic_store_explicit((word), (value), memory_order_relaxed)
 #define store_release(word, value) atomic_store_explicit((word), (value), memory_order_release)
 #define add_relaxed(word, value)   atomic_fetch_add_explicit((word), (value), memory_order_relaxed)
+#define add_release(word, value)   atomic_fetch_add_explicit((word), (value), memory_order_release)
 #define exchange_acq_rel(word, value)                                                              \
     atomic_exchange_explicit((word), (value), memory_order_acq_rel)
 

@@ -85,6 +85,8 @@ static void geometry_compute(struct segment_geometry *g)
     g->links_offset =
         place(&end, (uint64_t)g->controllers * g->controllers * FABRICS, g->link_bytes);
     g->slots_offset = place(&end, (uint64_t)g->controllers * g->slots, sizeof(struct slot));
+    g->redo_offset =
+        place(&end, (uint64_t)g->controllers * COMMANDS_MAX, sizeof(struct redo_record));
     g->region_sets_offset = place(&end, g->regions / REGION_WAYS, sizeof(struct region_set));
     g->region_words_offset = place(&end, g->regions, sizeof(struct region_words));
     g->region_conflicts_offset = place(&end, g->regions, sizeof(struct region_conflicts));
@@ -284,6 +286,15 @@ struct slot *segment_slots(const struct segment *segment, uint32_t seat)
 
     assert(seat < g->controllers);
     return (struct slot *)(void *)(segment->base + g->slots_offset) + (uint64_t)seat * g->slots;
+}
+
+struct redo_record *segment_redo(const struct segment *segment, uint32_t seat)
+{
+    const struct segment_geometry *g = &segment->geometry;
+
+    assert(seat < g->controllers);
+    return (struct redo_record *)(void *)(segment->base + g->redo_offset) +
+           (uint64_t)seat * COMMANDS_MAX;
 }
 
 struct trace_ring *segment_trace(const struct segment *segment, uint32_t seat)

@@ -55,6 +55,15 @@ static inline struct segment_header *segment_header(const struct segment *segmen
 {
     return (struct segment_header *)(void *)segment->base;
 }
+
+/* Everybody looks at what has changed: at the next turn, those that are awake; who sleeps is to be
+ * rung by the caller. */
+static inline void segment_raise_membership(const struct segment *segment)
+{
+    /* pairs with look_at_membership's load */
+    add_release(&segment_header(segment)->membership, 1);
+}
+
 struct seat *segment_seat(const struct segment *segment, uint32_t seat);
 struct element_record *segment_element(const struct segment *segment, uint32_t element);
 struct volume_record *segment_volume(const struct segment *segment, uint32_t volume);
@@ -62,6 +71,9 @@ struct member_record *segment_member(const struct segment *segment, uint32_t mem
 struct link *segment_link(const struct segment *segment, uint32_t source, uint32_t target,
                           uint32_t fabric);
 struct slot *segment_slots(const struct segment *segment, uint32_t seat);
+
+/* A controller's redo records: one for each of its COMMANDS_MAX host commands. */
+struct redo_record *segment_redo(const struct segment *segment, uint32_t seat);
 
 /* A controller's trace; NULL when the segment has none. */
 struct trace_ring *segment_trace(const struct segment *segment, uint32_t seat);

@@ -77,7 +77,7 @@ void admin_element_fail(const struct admin_service *service, const json_t *param
         return;
     }
     message.arguments[0] = (uint64_t)element;
-    uint32_t owner = load_acquire(&segment_element(service->segment, (uint32_t)element)->owner);
+    uint32_t owner = owner_load(&segment_element(service->segment, (uint32_t)element)->owner).seat;
     int error = configurator_ask(service->configurator, owner, &message, -1, failed, reply);
     if (error != 0)
         failed(reply, error);

@@ -1,6 +1,7 @@
 #include "tools/admin_methods.h"
 
 const struct admin_method admin_methods[] = {
+    {.name = "controller.kill", .start = admin_controller_kill},
     {.name = "dump", .start = admin_dump},
     {.name = "element.fail", .start = admin_element_fail},
     {.name = "link.fail", .start = admin_link_fail},

@@ -29,6 +29,10 @@ void admin_volume_delete(const struct admin_service *service, const json_t *para
 void admin_element_fail(const struct admin_service *service, const json_t *params,
                         struct admin_reply *reply);
 
+/* controller.kill {id, force} -> {}: when its process is gone */
+void admin_controller_kill(const struct admin_service *service, const json_t *params,
+                           struct admin_reply *reply);
+
 /* link.fail {source, target, fabric, loss, delay} -> {version, links}: to how many links it was
  * done. `source` and `target` are numbers of controllers; without one, all are meant. `fabric` is
  * "primary" or "redundant"; without it, both. With `loss` (per mille) or `delay` (ns) the links go

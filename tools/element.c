@@ -12,6 +12,7 @@
 #include "controller/config/config.h"
 #include "tools/admin_client.h"
 #include "tools/anyport.h"
+#include "tools/words.h"
 
 struct request {
     const char *what;
@@ -21,19 +22,6 @@ struct request {
     uint64_t size_bytes;
     bool force, json;
 };
-
-static error_t take_word(struct request *request, char *word, struct argp_state *state)
-{
-    if (request->what == NULL)
-        request->what = word;
-    else if (request->name == NULL)
-        request->name = word;
-    else if (request->array == NULL)
-        request->array = word;
-    else
-        argp_error(state, "%s: one array only", word);
-    return 0;
-}
 
 static bool is(const struct request *request, const char *what)
 {
@@ -76,7 +64,8 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
             argp_error(state, "%s: no size; allowed: 1 or more bytes, as 64MiB", argument);
         return 0;
     case ARGP_KEY_ARG:
-        return take_word(request, argument, state);
+        words_take(argument, state, WORDS(&request->what, &request->name, &request->array));
+        return 0;
     case ARGP_KEY_END:
         check(request, state);
         return 0;

@@ -18,7 +18,8 @@ static const char *verdict_name(uint32_t verdict)
     static const char *const names[] = {[STAGE_NEXT] = "next",
                                         [STAGE_WAIT] = "wait",
                                         [STAGE_DONE] = "done",
-                                        [STAGE_AGAIN] = "again"};
+                                        [STAGE_AGAIN] = "again",
+                                        [STAGE_MOVED] = "moved"};
 
     return verdict < sizeof names / sizeof names[0] ? names[verdict] : NULL;
 }
@@ -130,6 +131,10 @@ static void say_detail(struct text *text, const struct segment *segment,
         break;
     case TRACE_MEMBERS_FAILED:
         say(text, " %s mask %#" PRIx64, volume_of(segment, event, volume) ? volume : "-",
+            event->detail);
+        break;
+    case TRACE_REDONE:
+        say(text, " %s begun by c%" PRIu64, volume_of(segment, event, volume) ? volume : "-",
             event->detail);
         break;
     case TRACE_MEMBERSHIP:

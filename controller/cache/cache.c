@@ -143,6 +143,20 @@ static uint32_t choose_elements(struct controller *controller)
     return count;
 }
 
+/* Whether an element of another controller that is to be cached may become ours. */
+static bool may_come(const struct controller *controller)
+{
+    const struct segment_header *header = segment_header(&controller->segment);
+
+    for (uint32_t i = 0; i < controller->elements_count && header->takeover != 0; i++) {
+        /* relaxed: written before we were started */
+        uint32_t flags = load_relaxed(&controller->elements[i].record->flags);
+        if ((flags & ELEMENT_INLINE) == 0 || header->cache_in_memory)
+            return true;
+    }
+    return false;
+}
+
 static void io_completed(struct completion *completion, int result)
 {
     struct command *command = (struct command *)(void *)completion;
@@ -193,7 +207,7 @@ int cache_new(struct controller *controller, const char **ret_what)
     const struct segment_header *header = segment_header(&controller->segment);
 
     if (controller->segment.geometry.cache_bytes == 0 || header->cache_mode == CACHE_OFF ||
-        choose_elements(controller) == 0)
+        (choose_elements(controller) == 0 && !may_come(controller)))
         return 0;
     *ret_what = "the memory of its cache";
     struct cache *cache = calloc(1, sizeof *cache);
@@ -226,13 +240,18 @@ void cache_free(struct cache *cache)
     free(cache);
 }
 
-void cache_element_replaced(struct controller *controller, uint32_t index)
+void cache_element_forget(struct controller *controller, uint32_t index)
+{
+    if (controller->cache != NULL)
+        cache_blocks_forget(&controller->cache->blocks, index);
+}
+
+void cache_element_taken(struct controller *controller, uint32_t index)
 {
     struct owned_element *element = &controller->elements[index];
 
     if (controller->cache == NULL)
         return;
-    cache_blocks_forget(&controller->cache->blocks, index);
     /* The memory for it was taken at start, when there was anything to cache. */
     element->cached = is_to_be_cached(controller, &element->file);
     element->gate.exclusive |= element->cached;

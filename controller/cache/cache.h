@@ -62,11 +62,12 @@ struct write_back {
     uint32_t element;   /* of the batch */
     uint32_t in_flight; /* commands */
     uint32_t blocks_in_flight;
-    bool pumping;          /* somebody up the stack does */
-    bool stopping;         /* everything goes, and nothing becomes dirty */
-    uint64_t aged_number;  /* what became dirty before this goes, whoever wants it */
-    uint64_t tick_number;  /* what will be that a tick later */
-    uint32_t slice_blocks; /* that were started since hosts were looked at */
+    struct command_queue watchers; /* commands whose range others are writing back */
+    bool pumping;                  /* somebody up the stack does */
+    bool stopping;                 /* everything goes, and nothing becomes dirty */
+    uint64_t aged_number;          /* what became dirty before this goes, whoever wants it */
+    uint64_t tick_number;          /* what will be that a tick later */
+    uint32_t slice_blocks;         /* that were started since hosts were looked at */
     struct timer slice_timer;
 };
 
@@ -106,9 +107,12 @@ bool cache_is_settled(const struct controller *controller);
 /* Writes everything back and waits for it. Elements that fail keep what is dirty. */
 void cache_stop(struct controller *controller);
 
-/* The element lies on another image now: what was cached of the old one goes, dirty or not, for it
+/* The element gets another image, or another owner: what is cached of it goes, dirty or not, for it
  * is nowhere any more. Nothing of it is under way. */
-void cache_element_replaced(struct controller *controller, uint32_t element);
+void cache_element_forget(struct controller *controller, uint32_t element);
+
+/* The element has an image now, perhaps its first one here: whether it is cached. */
+void cache_element_taken(struct controller *controller, uint32_t element);
 
 /* Whether commands or I/O are still on their way through the cache. */
 bool cache_is_busy(const struct controller *controller);

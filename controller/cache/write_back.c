@@ -87,6 +87,18 @@ static bool start_runs(struct controller *controller, struct command *parent,
     return true;
 }
 
+/* Whether some of it is being written by others: the pump is not in a gate with the command, but
+ * reads that share the gate may have the same blocks written. */
+static bool any_in_write_back(const struct cache *cache, uint32_t element, struct block_range range)
+{
+    for (uint64_t at = range.first; at < range.end; at++) {
+        uint32_t block = cache_block_find(&cache->blocks, key_of(element, at));
+        if (block != BLOCK_NONE && cache->blocks.all[block].in_write_back)
+            return true;
+    }
+    return false;
+}
+
 /* Of a range longer than the element's dirty blocks are many, only what spans these. */
 static struct block_range dirty_span(const struct cache *cache, const struct command *command)
 {
@@ -118,9 +130,11 @@ bool write_back_range(struct controller *controller, struct command *command)
     command->cache.starting = false;
     if (command->cache.outstanding > 0)
         return false;
-    if (all || command->cache.status != 0)
+    if (command->cache.status != 0)
         return true;
-    command_queue_push(&cache->own_waiters, command);
+    if (all && !any_in_write_back(cache, command->element, range))
+        return true;
+    command_queue_push(all ? &cache->write_back.watchers : &cache->own_waiters, command);
     return false;
 }
 
@@ -298,6 +312,17 @@ void write_back_wake_room_waiters(struct controller *controller)
     cache->waking_room_waiters = false;
 }
 
+/* Each looks again at its own range. */
+static void tell_watchers(struct controller *controller)
+{
+    struct command_queue watchers = controller->cache->write_back.watchers;
+    struct command *command;
+
+    controller->cache->write_back.watchers = (struct command_queue){0};
+    while ((command = command_queue_pop(&watchers)) != NULL)
+        command_complete(controller, command, 0);
+}
+
 static void blocks_written(struct controller *controller, struct command *own)
 {
     struct cache *cache = controller->cache;
@@ -318,7 +343,7 @@ void write_back_ended(struct controller *controller, struct command *own)
     int32_t status = own->status;
 
     if (status != 0)
-        controller_fail_element(controller, element, "dirty blocks could not be written back");
+        controller_lose_writes(controller, element, "dirty blocks could not be written back");
     blocks_written(controller, own);
     cache->write_back.in_flight--;
     cache->write_back.blocks_in_flight -= own->cache.blocks_count;
@@ -327,6 +352,7 @@ void write_back_ended(struct controller *controller, struct command *own)
     cache_own_free(controller, own);
     if (parent != NULL)
         cache_parent_told(controller, parent, status);
+    tell_watchers(controller);
     tell_flushers(controller, element);
     write_back_wake_room_waiters(controller);
     write_back_pump(controller);
@@ -342,6 +368,17 @@ void write_back_became_dirty(struct controller *controller)
     }
     if (cache->blocks.dirty_count > cache->dirty_background)
         write_back_pump(controller);
+}
+
+/* An element may fail while nothing of it is on its way that would end and tell: a gate held it up,
+ * or there was too much else. So who waits for it is looked at now and then as well. */
+static void tell_those_of_failed_elements(struct controller *controller)
+{
+    for (uint32_t i = 0; i < controller->elements_count; i++) {
+        if (!is_online(controller, i))
+            tell_flushers(controller, i);
+    }
+    write_back_wake_room_waiters(controller);
 }
 
 void write_back_next_slice(struct timer *timer)
@@ -364,5 +401,6 @@ void write_back_tick(struct timer *timer)
     /* First: what the pump makes room for becomes dirty in there, and would start it as well. */
     if (cache->blocks.dirty_count > 0)
         loop_timer_start(cache->controller->loop, timer, CACHE_TICK_MS * 1000000ull);
+    tell_those_of_failed_elements(cache->controller);
     write_back_pump(cache->controller);
 }

@@ -79,8 +79,14 @@ struct config_volume {
     bool read_only;
     bool export;      /* default true, of a member false */
     bool export_said; /* it is not the default */
-    bool rotational; /* default false */
+    bool rotational;  /* default false */
     unsigned line;
+};
+
+/* When elements that were taken over go back to the controller that the configuration names. */
+enum config_failback {
+    FAILBACK_AUTO,   /* when it runs again */
+    FAILBACK_MANUAL, /* by anyport element move */
 };
 
 struct config {
@@ -107,6 +113,8 @@ struct config {
     struct config_coordination coordination;
     struct config_trace trace;
     uint64_t rebuild_rate_bytes; /* of a job, in a second; 0: any; JOB_RATE_YIELDING: not said */
+    bool takeover;               /* takeover: enabled */
+    enum config_failback failback;
 };
 
 /* Where and what is wrong: "FILE:LINE: FIELD: what; allowed: ...". One line, no newline. */

@@ -402,9 +402,12 @@ static void fill_settings(const struct config_reading *reading, const struct raw
     config->trace.events =
         given(reading, PART_TRACE, TRACE_FIELD_EVENTS) ? raw->trace.events : TRACE_EVENTS_DEFAULT;
     config->rebuild_rate_bytes = size_or(raw->rebuild.rate, JOB_RATE_YIELDING);
+    config->takeover = !given(reading, PART_TAKEOVER, TAKEOVER_ENABLED) || raw->takeover.enabled;
+    config->failback = raw->takeover.failback;
 }
 
-_Static_assert(MODEL_DIRECT == 0 && COORDINATION_STRICT == 0, "what is not given is 0");
+_Static_assert(FAILBACK_AUTO == 0 && MODEL_DIRECT == 0 && COORDINATION_STRICT == 0,
+               "what is not given is 0");
 
 int config_check(const struct config_reading *reading, struct raw_config *raw,
                  struct config *config)

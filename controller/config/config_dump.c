@@ -121,6 +121,8 @@ static void dump_settings(FILE *out, const struct config *config)
         put_size(out, "rebuild: {rate", config->rebuild_rate_bytes);
         fputs("}\n", out);
     }
+    fprintf(out, "takeover: {enabled: %s, failback: %s}\n", switch_name(config->takeover),
+            config->failback == FAILBACK_AUTO ? "auto" : "manual");
 }
 
 /* The brackets of an IPv6 address were taken off when it was read. */

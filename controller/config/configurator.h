@@ -15,6 +15,7 @@
 #include "controller/config/images.h"
 #include "controller/config/rebuilds.h"
 #include "controller/config/resyncs.h"
+#include "controller/config/seats.h"
 #include "controller/config/sockets.h"
 #include "controller/config/volume_change.h"
 #include "controller/controller.h"
@@ -41,7 +42,8 @@ struct watched_controller {
     uint32_t id;
     pid_t pid;
     bool alive;
-    int exit_status; /* of waitid, once it is not alive */
+    uint32_t epoch; /* of its life: that of its seat when it was started */
+    struct seat_care care;
 };
 
 enum configurator_phase {

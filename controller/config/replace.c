@@ -312,7 +312,7 @@ static int ask_owner(struct replacing *replacing, const struct control_message *
                      control_answered *answered)
 {
     const struct segment *segment = &replacing->configurator->segment;
-    uint32_t owner = load_acquire(&segment_element(segment, replacing->index)->owner);
+    uint32_t owner = owner_load(&segment_element(segment, replacing->index)->owner).seat;
     int error = configurator_ask(replacing->configurator, owner, message, fd, answered, replacing);
 
     if (error != 0)

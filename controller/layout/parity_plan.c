@@ -257,14 +257,7 @@ static bool reads_any(const struct parity_plan *plan, uint32_t members)
 }
 
 int parity_plan_write(struct parity_plan *ret_plan, const struct layout *layout,
-                      const struct parity_slice *slice, uint32_t failed)
-{
-    return parity_plan_write_without_reading(ret_plan, layout, slice, failed, 0);
-}
-
-int parity_plan_write_without_reading(struct parity_plan *ret_plan, const struct layout *layout,
-                                      const struct parity_slice *slice, uint32_t failed,
-                                      uint32_t unreadable)
+                      const struct parity_slice *slice, uint32_t failed, uint32_t unreadable)
 {
     struct parity_plan plan;
     struct planner planner = planner_of(&plan, layout, slice, failed);
@@ -289,6 +282,21 @@ int parity_plan_write_without_reading(struct parity_plan *ret_plan, const struct
         return -EIO;
     *ret_plan = plan;
     return 0;
+}
+
+void parity_plan_write_again(struct parity_plan *ret_plan, const struct layout *layout,
+                             const struct parity_slice *slice, uint32_t failed,
+                             const struct parity_place *p, const struct parity_place *q)
+{
+    struct planner planner = planner_of(ret_plan, layout, slice, failed);
+
+    ret_plan->method = PARITY_WRITE_PLAIN;
+    place_fresh(&planner);
+    write_columns(&planner);
+    if (planner.p_there && p != NULL)
+        add_write(&planner, planner.p_member, *p);
+    if (planner.q_there && q != NULL)
+        add_write(&planner, planner.q_member, *q);
 }
 
 /* --- rebuilding --- */

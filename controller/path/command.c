@@ -47,6 +47,8 @@ static void conduct(struct controller *controller, struct command *command,
         assert(command->stage < STAGES_COUNT);
         if (verdict == STAGE_AGAIN)
             command->stage = STAGE_COORDINATE;
+        else if (verdict == STAGE_MOVED)
+            command->stage = STAGE_OWNER;
         else if (verdict == STAGE_DONE && command->stage < STAGE_AGGREGATE)
             command->stage = STAGE_AGGREGATE;
         else
@@ -62,6 +64,7 @@ static void conduct(struct controller *controller, struct command *command,
 void command_start(struct controller *controller, struct command *command, enum stage stage)
 {
     aggregate_begin(&command->aggregate, 1);
+    command->late_claimants = 0;
     command->stage = stage;
     trail_begun(controller, command);
     conduct(controller, command, trail_run(controller, command, stages[stage].run));

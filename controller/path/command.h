@@ -153,7 +153,9 @@ struct command {
     const struct virtual_volume *virtual;
     struct split *split;
     struct command_cache cache;
-    uint64_t lost_claimants; /* mask of lost peers whose I/O may still reach the buffer */
+    uint64_t lost_claimants;   /* mask of lost peers whose I/O may still reach the buffer */
+    uint64_t late_claimants;   /* the same of this command alone, until another owner is found */
+    uint32_t owner_generation; /* of the owner that OWNER found last (shm/owner.h) */
 
     struct aggregate aggregate; /* of the components' statuses */
     int32_t status;             /* 0 or -errno, once AGGREGATE has run */

@@ -26,7 +26,7 @@ static bool reads_by_parity(const struct command *command)
 
 static bool wants_reservation(const struct controller *controller, const struct command *command)
 {
-    if (command->virtual == NULL || command->length_bytes == 0)
+    if (command->virtual == NULL || command->length_bytes == 0 || command->split->redo.adopted)
         return false;
     if (reads_by_parity(command) || command->op == COMMAND_SCRUB)
         return true;
@@ -110,7 +110,10 @@ enum stage_verdict coordinate_complete(struct controller *controller, struct com
 
 enum stage_verdict coordinate_release(struct controller *controller, struct command *command)
 {
-    if (command->virtual == NULL || !command->split->reserved)
+    if (command->virtual == NULL)
+        return STAGE_NEXT;
+    split_redo_end(controller, command);
+    if (!command->split->reserved)
         return STAGE_NEXT;
     command->split->reserved = false;
     reserve_release(&controller->coordinate.table, &command->split->reservation);

@@ -53,6 +53,7 @@ static int peer_init(struct controller *controller, uint8_t id, int doorbell_fd)
 
     peer->id = id;
     peer->seat = segment_seat(&controller->segment, id);
+    peer->epoch = seat_epoch(peer->seat);
     peer->slots = segment_slots(&controller->segment, id);
     peer->doorbell_fd = doorbell_fd;
     if (id == controller->id)
@@ -179,6 +180,13 @@ static struct payload_shape shape_of(const struct slot_request *request)
                                   .stride_bytes = request->stride_bytes};
 }
 
+static bool is_gone(const struct controller *controller, uint32_t seat)
+{
+    return seat_is_gone(seat_state(controller->peers.all[seat].seat));
+}
+
+/* The payload is in the peer's buffers; or, of a write that it finishes for one that has died, in
+ * those of that one. */
 static bool payload_fits(const struct controller *controller, const struct peer *peer,
                          const struct slot_request *request)
 {
@@ -200,8 +208,9 @@ static bool payload_fits(const struct controller *controller, const struct peer 
     if (request->op != COMMAND_EXTENTS && bytes > 0)
         bytes = payload_span_bytes(&shape, bytes);
     bytes = (lead_bytes + bytes + BLOCK_BYTES - 1) & ~(uint64_t)(BLOCK_BYTES - 1);
-    return segment_buffers_seat(&controller->segment, request->buffer - lead_bytes, bytes) ==
-           (int)peer->id;
+    int seat = segment_buffers_seat(&controller->segment, request->buffer - lead_bytes, bytes);
+    return seat == (int)peer->id ||
+           (request->op == COMMAND_WRITE && seat >= 0 && is_gone(controller, (uint32_t)seat));
 }
 
 /* What a peer asks is input like any other: 0, or -errno for its answer. */
@@ -215,9 +224,11 @@ static int check_request(const struct controller *controller, const struct peer 
     if (request->volume >= controller->segment.geometry.volumes ||
         request->element >= controller->elements_count)
         return -EPROTO;
+    if (!controller_owns(controller, request->element))
+        return -ESTALE; /* not ours any more; its sender looks who has it */
     const struct element *file = &controller->elements[request->element].file;
     if (file->fd < 0)
-        return -EIO; /* not ours (any more) */
+        return -EIO;
     if (request->offset_bytes > file->size_bytes ||
         request->length_bytes > file->size_bytes - request->offset_bytes)
         return -EPROTO;
@@ -401,6 +412,17 @@ bool peers_have_entries(const struct controller *controller)
     return peers_have_something_due(controller);
 }
 
+void peers_wake(struct controller *controller)
+{
+    struct peers *peers = &controller->peers;
+
+    for (uint32_t id = 0; id < peers->count; id++) {
+        struct peer *peer = &peers->all[id];
+        if (id != peers->self && !peer->lost && seat_needs_doorbell(peer->seat))
+            loop_doorbell_ring(controller->loop, peer->doorbell_fd);
+    }
+}
+
 /* --- losing --- */
 
 void peer_quarantine_memory(struct controller *controller, struct pool *pool, uint64_t offset_bytes,
@@ -440,23 +462,21 @@ void peer_lose(struct controller *controller, uint32_t id, const char *why)
         seat_refuse(controller->seat, id); /* so that what it sent us does not hang */
         fprintf(stderr, "anyport: c%u: c%u is no longer spoken to: %s\n", controller->id, id, why);
     }
-    redirect_fail_all(controller, id);
+    redirect_take_back_all(controller, id);
     /* It may have died while it gave up what an earlier one had reserved: all of that once more. */
     for (uint32_t i = 0; i < controller->peers.count; i++)
         controller->peers.all[i].recovered = false;
     redirect_start_sweeping(controller);
 }
 
-/* Whether nobody works any more on what a dead peer had asked for: then its reservations protect
- * nothing. Its own elements are nobody's, whatever lands on them. */
-static bool nobody_executes_for(const struct controller *controller, const struct peer *dead)
+bool peers_are_done_with(const struct controller *controller, uint32_t dead)
 {
     const struct peers *peers = &controller->peers;
 
     for (uint32_t id = 0; id < peers->count; id++) {
         enum seat_state state = seat_state(peers->all[id].seat);
         if ((state == SEAT_RUNNING || state == SEAT_QUIESCED) &&
-            !seat_is_done_with(peers->all[id].seat, dead->id))
+            !seat_is_done_with(peers->all[id].seat, dead))
             return false;
     }
     return true;
@@ -470,11 +490,15 @@ static uint32_t last_epoch(const struct peer *peer)
 
 static void try_to_recover(struct controller *controller, struct peer *peer)
 {
-    if (!peer->lost || peer->recovered || !seat_is_gone(seat_state(peer->seat)))
+    if (!peer->lost || (peer->recovered && !peer->lingers) || !seat_is_gone(seat_state(peer->seat)))
         return;
     if (peer->executing == 0)
         seat_set_done_with(controller->seat, peer->id);
-    if (!nobody_executes_for(controller, peer))
+    if (!peers_are_done_with(controller, peer->id))
+        return;
+    enum redo_left left = redo_go_on(controller, peer->id);
+    peer->lingers = left == REDO_LEFT_PAYLOAD;
+    if (left == REDO_LEFT_WRITES || peer->recovered)
         return;
     peer->recovered = true;
     tracing_event(controller, TRACE_PEER_RECOVERED, peer->id, last_epoch(peer));

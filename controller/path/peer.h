@@ -43,11 +43,13 @@ struct peer {
     bool cut_said;            /* on stderr, of this cut */
     uint32_t in_flight;       /* our slots that it has */
     int doorbell_fd;
+    uint16_t epoch; /* of the life that is spoken to */
     uint8_t id;
     bool lost;          /* dead or damaged: nothing is sent to it, nothing of it is believed */
     bool drained;       /* and its I/O has landed */
     bool settled;       /* it has died, and what its cache had not written was looked for */
-    bool recovered;     /* what it had reserved has been given up */
+    bool recovered;     /* what it had begun is done, and what it had reserved has been given up */
+    bool lingers;       /* what it had begun is done, and its payload may still be read */
     uint32_t executing; /* its commands that we work on */
     struct quarantined *quarantine;
 };
@@ -101,8 +103,16 @@ void peer_pass_on(struct controller *controller, uint32_t target, struct doorbel
  * timer for the rest. */
 void peers_flush(struct controller *controller);
 
+/* Rings those that sleep: the membership was raised. */
+void peers_wake(struct controller *controller);
+
 /* Looks at all seats: after the membership changed, and while anything is outstanding. */
 void peers_look_at_seats(struct controller *controller);
+
+/* Whether nobody works any more on what a peer that is gone had asked for: then its reservations
+ * protect nothing but what it had begun itself. Its own elements are nobody's, whatever lands on
+ * them. */
+bool peers_are_done_with(const struct controller *controller, uint32_t dead);
 
 /* Whether a dead peer's reservations have still to be given up. */
 bool peers_recovering(const struct controller *controller);

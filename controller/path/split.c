@@ -117,15 +117,6 @@ static bool next_component(struct command *command)
     return split->has_next;
 }
 
-static struct payload_shape shape_of(const struct component *component)
-{
-    if (component->first_bytes >= component->length_bytes)
-        return (struct payload_shape){0};
-    return (struct payload_shape){.first_bytes = (uint32_t)component->first_bytes,
-                                  .chunk_bytes = component->chunk_bytes,
-                                  .stride_bytes = (uint32_t)component->stride_bytes};
-}
-
 static bool send_next(struct controller *controller, struct command *command)
 {
     const struct component *component = &command->split->next;
@@ -143,7 +134,7 @@ static bool send_next(struct controller *controller, struct command *command)
     } else if (command_has_payload(command->op)) {
         wanted.payload_offset_bytes =
             split_payload_offset_bytes(command) + component->payload_offset_bytes;
-        wanted.shape = shape_of(component);
+        wanted.shape = component_shape(component);
     }
     return component_send(controller, command, &wanted);
 }
@@ -299,6 +290,8 @@ static enum stage_verdict begin(struct controller *controller, struct command *c
         return split_scrub_go_on(controller, command);
     }
     begin_round(command);
+    if (!split_wants_slices(command))
+        split_redo_begin(controller, command);
     if (command->op == COMMAND_RESTORE && command->virtual->layout.parities == 0) {
         split_restore_begin(controller, command);
         return split_restore_go_on(controller, command);
@@ -306,7 +299,7 @@ static enum stage_verdict begin(struct controller *controller, struct command *c
     if (!split_wants_slices(command))
         return go_on(controller, command);
     /* It was not known in COORDINATE that it would have to do without a member. */
-    if (!command->split->reserved && command->length_bytes > 0) {
+    if (!command->split->reserved && !command->split->redo.adopted && command->length_bytes > 0) {
         split_undivide(command);
         return STAGE_AGAIN;
     }
@@ -351,7 +344,6 @@ static bool goes_straight(const struct controller *controller, struct command *c
     command->volume = virtual->members[piece.member].volume;
     command->element = place.element;
     command->element_offset_bytes = place.element_offset_bytes;
-    command->target = (uint8_t)place.owner;
     return true;
 }
 
@@ -367,8 +359,10 @@ enum stage_verdict split_run(struct controller *controller, struct command *comm
         aggregate_add(&command->aggregate, command->offset_bytes, -EOPNOTSUPP);
         return STAGE_DONE;
     }
-    if (goes_straight(controller, command))
+    if (goes_straight(controller, command)) {
+        split_redo_begin(controller, command);
         return STAGE_NEXT;
+    }
     return rounds(controller, command, STAGE_NEXT);
 }
 

@@ -10,13 +10,15 @@
  * Files: split.c the stage, and layouts without parity; split_parity.c writes of layouts with
  * parity, and reads of them that must do without a member; split_extents.c block status;
  * split_mark.c the marking of members that failed; split_restore.c what is special about RESTORE;
- * split_scrub.c SCRUB; split_divide.c reads that no member can answer as a whole.
+ * split_scrub.c SCRUB; split_rounds.c what these three have in common; split_divide.c reads that no
+ * member can answer as a whole; split_redo.c what is said before a round of writes.
  */
 #ifndef CONTROLLER_PATH_SPLIT_H
 #define CONTROLLER_PATH_SPLIT_H
 
 #include "controller/layout/parity_plan.h"
 #include "controller/path/component.h"
+#include "shm/redo.h"
 #include "shm/reserve.h"
 
 enum { SPLIT_PART_BYTES_MAX = PAYLOAD_BYTES_MAX };
@@ -44,6 +46,7 @@ struct split_slices {
     uint8_t step;                    /* enum slice_step */
     uint32_t transfer;               /* the next one of the step to be sent */
     uint64_t workspace_offset_bytes; /* in the pool of workspaces */
+    uint64_t memory_offset_bytes;    /* in the segment: what the plan's places count from */
     uint32_t unreadable;             /* members that a write of this slice could not read */
     uint64_t lost_before;            /* the command's lost_claimants when it was taken */
     struct parity_walk walk;
@@ -78,6 +81,15 @@ struct split_scrub {
     uint64_t member_offset_bytes;
 };
 
+/* What is said of the command's writes before they begin (shm/redo.h). */
+struct split_redo {
+    struct redo_record *record; /* the command's own for ever, or that of a dead controller */
+    uint8_t phase;              /* enum redo_phase: what we have said in it */
+    bool adopted;            /* it does again what a dead controller began; reserved by that one */
+    struct redo_slice slice; /* adopted in REDO_SLICE: the slice, as it was found and checked */
+    bool has_slice;
+};
+
 /* What a command waits for in COORDINATE. */
 enum split_wait {
     SPLIT_WAITS_NOT,
@@ -107,12 +119,28 @@ struct split {
     struct split_slices slices; /* instead of `walk`, where parity takes part */
     struct split_restore restore;
     struct split_scrub scrub;
+    struct split_redo redo;
     uint32_t flush_member;
     uint32_t extents_count[MEMBERS_MAX];
 };
 
 void split_component_ended(struct controller *controller, struct command *parent,
                            const struct component_end *end);
+
+/* How a part of SPLIT works in rounds; it begins the first one itself. */
+struct split_rounds {
+    /* Sends what is left of this round. False: a component is waited for. */
+    bool (*send)(struct controller *controller, struct command *command);
+    /* All of it has ended. NEXT: another one has begun. DONE: it was the last. */
+    enum stage_verdict (*end)(struct controller *controller, struct command *command);
+};
+
+/* Round after round, until something must be waited for (WAIT) or the last is over (DONE). */
+enum stage_verdict split_rounds_go_on(const struct split_rounds *rounds,
+                                      struct controller *controller, struct command *command);
+/* Goes on where it waited: either there is a component, or the round has ended. */
+enum stage_verdict split_rounds_complete(const struct split_rounds *rounds,
+                                         struct controller *controller, struct command *command);
 
 /* Writes of a layout with parity, and reads of it without all of its members: begins to work off
  * the part by slices, and goes on where it had to wait. NEXT: the part is over. */
@@ -156,6 +184,19 @@ uint64_t split_scrub_buffer_bytes(const struct layout *layout, uint64_t length_b
 void split_scrub_begin(struct command *command);
 enum stage_verdict split_scrub_go_on(struct controller *controller, struct command *command);
 enum stage_verdict split_scrub_complete(struct controller *controller, struct command *command);
+
+/* Before the first component of a part that changes data; before the first write of a slice, when
+ * its parity has been computed; when all of its writes have ended, before its workspace is given
+ * back; when all of the part has ended, before its reservation is released. */
+void split_redo_begin(struct controller *controller, struct command *command);
+void split_redo_begin_slice(struct controller *controller, struct command *command);
+void split_redo_end_slice(struct controller *controller, struct command *command);
+void split_redo_end(struct controller *controller, struct command *command);
+
+/* Of a command that redoes: plans the writes of the slice that was found begun; and whether the
+ * slice that the walk is at is that one, which has been written first. */
+void split_redo_plan(struct command *command);
+bool split_redo_has_written(const struct command *command);
 
 /* The part that is coordinated and worked on next: MAP begins with the first. */
 void split_begin(struct controller *controller, struct command *command);

@@ -26,24 +26,7 @@ static bool writes_zeroes(const struct command *command)
     return command->op == COMMAND_ZERO || command->op == COMMAND_TRIM;
 }
 
-void split_slices_begin(struct command *command)
-{
-    struct split *split = command->split;
-
-    split->slices.in_use = true;
-    split->slices.step = SLICE_NEXT;
-    split->slices.has_workspace = false;
-    parity_walk_begin(&split->slices.walk, &command->virtual->layout, split->part_offset_bytes,
-                      split->part_bytes);
-}
-
 /* --- workspaces --- */
-
-static uint64_t workspace_in_segment(const struct controller *controller,
-                                     const struct split_slices *slices)
-{
-    return controller->workspaces_offset_bytes + slices->workspace_offset_bytes;
-}
 
 /* 0, or -EAGAIN: the command stands in line for one. */
 static int take_workspace(struct controller *controller, struct command *command)
@@ -56,6 +39,8 @@ static int take_workspace(struct controller *controller, struct command *command
     if (first && pool_take(controller->workspaces, slices->plan.workspace_bytes,
                            &slices->workspace_offset_bytes) == 0) {
         slices->has_workspace = true;
+        slices->memory_offset_bytes =
+            controller->workspaces_offset_bytes + slices->workspace_offset_bytes;
         slices->lost_before = command->lost_claimants;
         return 0;
     }
@@ -71,6 +56,7 @@ static void give_workspace(struct controller *controller, struct command *comman
 {
     struct split_slices *slices = &command->split->slices;
 
+    split_redo_end_slice(controller, command);
     if (!slices->has_workspace)
         return;
     slices->has_workspace = false;
@@ -135,8 +121,8 @@ static int plan_slice(struct command *command)
 
     if (command_changes_data(command->op)) {
         split->absent = absent_in_slice(command);
-        return parity_plan_write_without_reading(&slices->plan, layout, &slices->slice,
-                                                 split->absent, slices->unreadable);
+        return parity_plan_write(&slices->plan, layout, &slices->slice, split->absent,
+                                 slices->unreadable);
     }
     split->absent |= virtual_failed(command->virtual);
     if (command->op == COMMAND_READ)
@@ -188,9 +174,9 @@ static bool send_transfer(struct controller *controller, struct command *command
 {
     const struct split_slices *slices = &command->split->slices;
     bool read = slices->step == SLICE_READ;
-    uint64_t memory = transfer->place.at_bytes + (transfer->place.payload
-                                                      ? split_payload_offset_bytes(command)
-                                                      : workspace_in_segment(controller, slices));
+    uint64_t memory =
+        transfer->place.at_bytes + (transfer->place.payload ? split_payload_offset_bytes(command)
+                                                            : slices->memory_offset_bytes);
     bool zero =
         !read && (is_zero(command, transfer) || is_restored_zero(controller, command, memory));
     const struct component_wanted wanted = {
@@ -229,15 +215,41 @@ static bool send_step(struct controller *controller, struct command *command)
 static void compute(struct controller *controller, struct command *command)
 {
     struct split_slices *slices = &command->split->slices;
-    uint8_t *workspace = slices->has_workspace
-                             ? controller->segment.base + workspace_in_segment(controller, slices)
-                             : NULL;
+    uint8_t *workspace =
+        slices->has_workspace ? controller->segment.base + slices->memory_offset_bytes : NULL;
 
     uint8_t *payload = writes_zeroes(command)
                            ? NULL
                            : controller->segment.base + split_payload_offset_bytes(command);
 
     parity_plan_compute(&slices->plan, payload, workspace);
+}
+
+/* The next one that has not been written already. */
+static bool walk_on(struct command *command)
+{
+    struct split_slices *slices = &command->split->slices;
+
+    while (parity_walk_next(&slices->walk, &slices->slice)) {
+        if (!split_redo_has_written(command))
+            return true;
+    }
+    return false;
+}
+
+void split_slices_begin(struct command *command)
+{
+    struct split *split = command->split;
+
+    split->slices.in_use = true;
+    split->slices.step = SLICE_NEXT;
+    split->slices.has_workspace = false;
+    parity_walk_begin(&split->slices.walk, &command->virtual->layout, split->part_offset_bytes,
+                      split->part_bytes);
+    if (split->redo.has_slice) {
+        split_redo_plan(command);
+        begin_step(command, SLICE_WRITE);
+    }
 }
 
 /* --- after a step: NEXT goes on with what `step` says now, DONE ends the part --- */
@@ -301,6 +313,7 @@ static enum stage_verdict after_read(struct controller *controller, struct comma
     compute(controller, command);
     if (command->split->slices.plan.writes == 0)
         return end_slice(controller, command);
+    split_redo_begin_slice(controller, command);
     begin_step(command, SLICE_WRITE);
     return STAGE_NEXT;
 }
@@ -332,7 +345,7 @@ static enum stage_verdict next_slice(struct controller *controller, struct comma
 
     slices->unreadable = 0;
     aggregate_begin(&command->aggregate, 1);
-    if (!parity_walk_next(&slices->walk, &slices->slice)) {
+    if (!walk_on(command)) {
         aggregate_add(&command->aggregate, 0, 0);
         return end_part(controller, command);
     }

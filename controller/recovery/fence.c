@@ -21,7 +21,7 @@ static bool commands_have_passed(struct controller *controller, const struct fen
             command->virtual->volume == fence->what)
             return false;
     }
-    return true;
+    return !redo_works_on(controller, fence->what);
 }
 
 static void look(struct controller *controller)

@@ -31,8 +31,17 @@ void judge_life(struct world *world, enum sim_end end);
 /* Whether members may still differ there. */
 bool judge_is_open(const struct sim_volume *volume, uint32_t sector);
 
+/* No member may differ any more. */
+void judge_close(struct sim_volume *volume);
+
+/* What a scrub has found that ended last on this volume, if any did: nothing. */
+void judge_scrub(struct world *world, uint32_t volume);
+
 /* In the next life, before anything was written: copies and parity on the images. */
 void judge_copies(struct world *world);
+
+/* While hosts are done and controllers idle: what dead controllers had under way is finished. */
+void judge_settled(struct world *world);
 
 /* And what its inspection has read of each volume: the records from `first_inspected` on. */
 void judge_inspection(struct world *world, enum sim_end end, uint32_t first_inspected);

@@ -7,12 +7,14 @@
 #include <assert.h>
 #include <string.h>
 
+#include "controller/volume_state.h"
 #include "tests/sim/judge.h"
+#include "tests/sim/machine.h"
 
 static const uint8_t *sector_of(const struct world *world, const struct sim_volume *volume,
                                 uint32_t member, uint64_t member_offset_bytes)
 {
-    const struct image *image = &world->images[volume->member_element[member]];
+    const struct image *image = world->image_of[volume->member_element[member]];
     uint64_t at = volume->member_offset[member] + member_offset_bytes;
 
     assert(at + IMAGE_SECTOR_BYTES <= image->bytes);
@@ -31,7 +33,10 @@ static bool is_stale(const struct sim_volume *volume, uint32_t member)
 static void differs(struct world *world, const struct sim_volume *volume, bool may_differ,
                     const char *what, uint64_t where)
 {
-    if (!may_differ)
+    if (world->settled)
+        sim_fail(world, "%s: %s at %llu differ, and nobody is left who is writing there",
+                 volume->name, what, (unsigned long long)where);
+    else if (!may_differ)
         sim_fail(world, "%s: %s at %llu differ when life %u begins", volume->name, what,
                  (unsigned long long)where, world->life);
     else if (world->opened.doubtful[volume->index] == 0)
@@ -129,18 +134,57 @@ static void judge_place(struct world *world, const struct sim_volume *volume, ui
         differs(world, volume, place_is_open(volume, row, at_bytes), "data and parity", at_bytes);
 }
 
+static void judge_volume(struct world *world, const struct sim_volume *volume)
+{
+    if (volume->layout.parities == 0) {
+        judge_mirrored(world, volume);
+        return;
+    }
+    for (uint64_t at = 0; at < volume->layout.member_bytes && !world->failed;
+         at += IMAGE_SECTOR_BYTES)
+        judge_place(world, volume, at);
+}
+
 void judge_copies(struct world *world)
 {
     for (uint32_t i = 0; i < world->volumes_count && !world->failed; i++) {
-        const struct sim_volume *volume = &world->volumes[i];
+        if (layout_kind_redundant(world->volumes[i].kind))
+            judge_volume(world, &world->volumes[i]);
+    }
+}
+
+/* --- while some are left --- */
+
+/* Members that lack something, or may: also those that nobody has written to since. */
+static uint32_t stale_now(const struct world *world, const struct sim_volume *volume)
+{
+    uint32_t stale = member_states_now(segment_volume(&world->segment, volume->index)).failed;
+
+    for (uint32_t i = 0; i < volume->members; i++) {
+        uint32_t element = volume->member_element[i];
+        const struct element_record *record = segment_element(&world->segment, element);
+        /* relaxed: one thread */
+        if (world->images[element].has_failed ||
+            world->machines[load_relaxed(&record->owner)].state == MACHINE_DEAD)
+            stale |= 1u << i;
+    }
+    return stale;
+}
+
+void judge_settled(struct world *world)
+{
+    world->settled = true;
+    for (uint32_t i = 0; i < world->volumes_count && !world->failed; i++) {
+        struct sim_volume *volume = &world->volumes[i];
         if (!layout_kind_redundant(volume->kind))
             continue;
-        if (volume->layout.parities == 0) {
-            judge_mirrored(world, volume);
-            continue;
-        }
-        for (uint64_t at = 0; at < volume->layout.member_bytes && !world->failed;
-             at += IMAGE_SECTOR_BYTES)
-            judge_place(world, volume, at);
+        uint32_t before = volume->failed_before;
+        volume->failed_before = stale_now(world, volume);
+        volume->finished =
+            volume_state_of_layout(&volume->layout, volume->failed_before) != VOLUME_FAILED;
+        if (volume->finished)
+            judge_volume(world, volume);
+        volume->failed_before = before;
     }
+    world->settled = false;
 }

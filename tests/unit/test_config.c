@@ -507,7 +507,7 @@ static void refuses_an_alias_bomb(void)
                         "lab.yaml:1: a: unknown field; allowed: array, run-dir, controllers, "
                         "cache, elements, volumes, ports, buffers, connections, "
                         "handshake-timeout, placement, interconnect, coordination, trace, "
-                         "rebuild");
+                        "rebuild, takeover");
 }
 
 /* The same where fields are known. */

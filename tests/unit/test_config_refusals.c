@@ -41,7 +41,7 @@ struct refusal {
     "any"
 #define TOP_RULE                                                                                   \
     "array, run-dir, controllers, cache, elements, volumes, ports, buffers, connections, "         \
-    "handshake-timeout, placement, interconnect, coordination, trace, rebuild"
+    "handshake-timeout, placement, interconnect, coordination, trace, rebuild, takeover"
 #define FILE_RULE "a mapping of array, elements, volumes and others"
 
 static const struct refusal document[] = {

@@ -39,16 +39,25 @@ static void parts_begin_on_pages_in_order_and_do_not_overlap(void)
         g->names_offset + g->names_buckets * sizeof(uint32_t),
         g->links_offset + 9 * FABRICS * g->link_bytes,
         g->slots_offset + 3 * SLOTS_DEFAULT * sizeof(struct slot),
+        g->redo_offset + (uint64_t)3 * COMMANDS_MAX * sizeof(struct redo_record),
         g->region_sets_offset + REGIONS_DEFAULT / REGION_WAYS * sizeof(struct region_set),
         g->region_words_offset + REGIONS_DEFAULT * sizeof(struct region_words),
         g->region_conflicts_offset + REGIONS_DEFAULT * sizeof(struct region_conflicts),
         g->traces_offset + 3 * trace_ring_bytes(TRACE_EVENTS_MIN),
         g->buffers_offset + 3 * g->buffers_bytes};
-    const uint64_t parts[] = {
-        g->seats_offset,       g->elements_offset,     g->volumes_offset,
-        g->names_offset,       g->links_offset,        g->slots_offset,
-        g->region_sets_offset, g->region_words_offset, g->region_conflicts_offset,
-        g->traces_offset,      g->buffers_offset,      g->bytes};
+    const uint64_t parts[] = {g->seats_offset,
+                              g->elements_offset,
+                              g->volumes_offset,
+                              g->names_offset,
+                              g->links_offset,
+                              g->slots_offset,
+                              g->redo_offset,
+                              g->region_sets_offset,
+                              g->region_words_offset,
+                              g->region_conflicts_offset,
+                              g->traces_offset,
+                              g->buffers_offset,
+                              g->bytes};
 
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         CU_ASSERT_EQUAL(parts[i] % 4096, 0);
@@ -72,6 +81,8 @@ static void the_last_of_each_part_ends_before_the_next(void)
                    segment.base + g->slots_offset);
     CU_ASSERT_TRUE((uint8_t *)(segment_slots(&segment, 2) + g->slots) <=
                    segment.base + g->buffers_offset);
+    CU_ASSERT_TRUE((uint8_t *)(segment_redo(&segment, 2) + COMMANDS_MAX) <=
+                   segment.base + g->region_sets_offset);
     CU_ASSERT_PTR_EQUAL(segment_slots(&segment, 2), segment_slots(&segment, 1) + g->slots);
     CU_ASSERT_NOT_EQUAL(segment_link(&segment, 0, 1, 0), segment_link(&segment, 1, 0, 0));
     segment_done(&segment);
