@@ -156,6 +156,12 @@ enum {
     CONTROL_REQUESTS_MAX = 32, /* of one controller, outstanding at once */
     CONTROL_SECONDS = 20,      /* that an answer may take */
 
+    /* --- seats --- */
+    HEARTBEAT_SECONDS_DEFAULT = 2, /* without a turn: a controller that is stuck */
+    HEARTBEAT_SECONDS_MAX = 3600,
+    RESTART_SOON_SECONDS = 10, /* a life that ends within it has not got far */
+    RESTART_DEATHS_MAX = 5,    /* of such lives in a row; then a seat is not started by itself */
+
     /* --- volumes that go --- */
     RELEASE_PATIENCE_MS = 200, /* so long a host may take to be gone that has said so */
 

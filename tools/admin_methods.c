@@ -2,6 +2,8 @@
 
 const struct admin_method admin_methods[] = {
     {.name = "controller.kill", .start = admin_controller_kill},
+    {.name = "controller.start", .start = admin_controller_start},
+    {.name = "controller.stop", .start = admin_controller_stop},
     {.name = "dump", .start = admin_dump},
     {.name = "element.fail", .start = admin_element_fail},
     {.name = "link.fail", .start = admin_link_fail},

@@ -37,6 +37,13 @@ void admin_element_fail(const struct admin_service *service, const json_t *param
 void admin_controller_kill(const struct admin_service *service, const json_t *params,
                            struct admin_reply *reply);
 
+/* controller.stop {id} -> {}: when it has ended in order
+ * controller.start {id} -> {}: when its ports answer */
+void admin_controller_stop(const struct admin_service *service, const json_t *params,
+                           struct admin_reply *reply);
+void admin_controller_start(const struct admin_service *service, const json_t *params,
+                            struct admin_reply *reply);
+
 /* link.fail {source, target, fabric, loss, delay} -> {version, links}: to how many links it was
  * done. `source` and `target` are numbers of controllers; without one, all are meant. `fabric` is
  * "primary" or "redundant"; without it, both. With `loss` (per mille) or `delay` (ns) the links go

@@ -168,8 +168,9 @@ void cache_take_in_write(struct controller *controller, struct command *command)
 void cache_drop_range(struct controller *controller, struct command *command);
 void cache_put_dirty_range(struct controller *controller, struct command *command);
 
-/* lend.c: the blocks that a write was lent hold its payload, and become dirty. */
-void cache_put_lent(struct controller *controller, struct command *command);
+/* lend.c: the blocks that a write was lent hold its payload, and become dirty; or clean, for it was
+ * written through. */
+void cache_put_lent(struct controller *controller, struct command *command, bool dirty);
 
 /* write_back.c */
 void write_back_pump(struct controller *controller);

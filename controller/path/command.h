@@ -98,7 +98,7 @@ struct command_io {
 enum cache_own { OWN_WRITE_BACK, OWN_FILL, OWN_READ_AHEAD };
 
 /* What a host command has of the cache (cache/lend.h). */
-enum cache_lends { CACHE_LENDS_NOTHING, CACHE_LENDS_ROOM, CACHE_LENDS_PINNED };
+enum cache_lends { CACHE_LENDS_NOTHING, CACHE_LENDS_BLOCKS, CACHE_LENDS_PINNED };
 
 /* Where a command is with the owner's cache (cache/cache.h). */
 struct command_cache {

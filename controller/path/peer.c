@@ -33,6 +33,8 @@ static int attach_links(struct controller *controller, struct peer *peer)
     const struct segment *segment = &controller->segment;
     uint32_t entries = segment->geometry.ring_entries;
 
+    if (seat_is_gone(seat_state(peer->seat))) /* what it left in them, perhaps half done */
+        peer_begin_links(controller, peer->id);
     for (uint32_t fabric = 0; fabric < FABRICS; fabric++) {
         struct link *out = segment_link(segment, controller->id, peer->id, fabric);
         peer->in[fabric] = segment_link(segment, peer->id, controller->id, fabric);
@@ -526,8 +528,11 @@ void peers_look_at_seats(struct controller *controller)
 
     for (uint32_t id = 0; id < peers->count; id++) {
         struct peer *peer = &peers->all[id];
-        enum seat_state state = seat_state(peer->seat);
         if (id == peers->self)
+            continue;
+        peer_look_at_life(controller, peer);
+        enum seat_state state = seat_state(peer->seat);
+        if (peer->starts)
             continue;
         if ((state == SEAT_DEAD || state == SEAT_DRAINED) && !peer->settled) {
             peer->settled = true;
