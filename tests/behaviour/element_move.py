@@ -49,7 +49,10 @@ def under_load(kind, cache, checksums, layout=None):
                    volumes=volumes) as array:
             array.fields['volumes'] = [volumes[-1]] if layout else volumes
             hosts = begin(array, range(CONTROLLERS))
-            for _ in range(ROUNDS):
+            for round_ in range(ROUNDS):
+                if round_ == ROUNDS - 1:
+                    for host in hosts:
+                        host.keep_half()
                 element, to = random.randrange(CONTROLLERS), random.randrange(CONTROLLERS)
                 move(array, element, to)
                 same(array.element(element)['controller'], to, 'its owner')
