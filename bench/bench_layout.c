@@ -157,7 +157,7 @@ static void small_write(struct bench *bench)
             block = (block + STRIDE) % (layout.size_bytes / BLOCK_BYTES);
             parity_walk_begin(&walk, &layout, block * BLOCK_BYTES, BLOCK_BYTES);
             good &= parity_walk_next(&walk, &slice);
-            good &= parity_plan_write(&plan, &layout, &slice, 0) == 0 && plan.reads == 3;
+            good &= parity_plan_write(&plan, &layout, &slice, 0, 0) == 0 && plan.reads == 3;
             if (compute)
                 parity_plan_compute(&plan, buffers.p, buffers.memory);
         }

@@ -47,7 +47,7 @@ static bool fill(struct table *table)
     bool good = true;
 
     for (uint32_t i = 0; i < ELEMENTS; i++)
-        atomic_init(&segment_element(&table->segment, i)->owner, i % CONTROLLERS);
+        owner_enter(&segment_element(&table->segment, i)->owner, i % CONTROLLERS, 0);
     for (uint32_t i = 0; i < table->volumes; i++) {
         struct volume_record record = record_of(i);
         good &= mapping_add_volume(&table->segment, i, &record) == 0;

@@ -13,6 +13,7 @@ import time
 
 READY_SECONDS = 20
 STOP_SECONDS = 20
+WARM_BYTES = 256 << 10  # short enough to be kept by a cache
 TICK_US = 1e6 / os.sysconf('SC_CLK_TCK')
 
 
@@ -239,6 +240,25 @@ class Anyport(AnyportArray):
         return (f'controllers: 2\n'
                 f'elements:\n  - {{name: disk, image: {self.image}, controller: 1}}\n'
                 f'volumes:\n  - {{name: {self.export}, element: disk}}\n')
+
+
+class AnyportCached(Anyport):
+    """The same with a cache of twice the image, in which all of it is, and which writes back."""
+
+    name = 'anyport-cached'
+    run_dir = 'c.run'
+    ports = (('cached', 'c.run/c1.sock'), ('cached-redir', 'c.run/c0.sock'))
+
+    def configuration(self):
+        size_bytes = 2 * self.image.stat().st_size
+        return (f'cache: {{size: {size_bytes}, mode: write-back, in-memory: true}}\n' +
+                super().configuration())
+
+    def start(self):
+        super().start()
+        with Reader(self.socket_path('cached'), self.export) as reader:
+            for offset in range(0, reader.size_bytes, WARM_BYTES):
+                reader.read(offset, min(WARM_BYTES, reader.size_bytes - offset))
 
 
 class AnyportFour(AnyportArray):

@@ -16,7 +16,7 @@ static int find_own(const struct control_request *request, uint32_t *ret_element
 
     if (element >= controller->elements_count)
         return -EPROTO;
-    if (load_acquire(&controller->elements[element].record->owner) != controller->id)
+    if (!controller_owns(controller, (uint32_t)element))
         return -ENOENT;
     *ret_element = (uint32_t)element;
     return 0;
@@ -43,13 +43,14 @@ void control_fail_element(struct control_request *request)
 
 /* --- giving up an image --- */
 
-/* New commands for a failed element end before they reach its image. */
+/* New commands for a failed element end before they reach its image. The cache's own count for
+ * nobody, and are in the gate as long as they are under way. */
 static bool nothing_in_flight(struct controller *controller, const struct fence *fence)
 {
     const struct owned_element *element = &controller->elements[fence->what];
 
     /* relaxed: our own counter */
-    return load_relaxed(&element->record->counters.in_flight) == 0;
+    return load_relaxed(&element->record->counters.in_flight) == 0 && element->gate.first == NULL;
 }
 
 /* Takes away what is kept in memory of an image. Returns `error`. */
@@ -65,12 +66,18 @@ static int forget_image(struct owned_element *element, int error)
     return error;
 }
 
-static int release(struct controller *controller, const struct fence *fence)
+void controller_give_up_image(struct controller *controller, uint32_t index)
 {
-    struct owned_element *element = &controller->elements[fence->what];
+    struct owned_element *element = &controller->elements[index];
 
     element_release(&element->file, controller->loop);
-    return forget_image(element, 0);
+    (void)forget_image(element, 0);
+}
+
+static int release(struct controller *controller, const struct fence *fence)
+{
+    controller_give_up_image(controller, fence->what);
+    return 0;
 }
 
 /* Answered when the image's lock is given up. */
@@ -134,17 +141,29 @@ static bool has_checksums(const struct owned_element *element)
     return element->integrity != NULL && element->integrity->checksums != NULL;
 }
 
-static void enter_record(const struct owned_element *element)
+static uint32_t flags_of(const struct owned_element *element)
+{
+    const struct element *file = &element->file;
+
+    return (file->tail_bytes != 0 ? ELEMENT_SUPERBLOCK : 0u) |
+           (file->read_only ? ELEMENT_READ_ONLY : 0u) | (file->device ? ELEMENT_DEVICE : 0u) |
+           (file->mode == ELEMENT_MODE_DIRECT ? ELEMENT_DIRECT : 0u) |
+           (file->mode == ELEMENT_MODE_INLINE ? ELEMENT_INLINE : 0u) |
+           (has_checksums(element) ? ELEMENT_CHECKSUMS : 0u);
+}
+
+static void enter_record(const struct controller *controller, const struct owned_element *element)
 {
     const struct element *file = &element->file;
     struct element_record *record = element->record;
 
     /* relaxed: for whoever looks on */
     store_relaxed(&record->size_bytes, file->size_bytes);
-    store_relaxed(&record->flags, ELEMENT_SUPERBLOCK | (file->device ? ELEMENT_DEVICE : 0u) |
-                                      (file->mode == ELEMENT_MODE_DIRECT ? ELEMENT_DIRECT : 0u) |
-                                      (file->mode == ELEMENT_MODE_INLINE ? ELEMENT_INLINE : 0u) |
-                                      (has_checksums(element) ? ELEMENT_CHECKSUMS : 0u));
+    store_relaxed(&record->tail_bytes, file->tail_bytes); /* relaxed: as above */
+    store_relaxed(&record->flags, flags_of(element));     /* relaxed: as above */
+    store_relaxed(&record->mark_byte, file->mark_byte);   /* relaxed: with the next one */
+    /* pairs with whoever looks whether a dead one's I/O has landed: the mark is ours, as well */
+    store_release(&record->mark_holder, owner_holder(controller->id, controller->epoch));
     store_relaxed(&record->state, ELEMENT_ONLINE); /* relaxed: we are its only writer */
 }
 
@@ -153,6 +172,8 @@ static int read_image(struct controller *controller, uint32_t index, const struc
 {
     struct owned_element *element = &controller->elements[index];
 
+    if (fresh->tail_bytes == 0)
+        return 0;
     element->superblock = malloc(sizeof *element->superblock);
     if (element->superblock == NULL)
         return -ENOMEM;
@@ -164,7 +185,8 @@ static int read_image(struct controller *controller, uint32_t index, const struc
     return error != 0 ? error : controller_open_integrity(element, fresh);
 }
 
-static int replace(struct controller *controller, uint32_t index, const struct element *fresh)
+int controller_take_image(struct controller *controller, uint32_t index,
+                          const struct element *fresh)
 {
     struct owned_element *element = &controller->elements[index];
     int error = read_image(controller, index, fresh);
@@ -174,8 +196,8 @@ static int replace(struct controller *controller, uint32_t index, const struct e
     if (error != 0)
         return forget_image(element, error);
     element->size_checked_turn = 0;
-    cache_element_replaced(controller, index);
-    enter_record(element);
+    cache_element_taken(controller, index);
+    enter_record(controller, element);
     return 0;
 }
 
@@ -192,8 +214,10 @@ void control_replace_element(struct control_request *request)
         error = -EBUSY;
     if (error == 0)
         error = image_of(request, &fresh);
-    if (error == 0)
-        error = replace(controller, element, &fresh);
+    if (error == 0) {
+        cache_element_forget(controller, element);
+        error = controller_take_image(controller, element, &fresh);
+    }
     if (error == 0)
         request->fd = -1; /* the element's */
     control_answer(request, error);

@@ -8,8 +8,10 @@
 
 #include "controller/cache/cache.h"
 #include "controller/deaths.h"
+#include "controller/finish.h"
 #include "controller/idle.h"
-#include "controller/integrity/ending.h"
+#include "controller/new_life.h"
+#include "controller/path/owner.h"
 #include "controller/path/redirect.h"
 #include "controller/path/split.h"
 #include "controller/path/virtual.h"
@@ -306,6 +308,10 @@ static int make_parts(struct controller *controller, const struct controller_sta
     *ret_what = "its elements";
     error = attach_elements(controller, start->elements);
     if (error == 0)
+        error = takeover_init(controller, start->images);
+    if (error == 0)
+        new_life_put_in_order(controller);
+    if (error == 0)
         error = make_marks(controller, start->superblocks);
     if (error != 0)
         return error;
@@ -369,6 +375,7 @@ void controller_free(struct controller *controller)
         free(controller->elements[i].superblock);
         integrity_free(controller->elements[i].integrity);
     }
+    takeover_done(controller);
     free(controller->elements);
     deaths_done(controller);
     peers_done(controller);
@@ -408,6 +415,12 @@ void controller_fail_element(struct controller *controller, uint32_t index, cons
     settle_failed_elements(controller, NULL);
 }
 
+void controller_lose_writes(struct controller *controller, uint32_t index, const char *why)
+{
+    controller->elements[index].lost_writes = true;
+    controller_fail_element(controller, index, why);
+}
+
 /* An image that became shorter reads as nothing past its end, and a write there would make it long
  * again with zeroes in between: neither may reach a host. So the length is looked at before
  * writing, once a turn, and an element found short stays failed. */
@@ -434,6 +447,7 @@ static void quiesce(struct controller *controller)
         controller->hooks.on_quiesce(controller->hooks.context);
     jobs_quiesce(controller);
     cache_quiesce(controller);
+    settle_failed_elements(controller, NULL); /* what nobody will take over any more */
 }
 
 /* What hosts have asked for is done first: a command on a virtual volume that ended between its
@@ -450,7 +464,7 @@ void controller_stop(struct controller *controller)
 static void look_at_membership(struct controller *controller)
 {
     struct segment_header *header = segment_header(&controller->segment);
-    /* pairs with the configuration controller's increment after it changed a seat. */
+    /* pairs with segment_raise_membership, after a seat, a link or an owner was changed. */
     uint32_t membership = load_acquire(&header->membership);
 
     if (membership == controller->membership_seen)
@@ -459,6 +473,8 @@ static void look_at_membership(struct controller *controller)
     tracing_event(controller, TRACE_MEMBERSHIP, TRACE_NO_CONTROLLER, membership);
     peers_look_at_seats(controller);
     ways_update(controller);
+    takeover_look(controller);
+    owner_wake_waiters(controller);
     /* relaxed: written before membership, which was loaded with acquire. */
     uint32_t request = load_relaxed(&controller->seat->request);
     if (request != SEAT_REQUEST_NONE)
@@ -503,8 +519,7 @@ static void declare_quiet(struct controller *controller)
         controller->finished = true;
 }
 
-/* What commands hold; of the part that was set apart for workspaces, those in use. */
-static uint64_t buffers_taken_bytes(const struct controller *controller)
+uint64_t controller_buffers_bytes(const struct controller *controller)
 {
     uint64_t bytes = pool_taken_bytes(controller->pool);
 
@@ -530,7 +545,7 @@ static void turn(struct controller *controller)
         controller->hooks.on_turn(controller->hooks.context);
     peers_flush(controller);
     /* relaxed: a level for status. */
-    store_relaxed(&controller->counters->buffers_bytes, buffers_taken_bytes(controller));
+    store_relaxed(&controller->counters->buffers_bytes, controller_buffers_bytes(controller));
     declare_quiet(controller);
     if (received == 0 && idle_nap(controller))
         return;
@@ -538,47 +553,6 @@ static void turn(struct controller *controller)
         loop_turn(controller->loop, 0);
     else if (!controller->finished)
         idle_wait(controller);
-}
-
-static int flush_elements(struct controller *controller)
-{
-    int failed = 0;
-
-    for (uint32_t i = 0; i < controller->elements_count; i++) {
-        struct element *file = &controller->elements[i].file;
-        if (file->fd < 0 || file->read_only)
-            continue;
-        if (element_sync_now(file) != 0) {
-            controller_fail_element(controller, i, "the last flush of it failed");
-            failed = -EIO;
-            continue;
-        }
-        /* relaxed: its only writer is this controller. What one that failed lacks is not known. */
-        if (load_relaxed(&controller->elements[i].record->state) == ELEMENT_ONLINE &&
-            ending_settle(controller, i) != 0)
-            fprintf(stderr,
-                    "anyport: c%u: element %s: what is kept beside its data cannot be "
-                    "written; the next start finds it as after a crash\n",
-                    controller->id, controller->elements[i].record->name);
-    }
-    return failed;
-}
-
-/* Everything that was taken has been given back, so nothing of ours is on its way to an element. */
-static bool nothing_in_flight(const struct controller *controller)
-{
-    return buffers_taken_bytes(controller) == 0 &&
-           controller->free_peer_commands_count == PEER_COMMANDS_MAX &&
-           /* relaxed: our own counter */
-           load_relaxed(&controller->counters->host_in_flight) == 0;
-}
-
-static void unlock_elements(struct controller *controller)
-{
-    for (uint32_t i = 0; i < controller->elements_count && nothing_in_flight(controller); i++) {
-        if (controller->elements[i].file.fd >= 0)
-            element_unlock(&controller->elements[i].file);
-    }
 }
 
 /* STOPPED promises peers that no I/O of ours reaches their buffers any more. Nothing new is taken;
@@ -600,8 +574,8 @@ int controller_run(struct controller *controller)
         turn(controller);
     finish_executing(controller);
     cache_stop(controller);
-    int error = flush_elements(controller);
-    unlock_elements(controller);
+    int error = finish_elements(controller);
+    finish_unlock(controller);
     tracing_event(controller, TRACE_SEAT, TRACE_NO_CONTROLLER, SEAT_STOPPED);
     seat_set_state(controller->seat, SEAT_STOPPED);
     return error;

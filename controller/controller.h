@@ -31,6 +31,7 @@
 #include "controller/recovery/read_repair.h"
 #include "controller/recovery/redo.h"
 #include "controller/recovery/settle.h"
+#include "controller/recovery/takeover.h"
 #include "controller/tracing.h"
 #include "io/element.h"
 #include "io/loop.h"
@@ -49,7 +50,9 @@ struct owned_element {
     struct mark *mark; /* its superblock; NULL: it has none, or is not ours */
     struct superblock_of_image *superblock; /* of an image that came later: ours to free */
     struct integrity *integrity;         /* write intents and checksums; NULL: neither is needed */
+    uint32_t busy;                       /* commands between the beginning and end of EXECUTE */
     struct command_queue intent_waiters; /* for the bitmap of intents that is being written */
+    bool lost_writes;           /* it has failed, and lacks what was acknowledged (finish.h) */
     uint64_t size_checked_turn; /* the image's length is looked at once a turn that writes */
 };
 
@@ -134,6 +137,7 @@ struct controller {
     struct watched_life *lives; /* of the other controllers; NULL: not watched (deaths.h) */
     struct interconnect_settings interconnect; /* a copy of the segment's */
     struct command_queue way_waiters;          /* for a way to their targets */
+    struct command_queue owner_waiters;        /* for their element to be owned (path/owner.h) */
     struct timer sweep_timer;
     uint64_t sweep_ns;      /* until the next sweep, as losses of late suggest */
     struct timer due_timer; /* for what leaves by a link later; the turn sends it */
@@ -141,6 +145,7 @@ struct controller {
     struct control control; /* what the configuration controller asks */
     struct errands errands;
     struct settle settle;
+    struct takeover takeover;
     struct fences fences;
     struct jobs jobs;
     struct read_repairs read_repairs;
@@ -167,11 +172,12 @@ struct controller {
 struct controller_start {
     uint32_t id;
     struct segment segment;
-    struct element *elements; /* by element index; fd -1: not this controller's */
-    const int *doorbells;     /* eventfds by seat */
-    int notice_fd;            /* an eventfd: rung when the seat's state changed */
-    const int *lifelines;     /* the others', by seat (deaths.h); NULL: none */
-    const int *control;       /* our end of the control channel; NULL: none */
+    struct element *elements;     /* by element index; fd -1: not this controller's */
+    const int *doorbells;         /* eventfds by seat */
+    int notice_fd;                /* an eventfd: rung when the seat's state changed */
+    const int *lifelines;         /* the others', by seat (deaths.h); NULL: none */
+    const int *control;           /* our end of the control channel; NULL: none */
+    const struct witness *images; /* of every element (takeover.h); NULL: none */
     /* By element index; NULL: it has none. They outlive the controller. All NULL: none has one. */
     struct superblock_of_image **superblocks;
 };
@@ -199,6 +205,12 @@ int controller_keep_intents(struct owned_element *element);
  * marked as failed durably, soon (recovery/settle.h). Says why on stderr, once. */
 void controller_fail_element(struct controller *controller, uint32_t element, const char *why);
 
+/* The same where something that was acknowledged has not become durable on it, and never will. */
+void controller_lose_writes(struct controller *controller, uint32_t element, const char *why);
+
+/* What commands hold of the pool; of the part that was set apart for workspaces, those in use. */
+uint64_t controller_buffers_bytes(const struct controller *controller);
+
 /* Whether the element's image is as long as it was; looked at once a turn. -EIO: it is not, and the
  * element has failed. */
 int controller_check_length(struct controller *controller, uint32_t element);
@@ -206,6 +218,19 @@ int controller_check_length(struct controller *controller, uint32_t element);
 /* Reads what an element of ours, whose mark is there, keeps beside its data on the image `file`, if
  * anything is needed of it. 0 or -errno. */
 int controller_open_integrity(struct owned_element *element, const struct element *file);
+
+/* Whether the element is ours to execute commands of: not one that we let go, or take. */
+static inline bool controller_owns(const struct controller *controller, uint32_t element)
+{
+    return owner_is(owner_load(&controller->elements[element].record->owner), controller->id,
+                    controller->epoch);
+}
+
+/* Whether survivors take what a dead controller owned; not while the array ends. */
+static inline bool takeover_is_on(const struct controller *controller)
+{
+    return segment_header(&controller->segment)->takeover != 0 && !controller->quiescing;
+}
 
 /* Whether any session waits in line for a command or a buffer. */
 static inline bool controller_has_waiters(const struct controller *controller)

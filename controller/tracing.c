@@ -67,18 +67,3 @@ void tracing_volume(struct controller *controller, enum trace_kind kind, uint32_
         .kind = (uint8_t)kind, .peer = TRACE_NO_CONTROLLER, .detail = detail, .volume = volume};
     write_rare(controller, &event);
 }
-
-struct trace_event tracing_of(const struct command *command, enum trace_kind kind)
-{
-    return (struct trace_event){
-        .command = command->number,
-        .offset_bytes = command->offset_bytes,
-        .length_bytes = command->length_bytes,
-        .volume = command->volume,
-        .kind = (uint8_t)kind,
-        .op = command->op,
-        .stage = command->stage,
-        .receiver = command->receiver,
-        .peer = TRACE_NO_CONTROLLER,
-    };
-}

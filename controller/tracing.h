@@ -37,7 +37,4 @@ void tracing_volume(struct controller *controller, enum trace_kind kind, uint32_
  * copied of it before. The time is filled in. The level wants it. */
 void tracing_write(struct controller *controller, struct trace_event *event);
 
-/* What events of a command have in common. */
-struct trace_event tracing_of(const struct command *command, enum trace_kind kind);
-
 #endif

@@ -43,9 +43,9 @@ enum volume_state element_state_now(const struct segment *segment, uint32_t elem
     if (element >= segment->geometry.elements)
         return VOLUME_FAILED;
     const struct element_record *record = segment_element(segment, element);
-    uint32_t owner = load_acquire(&record->owner);
-    if (owner >= segment->geometry.controllers ||
-        seat_is_gone(seat_state(segment_seat(segment, owner))))
+    struct owner owner = owner_load(&record->owner);
+    if (owner.seat >= segment->geometry.controllers || owner_is_gone(segment, owner) ||
+        seat_is_gone(seat_state(segment_seat(segment, owner.seat))))
         return VOLUME_UNREACHABLE;
     /* relaxed: what is told may be old by the time it is heard. */
     return load_relaxed(&record->state) == ELEMENT_ONLINE ? VOLUME_ONLINE : VOLUME_FAILED;

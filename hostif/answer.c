@@ -9,7 +9,8 @@
 
 /* What one command can add at most. */
 enum {
-    VECTORS_PER_ANSWER = 2 * ANSWER_PIECES_MAX,
+    VECTORS_PER_ANSWER = 2 * ANSWER_PIECES_MAX + CACHE_RUN_BLOCKS, /* head and payload of a piece;
+                            and payload that lies in the cache changes places at each block */
     HEADS_PER_ANSWER = ANSWER_PIECES_MAX * NBD_REPLY_HOLE_BYTES,
 };
 
@@ -33,6 +34,19 @@ static void add_memory(struct answer *answer, void *memory, uint64_t bytes)
 {
     assert(answer->vectors_count < ANSWER_VECTORS);
     answer->vectors[answer->vectors_count++] = (struct iovec){.iov_base = memory, .iov_len = bytes};
+    answer->bytes += bytes;
+}
+
+/* Bytes of its payload, wherever they lie. */
+static void add_payload(struct answer *answer, const struct command *command, uint64_t at,
+                        uint64_t bytes)
+{
+    uint64_t named_bytes;
+
+    answer->vectors_count += command_name_places(
+        command, (int64_t)at, (int64_t)(at + bytes), &answer->vectors[answer->vectors_count],
+        ANSWER_VECTORS - answer->vectors_count, &named_bytes);
+    assert(named_bytes == bytes);
     answer->bytes += bytes;
 }
 
@@ -74,7 +88,9 @@ static uint64_t run_bytes(const struct command *command, uint64_t done, bool *re
         uint64_t room = BLOCK_BYTES - (command->offset_bytes + at) % BLOCK_BYTES;
         uint64_t left = command->length_bytes - at;
         uint64_t piece = left < room ? left : room;
-        bool zero = is_zero(command->payload + at, piece);
+        uint64_t in_one_place;
+        bool zero =
+            is_zero(command->payload + command_place(command, (int64_t)at, &in_one_place), piece);
         if (at == done)
             *ret_zero = zero;
         else if (zero != *ret_zero)
@@ -89,7 +105,7 @@ static void add_data(struct answer *answer, struct command *command, uint64_t at
 {
     add_head(answer, nbd_reply_data(head_room(answer), command->cookie, command->offset_bytes + at,
                                     (uint32_t)bytes, done));
-    add_memory(answer, command->payload + at, bytes);
+    add_payload(answer, command, at, bytes);
 }
 
 static void add_sparse(struct answer *answer, struct command *command)
@@ -201,7 +217,7 @@ bool answer_add(struct answer *answer, struct command *command, const struct nbd
     } else {
         add_head(answer, nbd_reply_simple(head_room(answer), command->cookie, command->status));
         if (command->op == COMMAND_READ && command->status == 0 && command->length_bytes > 0)
-            add_memory(answer, command->payload, command->length_bytes);
+            add_payload(answer, command, 0, command->length_bytes);
     }
     return true;
 }

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "controller/cache/lend.h"
 #include "controller/path/split_extents.h"
 #include "hostif/ports.h"
 
@@ -133,9 +134,15 @@ void request_take_payload(struct session *session, struct command *command)
 
     if (here > command->length_bytes - session->written_bytes)
         here = command->length_bytes - session->written_bytes;
-    memcpy(command->payload + session->written_bytes, session->in + session->in_first, here);
-    session->in_first += (uint32_t)here;
-    session->written_bytes += here;
+    for (uint64_t run_bytes; here > 0; here -= run_bytes) {
+        uint8_t *place =
+            command->payload + command_place(command, (int64_t)session->written_bytes, &run_bytes);
+        if (run_bytes > here)
+            run_bytes = here;
+        memcpy(place, session->in + session->in_first, run_bytes);
+        session->in_first += (uint32_t)run_bytes;
+        session->written_bytes += run_bytes;
+    }
 }
 
 void request_payload_complete(struct session *session)
@@ -152,6 +159,7 @@ static int handle_request(struct session *session, const struct nbd_request *req
 {
     uint64_t payload_bytes = nbd_request_payload_bytes(request);
     struct command *command;
+    struct mapping_place place;
     int status = nbd_request_check(request, &session->agreed);
     int error;
 
@@ -162,13 +170,18 @@ static int handle_request(struct session *session, const struct nbd_request *req
         session->after_long = false;
         return -EAGAIN;
     }
-    error = take_command(session, request, buffer_bytes(session, request), &command);
+    bool lends = request->type == NBD_CMD_WRITE &&
+                 cache_lends(session_controller(session), session->volume, request->offset_bytes,
+                             request->length_bytes, command_flags_of(request), &place);
+    error = take_command(session, request, lends ? 0 : buffer_bytes(session, request), &command);
     if (error == -ENOMEM)
         return refuse(session, request, error);
     if (error != 0)
         return error;
     session->in_first += NBD_REQUEST_BYTES;
     fill_command(session, request, command);
+    if (lends)
+        cache_lend(session_controller(session), command, &place);
     if (payload_bytes == 0) {
         session->after_long = false;
         command_start(session_controller(session), command, STAGE_MAP);

@@ -171,7 +171,7 @@ static void reply_to_host(struct controller *controller, struct command *command
 }
 
 const struct command_origin session_origin = {
-    .name = "host", .host = true, .travels = true, .reply = reply_to_host};
+    .name = "host", .host = true, .travels = true, .finds = true, .reply = reply_to_host};
 
 static void start_send(struct session *session)
 {
@@ -269,13 +269,16 @@ static void receive_payload(struct session *session)
 {
     struct command *command = session->writing;
 
-    session->receive_vectors[0] =
-        (struct iovec){.iov_base = command->payload + session->written_bytes,
-                       .iov_len = command->length_bytes - session->written_bytes};
-    session->receive_vectors[1] = (struct iovec){.iov_base = session->in + session->in_end,
-                                                 .iov_len = SESSION_AFTER_LONG_BYTES};
+    uint64_t named_bytes;
+    uint32_t count = command_name_places(command, (int64_t)session->written_bytes,
+                                         (int64_t)command->length_bytes, session->receive_vectors,
+                                         SESSION_PAYLOAD_VECTORS, &named_bytes);
+
+    assert(named_bytes == command->length_bytes - session->written_bytes);
+    session->receive_vectors[count++] = (struct iovec){.iov_base = session->in + session->in_end,
+                                                       .iov_len = SESSION_AFTER_LONG_BYTES};
     session->receive_message =
-        (struct msghdr){.msg_iov = session->receive_vectors, .msg_iovlen = 2};
+        (struct msghdr){.msg_iov = session->receive_vectors, .msg_iovlen = count};
     loop_receive_vector(session_loop(session), session->fd, &session->receive_message,
                         &session->receive);
 }

@@ -7,8 +7,9 @@
  *
  * Receiving: bytes arrive in the session's own buffer, as many requests at once as the host has
  * sent. A write's payload is copied from there into a buffer of the pool, or, when it is long,
- * received there directly. A short write takes its buffer only when all of its payload has arrived,
- * so a host that stops in the middle holds nothing that others need.
+ * received there directly; or, where it becomes dirty blocks of the cache, into these
+ * (controller/cache/lend.h). A short write takes its buffer only when all of its payload has
+ * arrived, so a host that stops in the middle holds nothing that others need.
  *
  * Sending: answers wait in `ready` and go out together, once a turn, while nothing is being sent.
  *
@@ -37,10 +38,11 @@ enum {
     SESSION_UNSENT_BYTES_MAX = 768 << 10, /* more would leave the processor's cache, and buffers to
                                              hosts that do not read their answers */
     SESSION_PROGRESS_BYTES = 256 << 10,   /* of a long payload; less, again and again, is none */
-    SESSION_COMPACT_BYTES = 96 << 10,     /* room wanted at the end of the receive buffer */
-    SESSION_DISCARD_BYTES_MAX = 64 << 20, /* of a refused write; more: drop the connection */
-    SESSION_LINGER_MS = 1000,             /* so long a host may take to read its last answers */
-    SESSION_LINGER_BYTES_MAX = 64 << 20,  /* and so much it may send meanwhile */
+    SESSION_PAYLOAD_VECTORS = CACHE_RUN_BLOCKS, /* places of a payload (controller/cache/lend.h) */
+    SESSION_COMPACT_BYTES = 96 << 10,           /* room wanted at the end of the receive buffer */
+    SESSION_DISCARD_BYTES_MAX = 64 << 20,       /* of a refused write; more: drop the connection */
+    SESSION_LINGER_MS = 1000,            /* so long a host may take to read its last answers */
+    SESSION_LINGER_BYTES_MAX = 64 << 20, /* and so much it may send meanwhile */
 };
 
 enum { SESSION_NO_VOLUME = UINT32_MAX };
@@ -83,7 +85,7 @@ struct session {
     uint64_t progress_ns;    /* when it began, or last came SESSION_PROGRESS_BYTES further */
     uint64_t progress_bytes; /* since then */
     struct msghdr receive_message;
-    struct iovec receive_vectors[2];
+    struct iovec receive_vectors[SESSION_PAYLOAD_VECTORS + 1];
 
     /* commands */
     struct command_waiter waiter;

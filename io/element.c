@@ -209,6 +209,21 @@ int element_open(struct element *ret_element, const struct element_wanted *wante
     return open_with(ret_element, wanted, 0, false, ret_error);
 }
 
+int element_open_again(struct element *ret_element, const struct witness *witness,
+                       const struct element_wanted *wanted, struct element_error *ret_error)
+{
+    struct element_wanted again = *wanted;
+    char path[40];
+
+    if (witness->fd < 0)
+        return refuse(ret_error, -ENOENT, "there is no descriptor of it");
+    if (!witness_saw_end(witness))
+        return refuse(ret_error, -EAGAIN, "the I/O of its last owner has not ended");
+    snprintf(path, sizeof path, "/proc/self/fd/%d", witness->fd);
+    again.image = path;
+    return element_open(ret_element, &again, ret_error);
+}
+
 int element_check_creatable(const struct element_wanted *wanted, struct element_error *ret_error)
 {
     struct statvfs file_system;

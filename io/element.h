@@ -59,6 +59,14 @@ struct element_wanted {
 int element_open(struct element *ret_element, const struct element_wanted *wanted,
                  struct element_error *ret_error);
 
+struct witness;
+
+/* Opens and locks the image of which `witness` has a descriptor, whatever became of its path, once
+ * the description that the witness watches is gone, and with it the I/O of who had it. `wanted`
+ * names no image. -EAGAIN: it is there yet; else as element_open. */
+int element_open_again(struct element *ret_element, const struct witness *witness,
+                       const struct element_wanted *wanted, struct element_error *ret_error);
+
 /* Whether a new image of this size can be made there: the folder exists and may be written, and the
  * file system is large enough. Creates nothing. */
 int element_check_creatable(const struct element_wanted *wanted, struct element_error *ret_error);

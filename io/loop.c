@@ -11,12 +11,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "io/timers.h"
+
 enum { SUBMISSIONS = 1024, SUBMIT_AGAIN_US = 50 };
 
 struct loop {
     struct io_uring ring;
     uint64_t now_ns;
-    struct timer timers; /* head of a ring sorted by deadline */
+    struct timers timers;
     uint64_t doorbell_value;
     int files;
 };
@@ -89,7 +91,7 @@ int loop_new(struct loop **ret_loop, const char **ret_missing)
     struct loop *loop = calloc(1, sizeof *loop);
     if (loop == NULL)
         return -ENOMEM;
-    loop->timers.next = loop->timers.previous = &loop->timers;
+    timers_init(&loop->timers);
     int error = setup_ring(&loop->ring, ret_missing);
     if (error != 0)
         goto no_ring;
@@ -150,48 +152,22 @@ uint64_t loop_clock_ns(struct loop *loop)
 
 void loop_timer_start(struct loop *loop, struct timer *timer, uint64_t delay_ns)
 {
-    assert(timer->next == NULL);
-    timer->deadline_ns = loop->now_ns + delay_ns;
-    /* From the end: nearly all timers of one kind have the same delay, so this rarely walks. */
-    struct timer *after = loop->timers.previous;
-    while (after != &loop->timers && after->deadline_ns > timer->deadline_ns)
-        after = after->previous;
-    timer->previous = after;
-    timer->next = after->next;
-    after->next->previous = timer;
-    after->next = timer;
+    timers_add(&loop->timers, timer, loop->now_ns + delay_ns);
 }
 
 void loop_timer_stop(struct loop *loop, struct timer *timer)
 {
     (void)loop;
-    if (timer->next == NULL)
-        return;
-    timer->previous->next = timer->next;
-    timer->next->previous = timer->previous;
-    timer->next = timer->previous = NULL;
-}
-
-static uint32_t fire_timers(struct loop *loop)
-{
-    uint32_t fired = 0;
-
-    while (loop->timers.next != &loop->timers && loop->timers.next->deadline_ns <= loop->now_ns) {
-        struct timer *timer = loop->timers.next;
-        loop_timer_stop(loop, timer);
-        timer->fire(timer);
-        fired++;
-    }
-    return fired;
+    timers_remove(timer);
 }
 
 static uint64_t bounded_by_timers(const struct loop *loop, uint64_t wait_ns)
 {
-    const struct timer *first = loop->timers.next;
+    uint64_t next_ns = timers_next_ns(&loop->timers);
 
-    if (first == &loop->timers)
+    if (next_ns == UINT64_MAX)
         return wait_ns;
-    uint64_t until = first->deadline_ns > loop->now_ns ? first->deadline_ns - loop->now_ns : 0;
+    uint64_t until = next_ns > loop->now_ns ? next_ns - loop->now_ns : 0;
     return until < wait_ns ? until : wait_ns;
 }
 
@@ -269,7 +245,7 @@ uint32_t loop_turn(struct loop *loop, uint64_t wait_ns)
     enter(loop, wait_ns);
     loop_clock_ns(loop);
     uint32_t fired = fire_completions(loop);
-    return fired + fire_timers(loop);
+    return fired + timers_fire(&loop->timers, loop->now_ns);
 }
 
 static bool is_temporary(int error)

@@ -42,6 +42,16 @@ int witness_open(struct witness *ret_witness, int fd, uint64_t mark_byte)
     return 0;
 }
 
+int witness_copy(struct witness *ret_witness, const struct witness *witness)
+{
+    int fd = witness->fd >= 0 ? fcntl(witness->fd, F_DUPFD_CLOEXEC, 0) : -1;
+
+    if (witness->fd >= 0 && fd < 0)
+        return -errno;
+    *ret_witness = (struct witness){.fd = fd, .mark_byte = witness->mark_byte};
+    return 0;
+}
+
 bool witness_saw_end(const struct witness *witness)
 {
     struct flock mark = mark_at(witness->mark_byte, F_WRLCK);

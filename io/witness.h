@@ -25,6 +25,9 @@ int witness_mark(int fd, uint64_t *ret_mark_byte);
 /* A witness of the marked description of `fd`; it is the caller's to close. 0 or -errno. */
 int witness_open(struct witness *ret_witness, int fd, uint64_t mark_byte);
 
+/* Another descriptor of the same inode; it is the caller's to close. Of none: none. 0 or -errno. */
+int witness_copy(struct witness *ret_witness, const struct witness *witness);
+
 /* Whether the description is gone, and with it all of its I/O. False when there is no witness. */
 bool witness_saw_end(const struct witness *witness);
 

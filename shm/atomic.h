@@ -14,6 +14,10 @@
  * fence_store_load() is the only full barrier: it keeps an earlier store from being overtaken by a
  * later load (the sleeper's and the waker's handshake in seat.h). ThreadSanitizer does not model
  * fences, so a build under it makes the fence a read-modify-write of a word that both sides touch.
+ *
+ * order_of_program() is for memory that others read only after this process has ended: a process
+ * ends between two instructions, with all stores before that done, so it is enough that the
+ * compiler keeps them in order. It costs nothing.
  */
 #ifndef SHM_ATOMIC_H
 #define SHM_ATOMIC_H
@@ -35,6 +39,7 @@
 #define store_relaxed(word, value) atomic_store_explicit((word), (value), memory_order_relaxed)
 #define store_release(word, value) atomic_store_explicit((word), (value), memory_order_release)
 #define add_relaxed(word, value)   atomic_fetch_add_explicit((word), (value), memory_order_relaxed)
+#define add_release(word, value)   atomic_fetch_add_explicit((word), (value), memory_order_release)
 #define exchange_acq_rel(word, value)                                                              \
     atomic_exchange_explicit((word), (value), memory_order_acq_rel)
 
@@ -70,6 +75,11 @@ static inline void fence_store_load(_Atomic uint32_t *shared_word)
     (void)shared_word;
     atomic_thread_fence(memory_order_seq_cst);
 #endif
+}
+
+static inline void order_of_program(void)
+{
+    atomic_signal_fence(memory_order_seq_cst);
 }
 
 static inline void cpu_relax(void)

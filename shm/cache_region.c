@@ -45,8 +45,8 @@ void cache_region_open(const struct cache_region *region, uint32_t index)
     /* relaxed: we are its only writer */
     assert(state_of(load_relaxed(&header->word)) != CACHE_DIRTY);
     CRASH_POINT("cache.open");
-    /* pairs with cache_region_adopt: what is stored behind it does not come before it. */
-    (void)exchange_acq_rel(&header->word, (uint64_t)CACHE_FILLING);
+    store_relaxed(&header->word, (uint64_t)CACHE_FILLING); /* relaxed: read after our end only */
+    order_of_program(); /* what is stored behind it does not come before it */
     CRASH_POINT("cache.opened");
 }
 
@@ -89,16 +89,24 @@ void cache_region_close(const struct cache_region *region, uint32_t index)
 bool cache_region_adopt(const struct cache_region *region, uint32_t index,
                         struct cache_entry *ret_entry)
 {
+    if (cache_region_look(region, index, ret_entry))
+        return true;
+    /* relaxed: its owner has ended, and we are its only writer */
+    if (state_of(load_relaxed(&region->headers[index].word)) != CACHE_FREE)
+        cache_region_close(region, index);
+    return false;
+}
+
+bool cache_region_look(const struct cache_region *region, uint32_t index,
+                       struct cache_entry *ret_entry)
+{
     struct cache_header *header = &region->headers[index];
     /* pairs with cache_region_publish: the block and its number are there */
     uint64_t word = load_acquire(&header->word);
     enum cache_state state = state_of(word);
 
-    if (state != CACHE_CLEAN && state != CACHE_DIRTY) {
-        if (state != CACHE_FREE)
-            cache_region_close(region, index);
+    if (state != CACHE_CLEAN && state != CACHE_DIRTY)
         return false;
-    }
     *ret_entry = (struct cache_entry){.state = state,
                                       .epoch = (uint16_t)(word >> 32),
                                       .element = element_of(word),

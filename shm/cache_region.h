@@ -85,6 +85,10 @@ struct cache_entry {
     uint64_t block;
 };
 
+/* After the owner's end, for anybody: whether the block is whole. Changes nothing. */
+bool cache_region_look(const struct cache_region *region, uint32_t index,
+                       struct cache_entry *ret_entry);
+
 /* For an adopter: whether the block is whole. One that is not becomes FREE. */
 bool cache_region_adopt(const struct cache_region *region, uint32_t index,
                         struct cache_entry *ret_entry);

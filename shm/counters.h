@@ -75,6 +75,7 @@ struct cache_counters {
     X(waits_for_buffer)                                                                            \
     X(waits_for_slot)                                                                              \
     X(waits_for_component)                                                                         \
+    X(waits_for_owner)                                                                             \
     X(buffers_bytes) /* level: taken from its pool */                                              \
     X(slots_used)    /* level */
 

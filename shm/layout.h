@@ -34,6 +34,7 @@
 #include "shm/counters.h"
 #include "shm/interconnect_settings.h"
 #include "shm/limits.h"
+#include "shm/owner.h"
 #include "shm/redo.h"
 #include "shm/region.h"
 #include "shm/ring.h"
@@ -87,10 +88,12 @@ struct segment_header {
     uint32_t cache_mode;             /* enum cache_mode */
     uint32_t cache_policy;           /* enum cache_policy_kind */
     uint32_t cache_in_memory;        /* 1: elements whose images live in memory are cached too */
+    uint32_t takeover;               /* 1: survivors take a dead controller's elements */
     _Atomic uint64_t job_rate_bytes; /* of a job, in a second; 0: any; JOB_RATE_YIELDING */
     struct interconnect_settings interconnect;
-    /* Grows whenever a seat changes state, or a link what is injected; controllers look at it once
-     * a turn. Writer: the configuration controller. Stale: a death is noticed a turn later. */
+    /* Grows whenever a seat changes state, a link what is injected, or an element its owner;
+     * controllers look at it once a turn. Writers: any process of the array, by addition
+     * (segment_raise_membership). Stale: a death is noticed a turn later. */
     _Alignas(CACHELINE_BYTES) _Atomic uint32_t membership;
     /* No volume has, or ever had, this number or a higher one: so far those who look at all volumes
      * look. Writer: the configuration controller; it only grows. Stale: a new one is seen later. */
@@ -110,17 +113,21 @@ enum seat_state {
     SEAT_DRAINED,  /* dead, and all of its I/O has landed */
 };
 
-enum { SEAT_EPOCH_FIRST = 1 }; /* of a seat's first life; 0: there was none yet */
+/* Of a seat's first life. A life's epoch is odd; who declares it dead makes it even, and the next
+ * life has the odd one after that: nothing that an earlier life or its death says fits a later one.
+ * 0: there was none yet. */
+enum { SEAT_EPOCH_FIRST = 1 };
 
 enum seat_request { SEAT_REQUEST_NONE = 0, SEAT_REQUEST_QUIESCE, SEAT_REQUEST_STOP };
 
 /*
  * A controller's place.
  *
- *      offset 0    state, epoch, pid, request    writer: configuration controller (state STARTING,
- *                                                DRAINED); the controller itself (RUNNING to
- *                                                STOPPED); any process of the array: epoch and
- *                                                state DEAD, by seat_declare_dead
+ *      offset 0    state, epoch, pid, request    writer: configuration controller (state EMPTY and
+ *                                                STARTING with a new epoch, DRAINED); the
+ *                                                controller itself (RUNNING to STOPPED); any
+ *                                                process of the array: epoch and state DEAD, by
+ *                                                seat_declare_dead
  *      offset 64   sleeping                      writers: the controller (1), its wakers (0)
  *      offset 128  counters                      writer: the controller
  *                  coordination                  writer: the controller
@@ -138,6 +145,8 @@ struct seat {
     /* Seats of dead controllers that this one executes nothing for any more, a bit each. Writer:
      * the controller. Stale: what the dead one had reserved is given up a sweep later. */
     _Atomic uint64_t done_with;
+    _Atomic uint64_t since_ns; /* CLOCK_REALTIME: when this life began. Writer: as of `state` */
+    _Atomic uint32_t restarts; /* lives after the first. Writer: the configuration controller */
     _Alignas(CACHELINE_BYTES) _Atomic uint32_t sleeping;
     _Alignas(CACHELINE_BYTES) struct controller_counters counters;
     _Alignas(CACHELINE_BYTES) struct coordination_counters coordination;
@@ -162,12 +171,20 @@ enum element_flags {
 
 /* The mapping table, first half. Constant but for the _Atomic fields. */
 struct element_record {
-    _Alignas(CACHELINE_BYTES) _Atomic uint32_t owner; /* seat; a takeover stores a new one */
-    _Atomic uint32_t state;                           /* writer: the owner */
+    _Alignas(CACHELINE_BYTES) _Atomic uint64_t owner; /* owner.h, where its writers are named */
+    _Atomic uint32_t state;                           /* writer: the owner, and who takes it */
     /* Writer: the owner, when it takes another image. */
     _Atomic uint32_t flags;
-    uint32_t reserved;
     _Atomic uint64_t size_bytes;
+    _Atomic uint32_t tail_bytes; /* of the image, behind size_bytes; writer: as of flags */
+    uint32_t configured_owner;   /* seat that the configuration names */
+    _Atomic uint32_t takeovers;  /* how often another controller took it; writer: who takes it */
+    _Atomic uint64_t taken_ns;   /* how long that took the last time; writer: as above */
+    /* For the witnesses (io/witness.h) of the description that the owner uses: where its mark is,
+     * written before who holds it, seat | epoch << 8. Writer: who takes it, when it has the lock,
+     * so what the holder before had submitted has landed. Stale: that is found out later. */
+    _Atomic uint64_t mark_byte;
+    _Atomic uint32_t mark_holder;
     char name[NAME_BYTES_MAX + 1];
     _Alignas(CACHELINE_BYTES) struct io_counters counters; /* writer: the owner */
 };

@@ -34,12 +34,19 @@ enum {
     CACHE_LOOK_BYTES = 1 << 20,           /* longer commands are neither looked up nor taken in */
     CACHE_WRITE_BACK_BYTES_MAX = 1 << 20, /* longer writes are written through */
     CACHE_COMMANDS_MAX = 128,             /* I/Os of a cache's own, at once */
-    CACHE_WRITE_BACKS_MAX = 64,    /* of them, for write-back that nobody in a gate waits for */
-    CACHE_RUN_BLOCKS = 64,         /* of one such I/O */
-    CACHE_BATCH_BLOCKS = 1024,     /* written back in order of address */
-    CACHE_TICK_MS = 1000,          /* what is dirty is on its way after two ticks */
-    CACHE_STREAMS = 4,             /* sequential readers of one element that are known */
-    CACHE_AHEAD_BYTES = 512 << 10, /* read ahead of such a reader */
+    CACHE_WRITE_BACKS_MAX = 64,  /* of them, for write-back that nobody in a gate waits for */
+    CACHE_RUN_BLOCKS = 64,       /* of one such I/O */
+    CACHE_BATCH_BLOCKS = 1024,   /* written back in order of address */
+    CACHE_SLICE_BLOCKS = 256,    /* of them written back before hosts are looked at again */
+    CACHE_TICK_MS = 4000,        /* what is dirty is on its way after two ticks */
+    TAKEOVER_TICK_MS = 1,        /* how often it is looked whether a dead owner's I/O has landed */
+    TAKEOVER_TURN_MS = 200,      /* then another survivor takes what the one before has not */
+    TAKEOVER_DRAIN_SECONDS = 30, /* then the image is given up */
+    MOVE_SECONDS = 15,           /* that letting an element go may take, and then taking it */
+    ADOPT_WRITES = 16,           /* of what a dead controller's cache held, at once */
+    ADOPT_RUN_BLOCKS = 16,       /* of one of them */
+    CACHE_STREAMS = 4,           /* sequential readers of one element that are known */
+    CACHE_AHEAD_BYTES = 512 << 10,         /* read ahead of such a reader */
     CACHE_AHEAD_COMMAND_BYTES = 128 << 10, /* longer reads keep an element busy by themselves */
     CACHE_AHEAD_SHARE = 8, /* of a cache's blocks, one in so many is being read ahead at most */
 
@@ -148,6 +155,12 @@ enum {
     /* --- the control channel --- */
     CONTROL_REQUESTS_MAX = 32, /* of one controller, outstanding at once */
     CONTROL_SECONDS = 20,      /* that an answer may take */
+
+    /* --- seats --- */
+    HEARTBEAT_SECONDS_DEFAULT = 2, /* without a turn: a controller that is stuck */
+    HEARTBEAT_SECONDS_MAX = 3600,
+    RESTART_SOON_SECONDS = 10, /* a life that ends within it has not got far */
+    RESTART_DEATHS_MAX = 5,    /* of such lives in a row; then a seat is not started by itself */
 
     /* --- volumes that go --- */
     RELEASE_PATIENCE_MS = 200, /* so long a host may take to be gone that has said so */

@@ -226,14 +226,12 @@ int mapping_resolve(const struct segment *segment, uint32_t volume, uint64_t off
     if (record->element >= segment->geometry.elements)
         return -EPROTO;
     struct element_record *element = segment_element(segment, record->element);
-    /* Pairs with the store of a new owner by whoever publishes a takeover: the old owner's work is
-     * seen to be over before commands go to the new one. */
-    uint32_t owner = load_acquire(&element->owner);
-    if (owner >= segment->geometry.controllers)
+    struct owner owner = owner_load(&element->owner);
+    if (owner.seat >= segment->geometry.controllers)
         return -EPROTO;
     *ret_place =
         (struct mapping_place){.element = record->element,
-                               .owner = owner,
+                               .owner = owner.seat,
                                .element_offset_bytes = record->offset_bytes + offset_bytes};
     return 0;
 }

@@ -23,7 +23,7 @@
 /* Where one range of a volume lies. A plain copy. */
 struct mapping_place {
     uint32_t element;
-    uint32_t owner; /* seat; checked to be below the controllers there are */
+    uint32_t owner; /* seat, in whatever state (owner.h); below the controllers there are */
     uint64_t element_offset_bytes;
 };
 

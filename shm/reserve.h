@@ -65,7 +65,10 @@ enum reserve_verdict reserve_continue(struct coordination *c, struct reservation
 /* Ends a GRANTED one, and hands its ranges to whoever is held for them. */
 void reserve_release(struct coordination *c, struct reservation *reservation);
 
-/* Gives up one that is HELD or FULL, with all that it had taken. */
+/* Gives up one that is HELD or FULL, with all that it had taken. Commands of hosts never do: one of
+ * a host that has left goes on to its end like any other, which is soon. It is for callers of
+ * another kind, as benchmarks and the processes of tests/crash are, and part of what the table
+ * promises: whoever is held behind it is told. */
 void reserve_cancel(struct coordination *c, struct reservation *reservation);
 
 /* Ends everything that a dead controller had in the table: its reservations, its conflict entries,

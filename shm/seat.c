@@ -19,6 +19,21 @@ void seat_declare_dead(struct seat *seat, uint32_t epoch)
     } while (!cas_acq_rel(&seat->state, &state, (uint32_t)SEAT_DEAD));
 }
 
+void seat_begin_life(struct seat *seat, uint32_t epoch, uint64_t since_ns)
+{
+    seat_set_state(seat, SEAT_EMPTY);
+    /* relaxed: published by the state below; until then nobody believes what stands here */
+    store_relaxed(&seat->pid, 0);
+    store_relaxed(&seat->request, SEAT_REQUEST_NONE);
+    store_relaxed(&seat->refuses, 0); /* relaxed: as above */
+    store_relaxed(&seat->done_with, 0);
+    store_relaxed(&seat->sleeping, 0);
+    store_relaxed(&seat->since_ns, since_ns); /* relaxed: as above */
+    /* pairs with seat_life: EMPTY, or what came after it, is seen with it. */
+    store_release(&seat->epoch, epoch);
+    seat_set_state(seat, SEAT_STARTING);
+}
+
 const char *seat_state_name(enum seat_state state)
 {
     switch (state) {

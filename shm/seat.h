@@ -14,7 +14,7 @@
 #ifndef SHM_SEAT_H
 #define SHM_SEAT_H
 
-#include "shm/layout.h"
+#include "shm/segment.h"
 
 static inline void seat_fall_asleep(struct seat *seat)
 {
@@ -46,6 +46,13 @@ static inline uint16_t seat_epoch(const struct seat *seat)
 {
     /* pairs with the compare-and-swap in seat_declare_dead. */
     return (uint16_t)load_acquire(&seat->epoch);
+}
+
+/* The same, all of it: which life this is. */
+static inline uint32_t seat_life(const struct seat *seat)
+{
+    /* pairs with seat_begin_life: a state that is loaded after it is of this life, or later. */
+    return load_acquire(&seat->epoch);
 }
 
 static inline enum seat_state seat_state(const struct seat *seat)
@@ -85,9 +92,28 @@ static inline void seat_set_done_with(struct seat *seat, uint32_t dead)
     store_release(&seat->done_with, load_relaxed(&seat->done_with) | (uint64_t)1 << dead);
 }
 
+/* The controller that sits here meets a new life of `peer`: nothing is said of it yet. */
+static inline void seat_forget(struct seat *seat, uint32_t peer)
+{
+    uint64_t others = ~((uint64_t)1 << peer);
+
+    /* relaxed: we are their only writer, and what they said is over: all that live have acted on it
+     * (seat_begin_life). */
+    store_relaxed(&seat->done_with, load_relaxed(&seat->done_with) & others);
+    store_relaxed(&seat->refuses, load_relaxed(&seat->refuses) & others); /* relaxed: as above */
+}
+
 static inline bool seat_is_done_with(struct seat *seat, uint32_t dead)
 {
     return (load_acquire(&seat->done_with) >> dead & 1) != 0;
+}
+
+/* Whether the life that the word names has ended: by a death, for who stops in order keeps its
+ * epoch. */
+static inline bool owner_is_gone(const struct segment *segment, struct owner owner)
+{
+    return owner.seat >= segment->geometry.controllers ||
+           seat_epoch(segment_seat(segment, owner.seat)) != owner.epoch;
 }
 
 /* Whoever finds that the process of this life (its epoch) is gone: raises the epoch, so that
@@ -95,6 +121,11 @@ static inline bool seat_is_done_with(struct seat *seat, uint32_t dead)
  * one of them may be killed in the middle: the others finish it. A seat that was STOPPED in order
  * stays so. Lock-free. */
 void seat_declare_dead(struct seat *seat, uint32_t epoch);
+
+/* The configuration controller, when nobody sits here and nobody looks at the seat as at a
+ * controller's (all that live have said so; or, at first, nobody lives): a life of this epoch
+ * begins, STARTING. Whoever sees the epoch sees no state of a life before it. */
+void seat_begin_life(struct seat *seat, uint32_t epoch, uint64_t since_ns);
 
 const char *seat_state_name(enum seat_state state);
 

@@ -237,6 +237,12 @@ int segment_commit(const struct segment *segment, uint64_t offset_bytes, uint64_
     return 0;
 }
 
+void segment_populate(const struct segment *segment, uint64_t offset_bytes, uint64_t bytes)
+{
+    assert(offset_bytes + bytes <= segment->geometry.bytes);
+    (void)madvise(segment->base + offset_bytes, bytes, MADV_POPULATE_WRITE);
+}
+
 struct seat *segment_seat(const struct segment *segment, uint32_t seat)
 {
     assert(seat < segment->geometry.controllers);

@@ -47,10 +47,23 @@ void segment_done(struct segment *segment);
 /* Asks for memory behind a range, so that touching it cannot raise SIGBUS. 0, -ENOMEM or -errno. */
 int segment_commit(const struct segment *segment, uint64_t offset_bytes, uint64_t bytes);
 
+/* Maps a committed range of whole pages, so that touching it first costs nothing later: a fault and
+ * the clearing of a page cost more than a read of one. Where the kernel cannot, that is all. */
+void segment_populate(const struct segment *segment, uint64_t offset_bytes, uint64_t bytes);
+
 static inline struct segment_header *segment_header(const struct segment *segment)
 {
     return (struct segment_header *)(void *)segment->base;
 }
+
+/* Everybody looks at what has changed: at the next turn, those that are awake; who sleeps is to be
+ * rung by the caller. */
+static inline void segment_raise_membership(const struct segment *segment)
+{
+    /* pairs with look_at_membership's load */
+    add_release(&segment_header(segment)->membership, 1);
+}
+
 struct seat *segment_seat(const struct segment *segment, uint32_t seat);
 struct element_record *segment_element(const struct segment *segment, uint32_t element);
 struct volume_record *segment_volume(const struct segment *segment, uint32_t volume);

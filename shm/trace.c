@@ -71,20 +71,27 @@ int trace_writer_init(struct trace_writer *writer, struct trace_ring *ring, uint
     return 0;
 }
 
+static inline uint64_t word_of(const struct trace_event *event, uint32_t index)
+{
+    uint64_t word;
+
+    memcpy(&word, (const uint8_t *)event + index * sizeof word, sizeof word);
+    return word;
+}
+
 void trace_write(struct trace_writer *writer, const struct trace_event *event)
 {
     uint32_t place = entry_of(writer->events, writer->next);
     struct trace_entry *entry = &writer->ring->entries[place];
-    uint64_t words[TRACE_ENTRY_WORDS];
 
     while (__builtin_expect(place >= writer->committed, false)) {
         if (grow(writer) != 0)
             return;
     }
-    memcpy(words, event, sizeof words);
     store_relaxed(&entry->sequence, 0); /* relaxed: the releases below publish it */
+#pragma GCC unroll 7
     for (uint32_t i = 0; i < TRACE_ENTRY_WORDS; i++)
-        store_release(&entry->words[i], words[i]); /* pairs with trace_read's loads */
+        store_release(&entry->words[i], word_of(event, i)); /* pairs with trace_read's loads */
     writer->next++;
     store_release(&entry->sequence, writer->next);       /* pairs with trace_read's first load */
     store_release(&writer->ring->written, writer->next); /* pairs with trace_written */

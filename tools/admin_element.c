@@ -77,7 +77,7 @@ void admin_element_fail(const struct admin_service *service, const json_t *param
         return;
     }
     message.arguments[0] = (uint64_t)element;
-    uint32_t owner = load_acquire(&segment_element(service->segment, (uint32_t)element)->owner);
+    uint32_t owner = owner_load(&segment_element(service->segment, (uint32_t)element)->owner).seat;
     int error = configurator_ask(service->configurator, owner, &message, -1, failed, reply);
     if (error != 0)
         failed(reply, error);
@@ -115,4 +115,32 @@ void admin_element_replace(const struct admin_service *service, const json_t *pa
     else
         replace_element(service->configurator, (uint32_t)element, image, (uint64_t)size, replaced,
                         reply);
+}
+
+/* --- element.move --- */
+
+static void moved(void *context, const struct element_moved *moved)
+{
+    struct admin_reply *reply = context;
+
+    if (moved->status != 0)
+        admin_reply_error(reply, RPC_FAILED, moved->text);
+    else
+        admin_reply_result(reply, json_object());
+}
+
+void admin_element_move(const struct admin_service *service, const json_t *params,
+                        struct admin_reply *reply)
+{
+    const json_t *controller = json_object_get(params, "controller");
+    json_int_t target = json_integer_value(controller);
+    int element = find_element(service, params, reply);
+
+    if (element < 0)
+        return;
+    if (!json_is_integer(controller) || target < 0 || target >= CONTROLLERS_MAX)
+        admin_reply_error(reply, RPC_INVALID_PARAMS, "allowed: a controller's number");
+    else
+        element_move_start(service->configurator, (uint32_t)element, (uint32_t)target, moved,
+                           reply);
 }

@@ -27,6 +27,7 @@ int verb_scrub(int argc, char **argv);
 int verb_volume(int argc, char **argv);
 int verb_volume_list(int argc, char **argv);
 int verb_controller(int argc, char **argv);
+int verb_controller_list(int argc, char **argv);
 
 extern const char *const anyport_version;
 

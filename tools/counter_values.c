@@ -97,9 +97,8 @@ void controller_cache_values_read(struct cache_values *ret_values, const struct 
     *ret_values = (struct cache_values){0};
     for (uint32_t i = 0; i < segment->geometry.volumes; i++) {
         uint32_t element = segment_volume(segment, i)->element;
-        /* relaxed: as above */
         if (element < segment->geometry.elements &&
-            load_relaxed(&segment_element(segment, element)->owner) == controller)
+            owner_load(&segment_element(segment, element)->owner).seat == controller)
             cache_values_add(ret_values, segment, i);
     }
 }

@@ -13,6 +13,7 @@
 
 #include "tools/admin_client.h"
 #include "tools/anyport.h"
+#include "tools/words.h"
 
 struct request {
     const char *array;
@@ -32,9 +33,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         request->force = true;
         return 0;
     case ARGP_KEY_ARG:
-        if (request->array != NULL)
-            argp_error(state, "%s: one array only", argument);
-        request->array = argument;
+        words_take(argument, state, WORDS(&request->array));
         return 0;
     case ARGP_KEY_END:
         if (request->force && request->output == NULL)

@@ -13,6 +13,7 @@
 #include "shm/limits.h"
 #include "tools/admin_client.h"
 #include "tools/anyport.h"
+#include "tools/words.h"
 
 enum { KEY_FABRIC = 'f', KEY_LOSS = 'l', KEY_DELAY = 'd', KEY_JSON = 'j' };
 
@@ -64,18 +65,11 @@ static void set_delay(struct request *request, const char *word, struct argp_sta
 
 static void take_word(struct request *request, const char *word, struct argp_state *state)
 {
-    bool is_list = request->what != NULL && strcmp(request->what, "list") == 0;
-
-    if (request->what == NULL)
-        request->what = word;
-    else if (!is_list && request->source == NULL)
-        request->source = word;
-    else if (!is_list && request->target == NULL)
-        request->target = word;
-    else if (request->array == NULL)
-        request->array = word;
+    if (request->what != NULL && strcmp(request->what, "list") == 0)
+        words_take(word, state, WORDS(&request->array));
     else
-        argp_error(state, "%s: one array only", word);
+        words_take(word, state,
+                   WORDS(&request->what, &request->source, &request->target, &request->array));
 }
 
 static void check(struct request *request, struct argp_state *state)

@@ -11,6 +11,7 @@
 #include "tools/admin_client.h"
 #include "tools/anyport.h"
 #include "tools/reservations.h"
+#include "tools/words.h"
 
 enum { NUMBER_BYTES = 24 };
 
@@ -28,9 +29,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         request->json = true;
         return 0;
     case ARGP_KEY_ARG:
-        if (request->array != NULL)
-            argp_error(state, "%s: one array only", argument);
-        request->array = argument;
+        words_take(argument, state, WORDS(&request->array));
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;

@@ -10,6 +10,7 @@
 
 #include "tools/admin_client.h"
 #include "tools/anyport.h"
+#include "tools/words.h"
 
 enum { EXIT_DIFFER = 3, LOOK_MS = 100 };
 
@@ -30,12 +31,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         request->wait = true;
         return 0;
     case ARGP_KEY_ARG:
-        if (request->name == NULL)
-            request->name = argument;
-        else if (request->array == NULL)
-            request->array = argument;
-        else
-            argp_error(state, "%s: one array only", argument);
+        words_take(argument, state, WORDS(&request->name, &request->array));
         return 0;
     case ARGP_KEY_END:
         if (request->name == NULL)

@@ -7,10 +7,12 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "tools/admin_client.h"
 #include "tools/anyport.h"
 #include "tools/size_text.h"
+#include "tools/words.h"
 
 enum { NUMBER_BYTES = 24 };
 
@@ -30,15 +32,12 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         request->json = true;
         return 0;
     case ARGP_KEY_ARG:
-        if (request->verb_allowed != NULL && request->verb == NULL) {
-            request->verb = argument;
-            if (strcmp(argument, request->verb_allowed) != 0)
-                argp_error(state, "%s: unknown; allowed: %s", argument, request->verb_allowed);
-        } else if (request->array == NULL) {
-            request->array = argument;
-        } else {
-            argp_error(state, "%s: one array only", argument);
-        }
+        if (request->verb_allowed == NULL)
+            words_take(argument, state, WORDS(&request->array));
+        else
+            words_take(argument, state, WORDS(&request->verb, &request->array));
+        if (request->verb != NULL && strcmp(request->verb, request->verb_allowed) != 0)
+            argp_error(state, "%s: unknown; allowed: %s", request->verb, request->verb_allowed);
         return 0;
     case ARGP_KEY_END:
         if (request->verb_allowed != NULL && request->verb == NULL)
@@ -265,7 +264,35 @@ int verb_element_list(int argc, char **argv)
     return verb_list(argc, argv, "element.list", print_elements);
 }
 
-int verb_controller(int argc, char **argv)
+/* "2026-01-31 12:00:00", or "-" where there was no life yet. */
+static const char *time_text(int64_t seconds, char into[NUMBER_BYTES])
 {
-    return verb_list(argc, argv, "controller.list", print_controllers);
+    struct tm broken;
+    time_t time = (time_t)seconds;
+
+    if (seconds == 0 || localtime_r(&time, &broken) == NULL ||
+        strftime(into, NUMBER_BYTES, "%F %T", &broken) == 0)
+        return "-";
+    return into;
+}
+
+/* As seats: who sits there, since when, and what it owns. */
+static void print_seats(const json_t *result)
+{
+    char since[NUMBER_BYTES];
+    const json_t *one;
+    size_t i;
+
+    printf("%-11s %-9s %8s %6s %-19s %8s %8s %11s\n", "CONTROLLER", "STATE", "PID", "EPOCH",
+           "SINCE", "RESTARTS", "ELEMENTS", "CONNECTIONS");
+    json_array_foreach(json_object_get(result, "controllers"), i, one) printf(
+        "c%-10" PRId64 " %-9s %8" PRId64 " %6" PRId64 " %-19s %8" PRId64 " %8zu %11" PRId64 "\n",
+        number(one, "id"), text(one, "state"), number(one, "pid"), number(one, "epoch"),
+        time_text(number(one, "since"), since), number(one, "restarts"),
+        json_array_size(json_object_get(one, "elements")), number(one, "connections"));
+}
+
+int verb_controller_list(int argc, char **argv)
+{
+    return verb_list(argc, argv, "controller.list", print_seats);
 }

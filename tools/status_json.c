@@ -47,6 +47,19 @@ static json_t *cache_setting_json(const struct segment *segment)
     return object;
 }
 
+/* Names of the elements that a controller owns. */
+static json_t *owned_json(const struct segment *segment, uint32_t id)
+{
+    json_t *array = json_array();
+
+    for (uint32_t i = 0; i < segment->geometry.elements; i++) {
+        const struct element_record *record = segment_element(segment, i);
+        if (owner_load(&record->owner).seat == id)
+            (void)json_array_append_new(array, json_string(record->name));
+    }
+    return array;
+}
+
 static json_t *controller_json(const struct segment *segment, uint32_t id)
 {
     const struct seat *seat = segment_seat(segment, id);
@@ -56,6 +69,9 @@ static json_t *controller_json(const struct segment *segment, uint32_t id)
     json_set(object, "pid", json_integer(READ(seat->pid)));
     json_set(object, "state", json_string(seat_state_name(seat_state(seat))));
     json_set(object, "epoch", json_integer(READ(seat->epoch)));
+    json_set(object, "since", json_integer(READ(seat->since_ns) / 1000000000));
+    json_set(object, "restarts", json_integer(READ(seat->restarts)));
+    json_set(object, "elements", owned_json(segment, id));
     /* relaxed: written once, before the controller was declared running */
     uint32_t pinned = load_relaxed(&seat->cpu_pinned);
     json_set(object, "processor", pinned == 0 ? json_null() : json_integer(pinned - 1));
@@ -85,7 +101,12 @@ static json_t *element_json(const struct segment *segment, uint32_t index)
 
     io_values_read(&values, &record->counters);
     json_set(object, "name", json_string(record->name));
-    json_set(object, "controller", json_integer(READ(record->owner)));
+    json_set(object, "controller", json_integer(owner_load(&record->owner).seat));
+    json_set(object, "configured_controller", json_integer(record->configured_owner));
+    json_set(object, "owner_state",
+             json_string(owner_state_name(owner_load(&record->owner).state)));
+    json_set(object, "takeovers", json_integer(READ(record->takeovers)));
+    json_set(object, "taken_ns", json_integer((json_int_t)READ(record->taken_ns)));
     json_set(object, "state", json_string(volume_state_name(element_state_now(segment, index))));
     json_set(object, "size", json_integer((json_int_t)READ(record->size_bytes)));
     json_set(object, "io", json_string(element_io_name(flags)));
@@ -146,7 +167,7 @@ static json_t *volume_json(const struct segment *segment, uint32_t index)
     if (record->element < segment->geometry.elements) {
         const struct element_record *element = segment_element(segment, record->element);
         json_set(object, "element", json_string(element->name));
-        json_set(object, "controller", json_integer(READ(element->owner)));
+        json_set(object, "controller", json_integer(owner_load(&element->owner).seat));
     }
     if (mapping_is_virtual(segment, index))
         add_members(object, segment, index);

@@ -14,6 +14,7 @@
 #include "tools/admin_client.h"
 #include "tools/anyport.h"
 #include "tools/top_text.h"
+#include "tools/words.h"
 
 #define INTERVAL_S_MIN 0.1
 #define INTERVAL_S_MAX 3600.0
@@ -53,9 +54,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         options->batch = options->once = true;
         return 0;
     case ARGP_KEY_ARG:
-        if (options->array != NULL)
-            argp_error(state, "%s: one array only", argument);
-        options->array = argument;
+        words_take(argument, state, WORDS(&options->array));
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -74,9 +73,9 @@ static const struct argp parser = {
     "[ARRAY]",
     "Show what a running array is doing: rates, depth, latency, busy share.\v"
     "ARRAY is its run-dir or its admin socket; without it, $ANYPORT_ADMIN.\n"
-    "Keys: 1 to 6 choose controllers, links, elements, volumes, members or locks (how controllers "
-    "coordinate on virtual volumes); the arrows, Page Up, Page Down, Home and End scroll; q "
-    "leaves.",
+    "Keys: 1 to 8 choose controllers, links, elements, volumes, members, locks (how controllers "
+    "coordinate on virtual volumes), cache or jobs; the arrows, Page Up, Page Down, Home and End "
+    "scroll; q leaves.",
     NULL,
     NULL,
     NULL};
@@ -91,7 +90,7 @@ static void print_all(const struct top_view *view)
     puts(line);
     for (enum top_pane pane = 0; pane < TOP_PANES; pane++) {
         if (pane >= TOP_MEMBERS && top_rows(view, pane) == 0)
-            continue; /* no virtual volumes, or no caches */
+            continue; /* no virtual volumes, no caches, or no jobs */
         putchar('\n');
         top_heading(pane, line);
         puts(line);
@@ -168,16 +167,17 @@ static void draw_panes(const struct top_view *view, const struct view_port *port
     move(1, 0);
     for (enum top_pane pane = 0; pane < TOP_PANES; pane++) {
         bool chosen = pane == port->pane;
-        snprintf(text, sizeof text, " %u %s ", (unsigned)pane + 1, top_pane_name(pane));
+        snprintf(text, sizeof text, "%u %s", (unsigned)pane + 1, top_pane_name(pane));
         if (chosen) {
-            snprintf(text, sizeof text, " %u %s (%u) ", (unsigned)pane + 1, top_pane_name(pane),
+            snprintf(text, sizeof text, "%u %s (%u)", (unsigned)pane + 1, top_pane_name(pane),
                      top_rows(view, pane));
             attron(A_REVERSE);
         }
         put(text);
         attroff(A_REVERSE);
+        put(" ");
     }
-    put(" q leaves");
+    put("q leaves");
 }
 
 static void draw(const struct top_view *view, struct view_port *port)
@@ -205,18 +205,13 @@ static bool handle_key(const struct top_view *view, struct view_port *port, int 
 {
     int64_t first = port->first[port->pane];
 
+    if (key >= '1' && key < '1' + TOP_PANES) {
+        port->pane = (enum top_pane)(key - '1');
+        return true;
+    }
     switch (key) {
     case 'q':
         return false;
-    case '1':
-    case '2':
-    case '3':
-    case '4':
-    case '5':
-    case '6':
-    case '7':
-        port->pane = (enum top_pane)(key - '1');
-        return true;
     case KEY_UP:
         first--;
         break;

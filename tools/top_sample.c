@@ -18,8 +18,10 @@ int top_sample_new(struct top_sample *ret_sample, const struct segment *segment)
     sample.elements = calloc(geometry->elements + 1u, sizeof *sample.elements);
     sample.volumes = calloc(geometry->volumes + 1u, sizeof *sample.volumes);
     sample.caches = calloc(geometry->volumes + 1u, sizeof *sample.caches);
+    sample.jobs = calloc(geometry->volumes + 1u, sizeof *sample.jobs);
     if (sample.controllers == NULL || sample.coordination == NULL || sample.links == NULL ||
-        sample.elements == NULL || sample.volumes == NULL || sample.caches == NULL) {
+        sample.elements == NULL || sample.volumes == NULL || sample.caches == NULL ||
+        sample.jobs == NULL) {
         top_sample_done(&sample);
         return -ENOMEM;
     }
@@ -35,6 +37,7 @@ void top_sample_done(struct top_sample *sample)
     free(sample->elements);
     free(sample->volumes);
     free(sample->caches);
+    free(sample->jobs);
     *sample = (struct top_sample){0};
 }
 
@@ -68,5 +71,6 @@ void top_sample_take(struct top_sample *sample, const struct segment *segment)
     for (uint32_t i = 0; i < mapping_volumes_end(segment); i++) {
         volume_values_read(&sample->volumes[i], segment, i);
         cache_values_read(&sample->caches[i], segment, i);
+        job_values_read(&sample->jobs[i], segment, i);
     }
 }

@@ -6,6 +6,7 @@
 #define TOOLS_TOP_SAMPLE_H
 
 #include "shm/segment.h"
+#include "tools/job_values.h"
 #include "tools/top_rates.h"
 
 struct top_sample {
@@ -16,6 +17,7 @@ struct top_sample {
     struct io_values *elements;
     struct io_values *volumes;
     struct cache_values *caches; /* by volume */
+    struct job_values *jobs;     /* as well */
 };
 
 /* Room for the counters of this array, all 0. -ENOMEM: nothing is kept. */

@@ -10,11 +10,11 @@
 #include "shm/mapping.h"
 #include "shm/seat.h"
 #include "tools/size_text.h"
-
-enum { NUMBER_BYTES = 16, NAME_COLUMNS = 20 };
+#include "tools/top_jobs.h"
+#include "tools/top_number.h"
 
 static const char *const pane_names[TOP_PANES] = {"controllers", "links", "elements", "volumes",
-                                                  "members",     "locks", "cache"};
+                                                  "members",     "locks", "cache",    "jobs"};
 static const char *const fabric_names[FABRICS] = {"primary", "redundant"};
 
 /* --- the view --- */
@@ -47,6 +47,15 @@ static void find_members(struct top_view *view)
     }
 }
 
+static void find_jobs(struct top_view *view)
+{
+    view->jobs_count = 0;
+    for (uint32_t row = 0; row < view->volumes_count; row++) {
+        if (top_jobs_has(&view->after, view->volumes[row]))
+            view->jobs[view->jobs_count++] = view->volumes[row];
+    }
+}
+
 int top_view_new(struct top_view *ret_view, const struct segment *segment)
 {
     struct top_view view = {.segment = *segment};
@@ -54,14 +63,17 @@ int top_view_new(struct top_view *ret_view, const struct segment *segment)
     view.used_links = calloc(top_links_count(segment) + 1u, sizeof *view.used_links);
     view.volumes = calloc(segment->geometry.volumes + 1u, sizeof *view.volumes);
     view.members = calloc(segment->geometry.members + 1u, sizeof *view.members);
-    int error =
-        view.used_links != NULL && view.volumes != NULL && view.members != NULL ? 0 : -ENOMEM;
+    view.jobs = calloc(segment->geometry.volumes + 1u, sizeof *view.jobs);
+    bool room = view.used_links != NULL && view.volumes != NULL && view.members != NULL &&
+                view.jobs != NULL;
+    int error = room ? 0 : -ENOMEM;
     if (error == 0)
         error = top_sample_new(&view.before, segment);
     if (error == 0)
         error = top_sample_new(&view.after, segment);
     if (error != 0) {
         top_sample_done(&view.before);
+        free(view.jobs);
         free(view.members);
         free(view.volumes);
         free(view.used_links);
@@ -70,6 +82,7 @@ int top_view_new(struct top_view *ret_view, const struct segment *segment)
     find_volumes(&view);
     find_members(&view);
     top_sample_take(&view.after, segment);
+    find_jobs(&view);
     *ret_view = view;
     return 0;
 }
@@ -78,6 +91,7 @@ void top_view_done(struct top_view *view)
 {
     top_sample_done(&view->before);
     top_sample_done(&view->after);
+    free(view->jobs);
     free(view->members);
     free(view->volumes);
     free(view->used_links);
@@ -93,6 +107,7 @@ void top_view_look(struct top_view *view)
     find_volumes(view);
     find_members(view);
     top_sample_take(&view->after, &view->segment);
+    find_jobs(view);
     view->used_links_count = 0;
     for (uint32_t i = 0; i < top_links_count(&view->segment); i++) {
         if (view->after.links[i].requests != 0 || view->after.links[i].answers != 0)
@@ -143,6 +158,8 @@ uint32_t top_rows(const struct top_view *view, enum top_pane pane)
         return view->members_count > 0 ? view->segment.geometry.controllers : 0;
     case TOP_CACHE:
         return segment_header(&view->segment)->cache_mode != CACHE_OFF ? view->volumes_count : 0;
+    case TOP_JOBS:
+        return view->jobs_count;
     case TOP_PANES:
         break;
     }
@@ -150,42 +167,6 @@ uint32_t top_rows(const struct top_view *view, enum top_pane pane)
 }
 
 /* --- lines --- */
-
-/* At most six columns: 0, 9999, 12.3k, 456k, 7.8M. */
-static const char *number(double value, char into[NUMBER_BYTES])
-{
-    static const char units[] = {'k', 'M', 'G', 'T', 'P'};
-    int unit = -1;
-
-    if (value < 9999.5) {
-        snprintf(into, NUMBER_BYTES, "%.0f", value);
-        return into;
-    }
-    while (value >= 999.5 && unit + 1 < (int)sizeof units) {
-        value /= 1000;
-        unit++;
-    }
-    snprintf(into, NUMBER_BYTES, value < 99.95 ? "%.1f%c" : "%.0f%c", value, units[unit]);
-    return into;
-}
-
-/* The same with one decimal while it is small: MB a second, microseconds. */
-static const char *measure(double value, char into[NUMBER_BYTES])
-{
-    if (value >= 999.95)
-        return number(value, into);
-    snprintf(into, NUMBER_BYTES, "%.1f", value);
-    return into;
-}
-
-/* A name cut to its columns; what was cut is shown by '~'. */
-static void put_name(const char *name, char into[NAME_COLUMNS + 1])
-{
-    int length = snprintf(into, NAME_COLUMNS + 1, "%.*s", NAME_BYTES_MAX, name);
-
-    if (length > NAME_COLUMNS)
-        into[NAME_COLUMNS - 1] = '~';
-}
 
 static struct looks looks_of(const struct top_view *view)
 {
@@ -245,6 +226,9 @@ void top_heading(enum top_pane pane, char line[TOP_LINE_BYTES])
         snprintf(line, TOP_LINE_BYTES, cache_line, "VOLUME", "CTRL", "HIT/s", "MISS/s", "HIT %",
                  "DIRTY", "BACK/s", "AHEAD/s", "EVICT/s");
         break;
+    case TOP_JOBS:
+        top_jobs_heading(line);
+        break;
     case TOP_PANES:
         line[0] = '\0';
         break;
@@ -265,11 +249,11 @@ static void controller_row(const struct top_view *view, uint32_t id, char line[T
     if (seat_is_gone(state))
         rates.busy = 0;
     snprintf(line, TOP_LINE_BYTES, "%-4s %-9s %6s %6s %6s %6s %7s %6s %4.0f%% %5s", name,
-             seat_state_name(state), number(rates.executed, executed),
-             number(rates.redirected_out, out), number(rates.redirected_in, in),
-             measure(rates.bytes / 1e6, megabytes), measure(rates.latency_us, latency),
-             number((double)rates.in_flight, flight), rates.busy * 100,
-             number((double)rates.connections, connections));
+             seat_state_name(state), top_number(rates.executed, executed),
+             top_number(rates.redirected_out, out), top_number(rates.redirected_in, in),
+             top_measure(rates.bytes / 1e6, megabytes), top_measure(rates.latency_us, latency),
+             top_number((double)rates.in_flight, flight), rates.busy * 100,
+             top_number((double)rates.connections, connections));
 }
 
 static const char *link_state(const struct top_view *view, uint32_t index)
@@ -297,10 +281,10 @@ static void link_row(const struct top_view *view, uint32_t row, char line[TOP_LI
     snprintf(from, sizeof from, "c%u", pair / controllers);
     snprintf(to, sizeof to, "c%u", pair % controllers);
     snprintf(line, TOP_LINE_BYTES, "%-4s %-4s %-9s %10s %10s %6s %6s %6s %6s %-6s", from, to,
-             fabric_names[index % FABRICS], number(rates.requests, requests),
-             number(rates.answers, answers), measure(rates.batch, batch),
-             number((double)rates.full, full), number((double)after->lost, lost),
-             number((double)after->moved, moved), link_state(view, index));
+             fabric_names[index % FABRICS], top_number(rates.requests, requests),
+             top_number(rates.answers, answers), top_measure(rates.batch, batch),
+             top_number((double)rates.full, full), top_number((double)after->lost, lost),
+             top_number((double)after->moved, moved), link_state(view, index));
 }
 
 /* "-" where there is none, as of a virtual volume. */
@@ -309,7 +293,7 @@ static void put_owner(const struct segment *segment, uint32_t element, char ret_
     snprintf(ret_owner, NUMBER_BYTES, "-");
     if (element >= segment->geometry.elements)
         return;
-    uint32_t owner = load_acquire(&segment_element(segment, element)->owner);
+    uint32_t owner = owner_load(&segment_element(segment, element)->owner).seat;
     if (owner < CONTROLLERS_MAX)
         snprintf(ret_owner, NUMBER_BYTES, "c%u", owner);
 }
@@ -321,12 +305,13 @@ static void io_row(const struct top_view *view, const char *name, uint32_t eleme
     char latency[NUMBER_BYTES], depth[NUMBER_BYTES], errors[NUMBER_BYTES];
     char shown[NAME_COLUMNS + 1], owner[NUMBER_BYTES];
 
-    put_name(name, shown);
+    top_put_name(name, shown);
     put_owner(&view->segment, element, owner);
     snprintf(line, TOP_LINE_BYTES, "%-20s %-4s %-11s %6s %6s %6s %6s %5s %6s", shown, owner,
-             volume_state_name(state), number(rates->reads, reads), number(rates->writes, writes),
-             measure(rates->bytes / 1e6, megabytes), measure(rates->latency_us, latency),
-             number((double)rates->depth, depth), number((double)rates->errors, errors));
+             volume_state_name(state), top_number(rates->reads, reads),
+             top_number(rates->writes, writes), top_measure(rates->bytes / 1e6, megabytes),
+             top_measure(rates->latency_us, latency), top_number((double)rates->depth, depth),
+             top_number((double)rates->errors, errors));
 }
 
 static void volume_row(const struct top_view *view, uint32_t volume, char line[TOP_LINE_BYTES])
@@ -354,11 +339,11 @@ static void member_row(const struct top_view *view, uint32_t row, char line[TOP_
     const char *layout = layout_name((enum layout_kind)members.layout);
     bool first = at->place == 0;
     if (first)
-        put_name(segment_volume(segment, at->volume)->name, name);
+        top_put_name(segment_volume(segment, at->volume)->name, name);
     if (members.chunk_bytes != 0)
         size_text(members.chunk_bytes, chunk);
     if (record->volume < segment->geometry.volumes)
-        put_name(segment_volume(segment, record->volume)->name, member);
+        top_put_name(segment_volume(segment, record->volume)->name, member);
     snprintf(line, TOP_LINE_BYTES, members_line, name, first && layout != NULL ? layout : "",
              first ? chunk : "",
              first ? volume_state_name(volume_state_now(segment, at->volume)) : "", member,
@@ -376,9 +361,9 @@ static void locks_row(const struct top_view *view, uint32_t id, char line[TOP_LI
     snprintf(name, sizeof name, "c%u", id);
     snprintf(line, TOP_LINE_BYTES, "%-4s %-9s %8s %8s %8s %8s %8s", name,
              seat_state_name(seat_state(segment_seat(&view->segment, id))),
-             number(rates.granted, granted), number(rates.held, held),
-             number(rates.handed_off, handed_off), number(rates.full, full),
-             measure(rates.held_us, held_us));
+             top_number(rates.granted, granted), top_number(rates.held, held),
+             top_number(rates.handed_off, handed_off), top_number(rates.full, full),
+             top_measure(rates.held_us, held_us));
 }
 
 static void cache_row(const struct top_view *view, uint32_t index, char line[TOP_LINE_BYTES])
@@ -391,12 +376,12 @@ static void cache_row(const struct top_view *view, uint32_t index, char line[TOP
     char back[NUMBER_BYTES], ahead[NUMBER_BYTES], evictions[NUMBER_BYTES];
     char shown[NAME_COLUMNS + 1], owner[NUMBER_BYTES];
 
-    put_name(volume->name, shown);
+    top_put_name(volume->name, shown);
     put_owner(&view->segment, volume->element, owner);
-    snprintf(line, TOP_LINE_BYTES, cache_line, shown, owner, number(rates.hits, hits),
-             number(rates.misses, misses), measure(rates.hit_share * 100, share),
-             number((double)rates.dirty, dirty), number(rates.written_back, back),
-             number(rates.read_ahead, ahead), number(rates.evictions, evictions));
+    snprintf(line, TOP_LINE_BYTES, cache_line, shown, owner, top_number(rates.hits, hits),
+             top_number(rates.misses, misses), top_measure(rates.hit_share * 100, share),
+             top_number((double)rates.dirty, dirty), top_number(rates.written_back, back),
+             top_number(rates.read_ahead, ahead), top_number(rates.evictions, evictions));
 }
 
 void top_row(const struct top_view *view, enum top_pane pane, uint32_t row,
@@ -431,6 +416,9 @@ void top_row(const struct top_view *view, enum top_pane pane, uint32_t row,
         break;
     case TOP_CACHE:
         cache_row(view, view->volumes[row], line);
+        break;
+    case TOP_JOBS:
+        top_jobs_row(view, view->jobs[row], line);
         break;
     case TOP_PANES:
         break;

@@ -1,5 +1,5 @@
 /*
- * The lines of anyport top, the same for a terminal and for a script: six panes, each a heading
+ * The lines of anyport top, the same for a terminal and for a script: eight panes, each a heading
  * and rows that fit into 80 columns.
  */
 #ifndef TOOLS_TOP_TEXT_H
@@ -19,6 +19,7 @@ enum top_pane {
     TOP_MEMBERS, /* of virtual volumes */
     TOP_LOCKS,   /* how controllers coordinate on them */
     TOP_CACHE,   /* what the caches do for volumes */
+    TOP_JOBS,    /* that have not ended, or have failed */
     TOP_PANES
 };
 
@@ -38,6 +39,8 @@ struct top_view {
     uint32_t volumes_count;
     struct top_member *members; /* of all virtual volumes */
     uint32_t members_count;
+    uint32_t *jobs; /* the volumes that have one to be shown, by row */
+    uint32_t jobs_count;
 };
 
 /* Takes over an attached segment and looks at it once. -ENOMEM: the segment is still the caller's.

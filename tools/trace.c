@@ -16,6 +16,7 @@
 #include "tools/anyport.h"
 #include "tools/trace_events.h"
 #include "tools/trace_text.h"
+#include "tools/words.h"
 
 enum {
     FOLLOW_MS = 100, /* between two looks */
@@ -70,9 +71,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         set_level(request, argument, state);
         return 0;
     case ARGP_KEY_ARG:
-        if (request->array != NULL)
-            argp_error(state, "%s: one array only", argument);
-        request->array = argument;
+        words_take(argument, state, WORDS(&request->array));
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;

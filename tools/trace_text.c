@@ -18,7 +18,8 @@ static const char *verdict_name(uint32_t verdict)
     static const char *const names[] = {[STAGE_NEXT] = "next",
                                         [STAGE_WAIT] = "wait",
                                         [STAGE_DONE] = "done",
-                                        [STAGE_AGAIN] = "again"};
+                                        [STAGE_AGAIN] = "again",
+                                        [STAGE_MOVED] = "moved"};
 
     return verdict < sizeof names / sizeof names[0] ? names[verdict] : NULL;
 }
@@ -123,6 +124,7 @@ static void say_detail(struct text *text, const struct segment *segment,
         break;
     case TRACE_PEER_LOST:
     case TRACE_PEER_RECOVERED:
+    case TRACE_PEER_BACK:
         say(text, " epoch %" PRIu64, event->detail);
         break;
     case TRACE_ELEMENT_FAILED:

@@ -7,6 +7,7 @@
 
 #include "tools/admin_client.h"
 #include "tools/anyport.h"
+#include "tools/words.h"
 
 struct request {
     const char *what, *name, *array;
@@ -72,19 +73,6 @@ static json_t *count_of(const char *text, struct argp_state *state)
     return json_integer((json_int_t)count);
 }
 
-static error_t take_word(struct request *request, const char *word, struct argp_state *state)
-{
-    if (request->what == NULL)
-        request->what = word;
-    else if (request->name == NULL)
-        request->name = word;
-    else if (request->array == NULL)
-        request->array = word;
-    else
-        argp_error(state, "%s: one array only", word);
-    return 0;
-}
-
 static void check(const struct request *request, struct argp_state *state)
 {
     const char *what = request->what != NULL ? request->what : "what?";
@@ -123,7 +111,8 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         say(state, "rotational", json_true());
         return 0;
     case ARGP_KEY_ARG:
-        return take_word(request, argument, state);
+        words_take(argument, state, WORDS(&request->what, &request->name, &request->array));
+        return 0;
     case ARGP_KEY_END:
         check(request, state);
         return 0;

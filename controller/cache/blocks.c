@@ -132,16 +132,29 @@ void cache_block_hit(struct cache_blocks *blocks, uint32_t block)
         blocks->policy->operations->hit(blocks->policy, block);
 }
 
+/* It holds nothing any more. */
+static void become_free(struct cache_blocks *blocks, uint32_t block)
+{
+    cache_region_close(&blocks->region, block);
+    blocks->all[block].state = CACHE_FREE;
+    if (!cache_block_is_pinned(blocks, block))
+        list_push(&blocks->free, blocks->links, block);
+}
+
+/* One that is pinned goes as well, but to nobody yet. */
 static uint32_t evict(struct cache_blocks *blocks, uint64_t key)
 {
-    uint32_t block = blocks->policy->operations->evict(blocks->policy, key);
+    uint32_t block;
 
-    if (block == BLOCK_NONE)
-        return BLOCK_NONE;
-    assert(blocks->all[block].state == CACHE_CLEAN);
-    count_up(&counters(blocks, block)->evictions, 1);
-    index_remove(&blocks->index, block);
-    return block;
+    while ((block = blocks->policy->operations->evict(blocks->policy, key)) != BLOCK_NONE) {
+        assert(blocks->all[block].state == CACHE_CLEAN);
+        count_up(&counters(blocks, block)->evictions, 1);
+        index_remove(&blocks->index, block);
+        if (!cache_block_is_pinned(blocks, block))
+            return block;
+        become_free(blocks, block);
+    }
+    return BLOCK_NONE;
 }
 
 uint32_t cache_block_take(struct cache_blocks *blocks, uint64_t key)
@@ -160,18 +173,39 @@ uint32_t cache_block_take(struct cache_blocks *blocks, uint64_t key)
 void cache_block_give(struct cache_blocks *blocks, uint32_t block)
 {
     assert(blocks->all[block].state == CACHE_FILLING);
-    cache_region_close(&blocks->region, block);
-    blocks->all[block].state = CACHE_FREE;
-    list_push(&blocks->free, blocks->links, block);
+    become_free(blocks, block);
 }
 
-void cache_block_reopen(struct cache_blocks *blocks, uint32_t block)
+void cache_block_pin(struct cache_blocks *blocks, uint32_t block)
+{
+    struct cache_block *one = &blocks->all[block];
+
+    assert((one->state == CACHE_CLEAN || one->state == CACHE_DIRTY) && one->pins < UINT16_MAX);
+    one->pins++;
+}
+
+void cache_block_unpin(struct cache_blocks *blocks, uint32_t block)
+{
+    struct cache_block *one = &blocks->all[block];
+
+    assert(one->pins > 0);
+    if (--one->pins == 0 && one->state == CACHE_FREE)
+        list_push(&blocks->free, blocks->links, block);
+}
+
+static void reopen(struct cache_blocks *blocks, uint32_t block)
 {
     assert(blocks->all[block].state == CACHE_CLEAN);
     leave_policy(blocks, block);
     index_remove(&blocks->index, block);
     cache_region_open(&blocks->region, block);
     blocks->all[block].state = CACHE_FILLING;
+}
+
+void cache_block_reopen(struct cache_blocks *blocks, uint32_t block)
+{
+    assert(!cache_block_is_pinned(blocks, block));
+    reopen(blocks, block);
 }
 
 static void publish(struct cache_blocks *blocks, uint32_t block, uint64_t key, uint32_t volume,
@@ -245,7 +279,7 @@ void cache_block_written(struct cache_blocks *blocks, uint32_t block)
 
 void cache_block_drop(struct cache_blocks *blocks, uint32_t block)
 {
-    cache_block_reopen(blocks, block);
+    reopen(blocks, block);
     cache_block_give(blocks, block);
 }
 
@@ -289,16 +323,17 @@ uint32_t cache_block_next_dirty(const struct cache_blocks *blocks, uint32_t bloc
 
 void cache_blocks_validate(const struct cache_blocks *blocks)
 {
-    uint32_t counts[CACHE_DIRTY + 1] = {0}, listed = 0;
+    uint32_t counts[CACHE_DIRTY + 1] = {0}, listed = 0, leaving = 0;
 
     for (uint32_t block = 0; block < blocks->region.blocks; block++) {
         uint8_t state = blocks->all[block].state;
         assert(state <= CACHE_DIRTY);
         counts[state]++;
+        leaving += state == CACHE_FREE && cache_block_is_pinned(blocks, block);
         if (state == CACHE_CLEAN || state == CACHE_DIRTY)
             assert(cache_block_find(blocks, cache_block_key(blocks, block)) == block);
     }
-    assert(counts[CACHE_FREE] == blocks->free.count);
+    assert(counts[CACHE_FREE] == blocks->free.count + leaving);
     assert(counts[CACHE_DIRTY] == blocks->dirty_count);
     for (uint32_t element = 0; element < blocks->elements; element++) {
         uint64_t last = 0;

@@ -23,6 +23,8 @@
  *     when the element lacks something.
  *  4. A DIRTY block becomes CLEAN when it has been written back, and is never dropped otherwise,
  * but when its element is replaced by an empty one.
+ *  5. The memory of a block that is pinned does not change. It may become FREE all the same, when
+ *     what it held goes; then it enters the free list with its last unpinning.
  */
 #ifndef CONTROLLER_CACHE_BLOCKS_H
 #define CONTROLLER_CACHE_BLOCKS_H
@@ -42,8 +44,9 @@ struct cache_block {
     uint32_t volume;       /* by which it came, for the counters */
     uint8_t state;         /* enum cache_state */
     bool in_write_back;
-    bool asked; /* while it was dirty: the policy hears of it later */
-    bool shown; /* brought by read-ahead, and not asked for yet */
+    bool asked;    /* while it was dirty: the policy hears of it later */
+    bool shown;    /* brought by read-ahead, and not asked for yet */
+    uint16_t pins; /* answers that are sent from it */
 };
 
 struct cache_blocks {
@@ -104,7 +107,16 @@ void cache_block_hit(struct cache_blocks *blocks, uint32_t block);
 uint32_t cache_block_take(struct cache_blocks *blocks, uint64_t key);
 void cache_block_give(struct cache_blocks *blocks, uint32_t block);
 
-/* Takes a CLEAN block out, to be changed and put again. */
+/* Keeps the memory of a CLEAN or DIRTY block as it is, until it is unpinned as often. */
+void cache_block_pin(struct cache_blocks *blocks, uint32_t block);
+void cache_block_unpin(struct cache_blocks *blocks, uint32_t block);
+
+static inline bool cache_block_is_pinned(const struct cache_blocks *blocks, uint32_t block)
+{
+    return blocks->all[block].pins > 0;
+}
+
+/* Takes a CLEAN block out, which is not pinned, to be changed and put again. */
 void cache_block_reopen(struct cache_blocks *blocks, uint32_t block);
 
 /* A FILLING block is filled; no other block holds `key`. */

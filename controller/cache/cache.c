@@ -42,6 +42,7 @@ struct command *cache_own_take(struct controller *controller, uint32_t element, 
     if (own == NULL)
         return NULL;
     cache->free_own = own->next;
+    cache->elements[element].own++;
     own->next = NULL;
     own->origin = &cache_origin;
     own->owner = NULL;
@@ -74,6 +75,7 @@ void cache_own_free(struct controller *controller, struct command *own)
 
     own->next = cache->free_own;
     cache->free_own = own;
+    cache->elements[own->element].own--;
     struct command *waiter = command_queue_pop(&cache->own_waiters);
     if (waiter != NULL)
         command_complete(controller, waiter, 0);
@@ -143,6 +145,20 @@ static uint32_t choose_elements(struct controller *controller)
     return count;
 }
 
+/* Whether an element of another controller that is to be cached may become ours. */
+static bool may_come(const struct controller *controller)
+{
+    const struct segment_header *header = segment_header(&controller->segment);
+
+    for (uint32_t i = 0; i < controller->elements_count && header->takeover != 0; i++) {
+        /* relaxed: written before we were started */
+        uint32_t flags = load_relaxed(&controller->elements[i].record->flags);
+        if ((flags & ELEMENT_INLINE) == 0 || header->cache_in_memory)
+            return true;
+    }
+    return false;
+}
+
 static void io_completed(struct completion *completion, int result)
 {
     struct command *command = (struct command *)(void *)completion;
@@ -154,7 +170,8 @@ static int make_own_commands(struct controller *controller, struct cache *cache)
 {
     cache->own = calloc(CACHE_COMMANDS_MAX, sizeof *cache->own);
     cache->runs = calloc(CACHE_COMMANDS_MAX, sizeof *cache->runs);
-    if (cache->own == NULL || cache->runs == NULL)
+    cache->payloads = calloc(COMMANDS_MAX, sizeof *cache->payloads);
+    if (cache->own == NULL || cache->runs == NULL || cache->payloads == NULL)
         return -ENOMEM;
     for (uint32_t i = 0; i < CACHE_COMMANDS_MAX; i++) {
         cache->own[i].controller = controller;
@@ -177,10 +194,14 @@ static int make_blocks(struct controller *controller, struct cache *cache)
         .elements = controller->elements_count,
     };
     /* Now, and all of it: there is no answer to a host for memory that is missing later. */
-    int error = segment_commit(segment, segment_cache_offset(segment, controller->id),
-                               cache_region_bytes(segment->geometry.cache_bytes));
+    uint64_t offset_bytes = segment_cache_offset(segment, controller->id);
+    uint64_t bytes = cache_region_bytes(segment->geometry.cache_bytes);
+    int error = segment_commit(segment, offset_bytes, bytes);
 
-    return error != 0 ? error : cache_blocks_init(&cache->blocks, &wanted);
+    if (error != 0)
+        return error;
+    segment_populate(segment, offset_bytes, bytes);
+    return cache_blocks_init(&cache->blocks, &wanted);
 }
 
 int cache_new(struct controller *controller, const char **ret_what)
@@ -188,7 +209,7 @@ int cache_new(struct controller *controller, const char **ret_what)
     const struct segment_header *header = segment_header(&controller->segment);
 
     if (controller->segment.geometry.cache_bytes == 0 || header->cache_mode == CACHE_OFF ||
-        choose_elements(controller) == 0)
+        (choose_elements(controller) == 0 && !may_come(controller)))
         return 0;
     *ret_what = "the memory of its cache";
     struct cache *cache = calloc(1, sizeof *cache);
@@ -202,8 +223,9 @@ int cache_new(struct controller *controller, const char **ret_what)
     int error = cache->elements == NULL ? -ENOMEM : make_own_commands(controller, cache);
     if (error == 0)
         error = make_blocks(controller, cache);
-    cache->dirty_limit = cache->blocks.region.blocks / 2;
-    cache->dirty_background = cache->blocks.region.blocks / 4;
+    cache->write_back.slice_timer.fire = write_back_next_slice;
+    cache->dirty_limit = cache->blocks.region.blocks / 4 * 3;
+    cache->dirty_background = cache->blocks.region.blocks / 2;
     return error;
 }
 
@@ -216,16 +238,58 @@ void cache_free(struct cache *cache)
     free(cache->elements);
     free(cache->own);
     free(cache->runs);
+    free(cache->payloads);
     free(cache);
 }
 
-void cache_element_replaced(struct controller *controller, uint32_t index)
+void cache_element_forget(struct controller *controller, uint32_t index)
+{
+    if (controller->cache != NULL)
+        cache_blocks_forget(&controller->cache->blocks, index);
+}
+
+void cache_element_leaves(struct controller *controller, uint32_t index)
+{
+    if (controller->cache == NULL)
+        return;
+    cache_element(controller, index)->leaves = true;
+    write_back_pump(controller);
+}
+
+void cache_element_stays(struct controller *controller, uint32_t index)
+{
+    if (controller->cache != NULL)
+        cache_element(controller, index)->leaves = false;
+}
+
+static bool waits_for_room(const struct cache *cache, uint32_t index)
+{
+    for (const struct command *waiter = cache->room_waiters.head; waiter != NULL;
+         waiter = waiter->next) {
+        if (waiter->element == index)
+            return true;
+    }
+    return false;
+}
+
+bool cache_element_is_busy(struct controller *controller, uint32_t index)
+{
+    struct cache *cache = controller->cache;
+
+    if (cache == NULL)
+        return false;
+    const struct cached_element *element = cache_element(controller, index);
+    return cache->blocks.dirty[index].count > 0 || element->own > 0 ||
+           element->flushers.head != NULL || controller->elements[index].gate.first != NULL ||
+           waits_for_room(cache, index);
+}
+
+void cache_element_taken(struct controller *controller, uint32_t index)
 {
     struct owned_element *element = &controller->elements[index];
 
     if (controller->cache == NULL)
         return;
-    cache_blocks_forget(&controller->cache->blocks, index);
     /* The memory for it was taken at start, when there was anything to cache. */
     element->cached = is_to_be_cached(controller, &element->file);
     element->gate.exclusive |= element->cached;
@@ -233,7 +297,9 @@ void cache_element_replaced(struct controller *controller, uint32_t index)
 
 bool cache_is_busy(const struct controller *controller)
 {
-    return controller->cache != NULL && controller->cache->busy > 0;
+    const struct cache *cache = controller->cache;
+
+    return cache != NULL && (cache->busy > 0 || cache->write_back.slice_timer.next != NULL);
 }
 
 void cache_quiesce(struct controller *controller)
@@ -269,4 +335,5 @@ void cache_stop(struct controller *controller)
     while (cache_is_busy(controller))
         loop_turn(controller->loop, LOOP_FOREVER);
     loop_timer_stop(controller->loop, &cache->timer);
+    loop_timer_stop(controller->loop, &cache->write_back.slice_timer);
 }

@@ -50,6 +50,8 @@ struct read_stream {
 
 struct cached_element {
     struct command_queue flushers; /* FLUSHes that wait for write-back, in order */
+    uint32_t own;                  /* commands of the cache's own */
+    bool leaves;                   /* all that is dirty of it is wanted on the element */
     bool letting_go;               /* of those that waited in the gate */
     uint8_t next_stream;
     struct read_stream streams[CACHE_STREAMS];
@@ -62,10 +64,13 @@ struct write_back {
     uint32_t element;   /* of the batch */
     uint32_t in_flight; /* commands */
     uint32_t blocks_in_flight;
-    bool pumping;         /* somebody up the stack does */
-    bool stopping;        /* everything goes, and nothing becomes dirty */
-    uint64_t aged_number; /* what became dirty before this goes, whoever wants it */
-    uint64_t tick_number; /* what will be that a tick later */
+    struct command_queue watchers; /* commands whose range others are writing back */
+    bool pumping;                  /* somebody up the stack does */
+    bool stopping;                 /* everything goes, and nothing becomes dirty */
+    uint64_t aged_number;          /* what became dirty before this goes, whoever wants it */
+    uint64_t tick_number;          /* what will be that a tick later */
+    uint32_t slice_blocks;         /* that were started since hosts were looked at */
+    struct timer slice_timer;
 };
 
 struct cache {
@@ -73,8 +78,10 @@ struct cache {
     struct cache_blocks blocks;
     struct cached_element *elements; /* by element */
     uint32_t dirty_limit, dirty_background, reserved;
-    uint32_t ahead_blocks;             /* that are being read ahead */
-    struct command_queue room_waiters; /* writes, for room */
+    uint32_t lent_blocks, pinned_blocks;    /* lend.h */
+    uint32_t (*payloads)[CACHE_RUN_BLOCKS]; /* blocks of each host command that has some */
+    uint32_t ahead_blocks;                  /* that are being read ahead */
+    struct command_queue room_waiters;      /* writes, for room */
     bool waking_room_waiters;
     uint32_t busy;                      /* commands between CACHE and KEEP */
     struct command *own;                /* CACHE_COMMANDS_MAX */
@@ -102,9 +109,19 @@ bool cache_is_settled(const struct controller *controller);
 /* Writes everything back and waits for it. Elements that fail keep what is dirty. */
 void cache_stop(struct controller *controller);
 
-/* The element lies on another image now: what was cached of the old one goes, dirty or not, for it
+/* The element gets another image, or another owner: what is cached of it goes, dirty or not, for it
  * is nowhere any more. Nothing of it is under way. */
-void cache_element_replaced(struct controller *controller, uint32_t element);
+void cache_element_forget(struct controller *controller, uint32_t element);
+
+/* It is to be let go: what is dirty of it is written back as soon as can be; or it stays. */
+void cache_element_leaves(struct controller *controller, uint32_t element);
+void cache_element_stays(struct controller *controller, uint32_t element);
+
+/* Whether anything of it is dirty, or on its way through the cache. */
+bool cache_element_is_busy(struct controller *controller, uint32_t element);
+
+/* The element has an image now, perhaps its first one here: whether it is cached. */
+void cache_element_taken(struct controller *controller, uint32_t element);
 
 /* Whether commands or I/O are still on their way through the cache. */
 bool cache_is_busy(const struct controller *controller);
@@ -151,6 +168,10 @@ void cache_take_in_write(struct controller *controller, struct command *command)
 void cache_drop_range(struct controller *controller, struct command *command);
 void cache_put_dirty_range(struct controller *controller, struct command *command);
 
+/* lend.c: the blocks that a write was lent hold its payload, and become dirty; or clean, for it was
+ * written through. */
+void cache_put_lent(struct controller *controller, struct command *command, bool dirty);
+
 /* write_back.c */
 void write_back_pump(struct controller *controller);
 void write_back_ended(struct controller *controller, struct command *own);
@@ -162,6 +183,7 @@ bool write_back_range(struct controller *controller, struct command *command);
 void write_back_wake_room_waiters(struct controller *controller);
 void write_back_became_dirty(struct controller *controller);
 void write_back_tick(struct timer *timer);
+void write_back_next_slice(struct timer *timer);
 
 /* fill.c: blocks that are brought. */
 /* Whether the blocks of which the command writes a part are there, or could not be read (its

@@ -73,7 +73,7 @@ static bool fill_one(struct controller *controller, struct command *command, uin
     if (own == NULL)
         return false;
     uint32_t block = cache_block_take(&cache->blocks, key);
-    assert(block != BLOCK_NONE); /* half of all are neither dirty nor reserved */
+    assert(block != BLOCK_NONE); /* a quarter of all is neither dirty nor reserved */
     cache_own_run(cache, own)[0] = block;
     own->owner = command;
     own->volume = own->cache.volume = command->volume;
@@ -87,31 +87,57 @@ static bool is_missing(const struct cache *cache, const struct command *command,
     return cache_block_find(&cache->blocks, key_of(command->element, at)) == BLOCK_NONE;
 }
 
-bool fill_edges(struct controller *controller, struct command *command)
+/* The blocks of which a command writes a part, as far as they are not in the cache. */
+struct edges {
+    bool first, last;
+};
+
+static struct edges missing_edges(struct controller *controller, const struct command *command)
 {
-    struct cache *cache = controller->cache;
+    const struct cache *cache = controller->cache;
     struct block_range range = cache_range(command);
     uint64_t end = command->element_offset_bytes + command->length_bytes;
     uint64_t size = controller->elements[command->element].file.size_bytes;
     bool first = command->element_offset_bytes % BLOCK_BYTES != 0;
     bool last = end % BLOCK_BYTES != 0 && end != size;
-    bool started = true;
 
-    if (command->cache.status != 0) /* one that was started before has failed */
-        return true;
     if (range.end - range.first == 1 && last)
         first = true, last = false;
+    return (struct edges){.first = first && is_missing(cache, command, range.first),
+                          .last = last && is_missing(cache, command, range.end - 1)};
+}
+
+/* False: no command was free. */
+static bool start_edges(struct controller *controller, struct command *command, struct edges edges)
+{
+    struct block_range range = cache_range(command);
+    bool started = true;
+
     command->cache.starting = true;
-    if (first && is_missing(cache, command, range.first))
+    if (edges.first)
         started = fill_one(controller, command, range.first);
-    if (last && started && is_missing(cache, command, range.end - 1))
+    if (edges.last && started)
         started = fill_one(controller, command, range.end - 1);
     command->cache.starting = false;
-    if (command->cache.outstanding > 0)
-        return false;
+    return started;
+}
+
+/* A block that is taken for one edge may be just the other, which was there: they are looked at
+ * again after each filling, also where that ended at once. */
+bool fill_edges(struct controller *controller, struct command *command)
+{
+    struct edges edges = missing_edges(controller, command);
+    bool started = true;
+
+    while (command->cache.status == 0 && started && (edges.first || edges.last)) {
+        started = start_edges(controller, command, edges);
+        if (command->cache.outstanding > 0)
+            return false;
+        edges = missing_edges(controller, command);
+    }
     if (started || command->cache.status != 0)
         return true;
-    command_queue_push(&cache->own_waiters, command);
+    command_queue_push(&controller->cache->own_waiters, command);
     return false;
 }
 

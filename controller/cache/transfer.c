@@ -33,7 +33,7 @@ static uint8_t *payload_of(const struct command *command, int64_t at_bytes)
 {
     uint64_t run_bytes;
 
-    return command->payload + payload_place(&command->shape, at_bytes, &run_bytes);
+    return command->payload + command_place(command, at_bytes, &run_bytes);
 }
 
 bool cache_holds_all(struct cache *cache, const struct command *command)
@@ -98,6 +98,21 @@ void cache_take_in_read(struct controller *controller, struct command *command)
             return;
 }
 
+/* A CLEAN block to be changed, FILLING: itself; or while an answer is sent from it, a copy, for
+ * which there may be no block: then the cache has none of it. */
+static uint32_t open_clean(struct cache_blocks *blocks, uint32_t old, uint64_t key)
+{
+    if (!cache_block_is_pinned(blocks, old)) {
+        cache_block_reopen(blocks, old);
+        return old;
+    }
+    cache_block_drop(blocks, old); /* what was in it stays there until it is unpinned */
+    uint32_t block = cache_block_take(blocks, key);
+    if (block != BLOCK_NONE)
+        memcpy(cache_block_data(blocks, block), cache_block_data(blocks, old), BLOCK_BYTES);
+    return block;
+}
+
 /* What the element has now of one block that was written through. A part of a block that the cache
  * does not hold is not taken in. */
 static bool take_in_written(struct controller *controller, struct command *command, uint64_t at)
@@ -108,7 +123,9 @@ static bool take_in_written(struct controller *controller, struct command *comma
     uint32_t whole = block_bytes(controller, command->element, at);
 
     if (block != BLOCK_NONE) {
-        cache_block_reopen(blocks, block);
+        block = open_clean(blocks, block, part.key);
+        if (block == BLOCK_NONE)
+            return false;
     } else {
         if (part.bytes != whole)
             return true;
@@ -173,11 +190,12 @@ static uint32_t block_for(struct controller *controller, const struct part *part
     uint32_t old = cache_block_find(blocks, part->key);
 
     if (old != BLOCK_NONE && !cache_block_is_dirty(blocks, old)) {
-        cache_block_reopen(blocks, old);
-        return old;
+        uint32_t opened = open_clean(blocks, old, part->key);
+        assert(opened != BLOCK_NONE); /* as below */
+        return opened;
     }
     uint32_t block = cache_block_take(blocks, part->key);
-    assert(block != BLOCK_NONE); /* half of all are neither dirty nor reserved */
+    assert(block != BLOCK_NONE); /* a quarter of all is neither dirty nor reserved */
     uint8_t *data = cache_block_data(blocks, block);
     if (old != BLOCK_NONE && part->bytes != whole)
         memcpy(data, cache_block_data(blocks, old), BLOCK_BYTES);

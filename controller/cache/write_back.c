@@ -87,6 +87,18 @@ static bool start_runs(struct controller *controller, struct command *parent,
     return true;
 }
 
+/* Whether some of it is being written by others: the pump is not in a gate with the command, but
+ * reads that share the gate may have the same blocks written. */
+static bool any_in_write_back(const struct cache *cache, uint32_t element, struct block_range range)
+{
+    for (uint64_t at = range.first; at < range.end; at++) {
+        uint32_t block = cache_block_find(&cache->blocks, key_of(element, at));
+        if (block != BLOCK_NONE && cache->blocks.all[block].in_write_back)
+            return true;
+    }
+    return false;
+}
+
 /* Of a range longer than the element's dirty blocks are many, only what spans these. */
 static struct block_range dirty_span(const struct cache *cache, const struct command *command)
 {
@@ -118,9 +130,11 @@ bool write_back_range(struct controller *controller, struct command *command)
     command->cache.starting = false;
     if (command->cache.outstanding > 0)
         return false;
-    if (all || command->cache.status != 0)
+    if (command->cache.status != 0)
         return true;
-    command_queue_push(&cache->own_waiters, command);
+    if (all && !any_in_write_back(cache, command->element, range))
+        return true;
+    command_queue_push(all ? &cache->write_back.watchers : &cache->own_waiters, command);
     return false;
 }
 
@@ -135,7 +149,7 @@ static uint64_t wanted_number(const struct cache *cache, uint32_t element)
 
     /* What is on its way already is not counted: else, once there is much, each new block would
      * follow at once, alone. */
-    if (write_back->stopping ||
+    if (write_back->stopping || cache->elements[element].leaves ||
         cache->blocks.dirty_count - write_back->blocks_in_flight > cache->dirty_background)
         return UINT64_MAX;
     if (flusher != NULL && flusher->cache.number > number)
@@ -225,6 +239,7 @@ static bool start_run_at(struct controller *controller, uint64_t key)
         return false;
     }
     fill_run(cache, own, first, count);
+    cache->write_back.slice_blocks += count;
     cache_own_start(controller, own);
     return true;
 }
@@ -236,7 +251,8 @@ static bool may_start(const struct cache *cache)
 }
 
 /* Works through batches until enough is on its way, nothing is wanted, or all that is wanted is
- * being worked on by others. */
+ * being worked on by others. Where element I/O ends at once, nothing is ever on its way: so it is
+ * done in slices, a turn of the controller each. */
 static void pump(struct controller *controller)
 {
     struct cache *cache = controller->cache;
@@ -244,6 +260,11 @@ static void pump(struct controller *controller)
     bool started = true;
 
     while (may_start(cache)) {
+        if (write_back->slice_blocks >= CACHE_SLICE_BLOCKS) {
+            if (write_back->slice_timer.next == NULL)
+                loop_timer_start(controller->loop, &write_back->slice_timer, 1);
+            return;
+        }
         if (write_back->batch_next == write_back->batch_count) {
             if (!started || !collect(controller))
                 return;
@@ -291,6 +312,17 @@ void write_back_wake_room_waiters(struct controller *controller)
     cache->waking_room_waiters = false;
 }
 
+/* Each looks again at its own range. */
+static void tell_watchers(struct controller *controller)
+{
+    struct command_queue watchers = controller->cache->write_back.watchers;
+    struct command *command;
+
+    controller->cache->write_back.watchers = (struct command_queue){0};
+    while ((command = command_queue_pop(&watchers)) != NULL)
+        command_complete(controller, command, 0);
+}
+
 static void blocks_written(struct controller *controller, struct command *own)
 {
     struct cache *cache = controller->cache;
@@ -311,7 +343,7 @@ void write_back_ended(struct controller *controller, struct command *own)
     int32_t status = own->status;
 
     if (status != 0)
-        controller_fail_element(controller, element, "dirty blocks could not be written back");
+        controller_lose_writes(controller, element, "dirty blocks could not be written back");
     blocks_written(controller, own);
     cache->write_back.in_flight--;
     cache->write_back.blocks_in_flight -= own->cache.blocks_count;
@@ -320,6 +352,7 @@ void write_back_ended(struct controller *controller, struct command *own)
     cache_own_free(controller, own);
     if (parent != NULL)
         cache_parent_told(controller, parent, status);
+    tell_watchers(controller);
     tell_flushers(controller, element);
     write_back_wake_room_waiters(controller);
     write_back_pump(controller);
@@ -337,6 +370,27 @@ void write_back_became_dirty(struct controller *controller)
         write_back_pump(controller);
 }
 
+/* An element may fail while nothing of it is on its way that would end and tell: a gate held it up,
+ * or there was too much else. So who waits for it is looked at now and then as well. */
+static void tell_those_of_failed_elements(struct controller *controller)
+{
+    for (uint32_t i = 0; i < controller->elements_count; i++) {
+        if (!is_online(controller, i))
+            tell_flushers(controller, i);
+    }
+    write_back_wake_room_waiters(controller);
+}
+
+void write_back_next_slice(struct timer *timer)
+{
+    struct write_back *write_back =
+        (struct write_back *)((char *)timer - offsetof(struct write_back, slice_timer));
+    struct cache *cache = (struct cache *)((char *)write_back - offsetof(struct cache, write_back));
+
+    write_back->slice_blocks = 0;
+    write_back_pump(cache->controller);
+}
+
 void write_back_tick(struct timer *timer)
 {
     struct cache *cache = (struct cache *)((char *)timer - offsetof(struct cache, timer));
@@ -347,5 +401,6 @@ void write_back_tick(struct timer *timer)
     /* First: what the pump makes room for becomes dirty in there, and would start it as well. */
     if (cache->blocks.dirty_count > 0)
         loop_timer_start(cache->controller->loop, timer, CACHE_TICK_MS * 1000000ull);
+    tell_those_of_failed_elements(cache->controller);
     write_back_pump(cache->controller);
 }

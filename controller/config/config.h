@@ -21,6 +21,12 @@ enum config_placement {
     PLACEMENT_SPREAD, /* controller I on processor I modulo processors, memory on its node */
 };
 
+/* Whether a seat gets a new life by itself. */
+enum config_restart {
+    RESTART_NEVER,    /* only by anyport controller start */
+    RESTART_ON_DEATH, /* when its controller has died */
+};
+
 struct config_coordination {
     enum coordination_policy policy;
     uint32_t region_bytes; /* a power of two */
@@ -79,8 +85,14 @@ struct config_volume {
     bool read_only;
     bool export;      /* default true, of a member false */
     bool export_said; /* it is not the default */
-    bool rotational; /* default false */
+    bool rotational;  /* default false */
     unsigned line;
+};
+
+/* When elements that were taken over go back to the controller that the configuration names. */
+enum config_failback {
+    FAILBACK_AUTO,   /* when it runs again */
+    FAILBACK_MANUAL, /* by anyport element move */
 };
 
 struct config {
@@ -101,12 +113,17 @@ struct config {
     uint32_t connections;   /* per controller */
     uint32_t handshake_seconds;
     enum config_placement placement;
+    uint32_t
+        heartbeat_seconds; /* a controller that does nothing for so long is stuck; 0: none is */
+    enum config_restart restart;
     struct interconnect_settings interconnect;
     uint32_t slots;        /* interconnect: slots */
     uint32_t ring_entries; /* interconnect: ring-entries */
     struct config_coordination coordination;
     struct config_trace trace;
     uint64_t rebuild_rate_bytes; /* of a job, in a second; 0: any; JOB_RATE_YIELDING: not said */
+    bool takeover;               /* takeover: enabled */
+    enum config_failback failback;
 };
 
 /* Where and what is wrong: "FILE:LINE: FIELD: what; allowed: ...". One line, no newline. */
@@ -136,5 +153,6 @@ int config_parse_time(const char *text, uint64_t *ret_ns);
 const char *config_cache_mode_name(enum cache_mode mode);
 const char *config_cache_policy_name(enum cache_policy_kind policy);
 const char *config_placement_name(enum config_placement placement);
+const char *config_restart_name(enum config_restart restart);
 
 #endif

@@ -389,6 +389,9 @@ static void fill_settings(const struct config_reading *reading, const struct raw
         given(reading, PART_TOP, TOP_CONNECTIONS) ? raw->connections : CONNECTIONS_DEFAULT;
     config->handshake_seconds = timeout ? raw->handshake_timeout : HANDSHAKE_SECONDS_DEFAULT;
     config->placement = given(reading, PART_TOP, TOP_PLACEMENT) ? raw->placement : PLACEMENT_AUTO;
+    config->heartbeat_seconds =
+        given(reading, PART_TOP, TOP_HEARTBEAT) ? raw->heartbeat : HEARTBEAT_SECONDS_DEFAULT;
+    config->restart = given(reading, PART_TOP, TOP_RESTART) ? raw->restart : RESTART_NEVER;
     config->slots = given(reading, PART_INTERCONNECT, INTERCONNECT_SLOTS) ? raw->interconnect.slots
                                                                           : SLOTS_DEFAULT;
     config->ring_entries = given(reading, PART_INTERCONNECT, INTERCONNECT_RING_ENTRIES)
@@ -402,9 +405,12 @@ static void fill_settings(const struct config_reading *reading, const struct raw
     config->trace.events =
         given(reading, PART_TRACE, TRACE_FIELD_EVENTS) ? raw->trace.events : TRACE_EVENTS_DEFAULT;
     config->rebuild_rate_bytes = size_or(raw->rebuild.rate, JOB_RATE_YIELDING);
+    config->takeover = !given(reading, PART_TAKEOVER, TAKEOVER_ENABLED) || raw->takeover.enabled;
+    config->failback = raw->takeover.failback;
 }
 
-_Static_assert(MODEL_DIRECT == 0 && COORDINATION_STRICT == 0, "what is not given is 0");
+_Static_assert(FAILBACK_AUTO == 0 && MODEL_DIRECT == 0 && COORDINATION_STRICT == 0,
+               "what is not given is 0");
 
 int config_check(const struct config_reading *reading, struct raw_config *raw,
                  struct config *config)

@@ -110,6 +110,8 @@ static void dump_settings(FILE *out, const struct config *config)
     fprintf(out, "}\nconnections: %" PRIu32 "\nhandshake-timeout: %" PRIu32 "\nplacement: %s\n",
             config->connections, config->handshake_seconds,
             config_placement_name(config->placement));
+    fprintf(out, "heartbeat: %" PRIu32 "\nrestart: %s\n", config->heartbeat_seconds,
+            config_restart_name(config->restart));
     dump_interconnect(out, config);
     fprintf(out, "coordination: {policy: %s",
             coordination_policy_name(config->coordination.policy));
@@ -121,6 +123,8 @@ static void dump_settings(FILE *out, const struct config *config)
         put_size(out, "rebuild: {rate", config->rebuild_rate_bytes);
         fputs("}\n", out);
     }
+    fprintf(out, "takeover: {enabled: %s, failback: %s}\n", switch_name(config->takeover),
+            config->failback == FAILBACK_AUTO ? "auto" : "manual");
 }
 
 /* The brackets of an IPv6 address were taken off when it was read. */

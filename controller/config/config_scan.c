@@ -212,11 +212,8 @@ static int scan_list(struct scan *scan)
 static int scan_field(struct scan *scan)
 {
     const struct config_rule *rule = &config_mappings[scan->at.part].rules[scan->at.field];
-    int result = 0;
+    int result = next_event(scan);
 
-    if (rule->kind == RULE_UNSUPPORTED)
-        return refuse_here(scan, rule->not_yet, rule->instead);
-    result = next_event(scan);
     if (result < 0)
         return result;
     if (rule->kind == RULE_MAPPING) {

@@ -30,6 +30,11 @@ static const cyaml_strval_t placements[] = {
     {"spread", PLACEMENT_SPREAD},
 };
 
+static const cyaml_strval_t restarts[] = {
+    {"never", RESTART_NEVER},
+    {"on-death", RESTART_ON_DEATH},
+};
+
 static const cyaml_strval_t interconnect_models[] = {
 #define X(value, name) {name, value},
     INTERCONNECT_MODELS(X)
@@ -47,6 +52,11 @@ static const cyaml_strval_t coordination_policies[] = {
 #define X(value, name) {name, value},
     COORDINATION_POLICIES(X)
 #undef X
+};
+
+static const cyaml_strval_t failbacks[] = {
+    {"auto", FAILBACK_AUTO},
+    {"manual", FAILBACK_MANUAL},
 };
 
 static const cyaml_strval_t trace_levels[] = {
@@ -68,6 +78,11 @@ const char *config_cache_policy_name(enum cache_policy_kind policy)
 const char *config_placement_name(enum config_placement placement)
 {
     return (unsigned)placement < COUNT(placements) ? placements[placement].str : "unknown";
+}
+
+const char *config_restart_name(enum config_restart restart)
+{
+    return (unsigned)restart < COUNT(restarts) ? restarts[restart].str : "unknown";
 }
 
 /* --- cache --- */
@@ -102,8 +117,7 @@ static const cyaml_schema_field_t element_fields[] = {
     [ELEMENT_READ_ONLY] = CYAML_FIELD_BOOL("read-only", OPTIONAL, struct raw_element, read_only),
     [ELEMENT_SUPERBLOCK] = CYAML_FIELD_BOOL("superblock", OPTIONAL, struct raw_element, superblock),
     [ELEMENT_CHECKSUMS] = CYAML_FIELD_BOOL("checksums", OPTIONAL, struct raw_element, checksums),
-    [ELEMENT_MISSING_OK] =
-        CYAML_FIELD_BOOL("missing-ok", OPTIONAL, struct raw_element, missing_ok),
+    [ELEMENT_MISSING_OK] = CYAML_FIELD_BOOL("missing-ok", OPTIONAL, struct raw_element, missing_ok),
     [ELEMENT_FIELDS] = CYAML_FIELD_END,
 };
 static const struct config_rule element_rules[] = {
@@ -264,6 +278,19 @@ static const struct config_rule rebuild_rules[] = {
     [REBUILD_RATE] = {.kind = RULE_SIZE, .min = 0, .max = JOB_RATE_BYTES_MAX},
 };
 
+/* --- takeover --- */
+
+static const cyaml_schema_field_t takeover_fields[] = {
+    [TAKEOVER_ENABLED] = CYAML_FIELD_BOOL("enabled", OPTIONAL, struct raw_takeover, enabled),
+    [TAKEOVER_FAILBACK] = CYAML_FIELD_ENUM("failback", CHOICE, struct raw_takeover, failback,
+                                           failbacks, COUNT(failbacks)),
+    [TAKEOVER_FIELDS] = CYAML_FIELD_END,
+};
+static const struct config_rule takeover_rules[] = {
+    [TAKEOVER_ENABLED] = {.kind = RULE_SWITCH},
+    [TAKEOVER_FAILBACK] = {.kind = RULE_CHOICE},
+};
+
 /* --- top --- */
 
 static const cyaml_schema_field_t top_fields[] = {
@@ -292,6 +319,11 @@ static const cyaml_schema_field_t top_fields[] = {
     [TOP_TRACE] = CYAML_FIELD_MAPPING("trace", OPTIONAL, struct raw_config, trace, trace_fields),
     [TOP_REBUILD] =
         CYAML_FIELD_MAPPING("rebuild", OPTIONAL, struct raw_config, rebuild, rebuild_fields),
+    [TOP_HEARTBEAT] = CYAML_FIELD_UINT("heartbeat", OPTIONAL, struct raw_config, heartbeat),
+    [TOP_RESTART] =
+        CYAML_FIELD_ENUM("restart", CHOICE, struct raw_config, restart, restarts, COUNT(restarts)),
+    [TOP_TAKEOVER] =
+        CYAML_FIELD_MAPPING("takeover", OPTIONAL, struct raw_config, takeover, takeover_fields),
     [TOP_FIELDS] = CYAML_FIELD_END,
 };
 static const struct config_rule top_rules[] = {
@@ -310,6 +342,9 @@ static const struct config_rule top_rules[] = {
     [TOP_COORDINATION] = {.kind = RULE_MAPPING, .part = PART_COORDINATION},
     [TOP_TRACE] = {.kind = RULE_MAPPING, .part = PART_TRACE},
     [TOP_REBUILD] = {.kind = RULE_MAPPING, .part = PART_REBUILD},
+    [TOP_HEARTBEAT] = {.kind = RULE_NUMBER, .min = 0, .max = HEARTBEAT_SECONDS_MAX},
+    [TOP_RESTART] = {.kind = RULE_CHOICE},
+    [TOP_TAKEOVER] = {.kind = RULE_MAPPING, .part = PART_TAKEOVER},
 };
 
 const struct config_mapping config_mappings[CONFIG_PARTS] = {
@@ -323,6 +358,7 @@ const struct config_mapping config_mappings[CONFIG_PARTS] = {
     [PART_COORDINATION] = {"coordination", coordination_fields, coordination_rules, false},
     [PART_TRACE] = {"trace", trace_fields, trace_rules, false},
     [PART_REBUILD] = {"rebuild", rebuild_fields, rebuild_rules, false},
+    [PART_TAKEOVER] = {"takeover", takeover_fields, takeover_rules, false},
 };
 
 const cyaml_schema_value_t config_schema = {

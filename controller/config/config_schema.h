@@ -31,6 +31,9 @@ enum top_field {
     TOP_COORDINATION,
     TOP_TRACE,
     TOP_REBUILD,
+    TOP_HEARTBEAT,
+    TOP_RESTART,
+    TOP_TAKEOVER,
     TOP_FIELDS,
 };
 enum cache_field { CACHE_SIZE, CACHE_MODE, CACHE_POLICY, CACHE_IN_MEMORY, CACHE_FIELDS };
@@ -76,6 +79,7 @@ enum interconnect_field {
 enum coordination_field { COORDINATION_POLICY, COORDINATION_REGION, COORDINATION_FIELDS };
 enum trace_field { TRACE_FIELD_LEVEL, TRACE_FIELD_EVENTS, TRACE_FIELDS };
 enum rebuild_field { REBUILD_RATE, REBUILD_FIELDS };
+enum takeover_field { TAKEOVER_ENABLED, TAKEOVER_FAILBACK, TAKEOVER_FIELDS };
 enum { CONFIG_FIELDS_MAX = TOP_FIELDS };
 _Static_assert((int)CONFIG_FIELDS_MAX >= (int)VOLUME_FIELDS, "a place holds a line for each field");
 
@@ -91,6 +95,7 @@ enum config_part {
     PART_COORDINATION,
     PART_TRACE,
     PART_REBUILD,
+    PART_TAKEOVER,
     CONFIG_PARTS,
 };
 
@@ -109,20 +114,15 @@ enum config_rule_kind {
     RULE_POWER_OF_TWO,
     RULE_POWER_OF_TWO_OR_0, /* min to max, or 0 */
     RULE_SWITCH,
-    RULE_CHOICE, /* one of libcyaml's strings whose value is not CHOICE_UNSUPPORTED */
+    RULE_CHOICE, /* one of libcyaml's strings */
     RULE_ADDRESS,
-    RULE_UNSUPPORTED, /* defined, but not in this version */
 };
-
-enum { CHOICE_UNSUPPORTED = -1 };
 
 struct config_rule {
     enum config_rule_kind kind;
     uint64_t min;
     uint64_t max;
     enum config_part part; /* MAPPING, LIST: the part that the value, or each entry, is */
-    const char *instead;   /* UNSUPPORTED: what is allowed */
-    const char *not_yet;   /* UNSUPPORTED: what is not, in words */
 };
 
 struct config_mapping {
@@ -204,6 +204,11 @@ struct raw_rebuild {
     char *rate;
 };
 
+struct raw_takeover {
+    bool enabled;
+    enum config_failback failback;
+};
+
 struct raw_config {
     char *array;
     char *run_dir;
@@ -222,6 +227,9 @@ struct raw_config {
     struct raw_coordination coordination;
     struct raw_trace trace;
     struct raw_rebuild rebuild;
+    uint32_t heartbeat;
+    enum config_restart restart;
+    struct raw_takeover takeover;
 };
 
 #endif

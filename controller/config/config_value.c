@@ -221,11 +221,8 @@ static bool check_choice(const cyaml_schema_value_t *schema, const char *value,
     for (uint32_t i = 0; i < schema->enumeration.count; i++) {
         const cyaml_strval_t *choice = &schema->enumeration.strings[i];
 
-        if (strcmp(value, choice->str) != 0)
-            continue;
-        if (choice->val == CHOICE_UNSUPPORTED)
-            return no(problem, "%s is not supported by this version yet", choice->str);
-        return true;
+        if (strcmp(value, choice->str) == 0)
+            return true;
     }
     return no(problem, "'%s' is unknown", shown);
 }
@@ -276,7 +273,6 @@ bool config_value_check(const struct config_mapping *mapping, unsigned field, co
         return check_address(value, ret_problem);
     case RULE_MAPPING:
     case RULE_LIST:
-    case RULE_UNSUPPORTED:
         break;
     }
     assert(false); /* the scan asks about scalars only */
@@ -291,8 +287,6 @@ void config_fields_allowed(const struct config_mapping *mapping, char ret_allowe
 
     ret_allowed[0] = '\0';
     for (unsigned i = 0; mapping->fields[i].key; i++) {
-        if (mapping->rules[i].kind == RULE_UNSUPPORTED)
-            continue;
         used += (size_t)snprintf(ret_allowed + used, ALLOWED_BYTES - used, "%s%s", used ? ", " : "",
                                  mapping->fields[i].key);
         assert(used < ALLOWED_BYTES);
@@ -305,8 +299,6 @@ static void list_choices(const cyaml_schema_value_t *schema, char ret_allowed[AL
 
     ret_allowed[0] = '\0';
     for (uint32_t i = 0; i < schema->enumeration.count; i++) {
-        if (schema->enumeration.strings[i].val == CHOICE_UNSUPPORTED)
-            continue;
         used += (size_t)snprintf(ret_allowed + used, ALLOWED_BYTES - used, "%s%s", used ? ", " : "",
                                  schema->enumeration.strings[i].str);
         assert(used < ALLOWED_BYTES);
@@ -394,9 +386,6 @@ void config_value_allowed(const struct config_mapping *mapping, unsigned field,
         snprintf(ret_allowed, ALLOWED_BYTES,
                  "HOST:PORT in quotes where needed, such as 127.0.0.1:10809 or \"[::1]:10809\"; "
                  "port 0 means any");
-        break;
-    case RULE_UNSUPPORTED:
-        snprintf(ret_allowed, ALLOWED_BYTES, "%s", rule->instead);
         break;
     }
 }

@@ -1,51 +1,23 @@
 #include "controller/config/configurator.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/timerfd.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "controller/config/images.h"
+#include "controller/config/configurator_parts.h"
 #include "controller/config/intents_look.h"
-#include "controller/config/placement.h"
-#include "controller/config/scrubs.h"
+#include "controller/config/refusal.h"
 #include "controller/config/superblocks.h"
 #include "controller/config/table.h"
 
-enum {
-    START_SECONDS = 30,   /* then it will not come up any more */
-    QUIESCE_SECONDS = 10, /* hosts that do not let go are dropped */
-    STOP_SECONDS = 60,    /* a flush may take long; then it is killed */
-    CLOCK_MS = 20,
-};
-
-#define CONFIGURATOR_OF(pointer, member)                                                           \
-    ((struct configurator *)((char *)(pointer)-offsetof(struct configurator, member)))
-
-__attribute__((format(printf, 4, 5))) static int refuse(const struct config *config,
-                                                        struct config_error *ret_error, int error,
-                                                        const char *format, ...)
-{
-    va_list arguments;
-    int length = snprintf(ret_error->text, sizeof ret_error->text, "%s: ", config->path);
-
-    va_start(arguments, format);
-    vsnprintf(ret_error->text + length, sizeof ret_error->text - (size_t)length, format, arguments);
-    va_end(arguments);
-    return error;
-}
+enum { CLOCK_MS = 20 };
 
 /* Room for what is made later; it costs no memory before. */
 static uint32_t with_spare(uint32_t count, uint32_t spare)
@@ -70,132 +42,27 @@ static int make_segment(struct configurator *configurator, struct config_error *
     int error = segment_create(&configurator->segment, &wanted, config->array);
 
     if (error != 0)
-        return refuse(config, ret_error, error, "cannot make the shared-memory segment: %s",
-                      strerror(-error));
+        return refuse_array(config, ret_error, error, "cannot make the shared-memory segment: %s",
+                            strerror(-error));
     struct segment_header *header = segment_header(&configurator->segment);
     header->coordination_policy = config->coordination.policy;
     header->cache_mode = config->cache.mode;
     header->cache_policy = config->cache.policy;
     header->cache_in_memory = config->cache.in_memory;
     header->interconnect = config->interconnect;
+    header->takeover = config->takeover;
     /* relaxed: no controller has started yet. */
     store_relaxed(&header->trace_level, config->trace.level);
     store_relaxed(&header->job_rate_bytes, config->rebuild_rate_bytes); /* relaxed: as above */
     return table_fill(&configurator->segment, config, &configurator->images, ret_error);
 }
 
-/* --- telling controllers --- */
-
-static struct seat *seat_of(const struct configurator *configurator, uint32_t id)
+struct seat *configurator_seat(const struct configurator *configurator, uint32_t id)
 {
     return segment_seat(&configurator->segment, id);
 }
 
-/* After a seat changed: everybody looks. */
-static void publish_membership(struct configurator *configurator)
-{
-    struct segment_header *header = segment_header(&configurator->segment);
-    uint64_t one = 1;
-
-    /* relaxed: we are its only writer.  pairs with look_at_membership's load. */
-    store_release(&header->membership, load_relaxed(&header->membership) + 1);
-    for (uint32_t i = 0; i < configurator->config->controllers; i++)
-        (void)!write(configurator->doorbells[i], &one, sizeof one);
-}
-
-static void request_all(struct configurator *configurator, enum seat_request request)
-{
-    for (uint32_t i = 0; i < configurator->config->controllers; i++)
-        store_relaxed(&seat_of(configurator, i)->request, request); /* relaxed: published below */
-    publish_membership(configurator);
-}
-
-/* --- phases --- */
-
-static void enter_phase(struct configurator *configurator, enum configurator_phase phase,
-                        uint32_t seconds)
-{
-    configurator->phase = phase;
-    configurator->deadline_ns = watch_now_ns() + seconds * 1000000000ull;
-    if (configurator->on_phase != NULL)
-        configurator->on_phase(configurator->on_phase_context, phase);
-}
-
-static bool all_alive_are(const struct configurator *configurator, enum seat_state state)
-{
-    for (uint32_t i = 0; i < configurator->config->controllers; i++) {
-        if (configurator->controllers[i].alive && seat_state(seat_of(configurator, i)) != state)
-            return false;
-    }
-    return true;
-}
-
-static bool any_alive(const struct configurator *configurator)
-{
-    for (uint32_t i = 0; i < configurator->config->controllers; i++) {
-        if (configurator->controllers[i].alive)
-            return true;
-    }
-    return false;
-}
-
-static void kill_all(struct configurator *configurator)
-{
-    for (uint32_t i = 0; i < configurator->config->controllers; i++) {
-        if (configurator->controllers[i].alive)
-            (void)kill(configurator->controllers[i].pid, SIGKILL);
-    }
-}
-
-void configurator_stop(struct configurator *configurator)
-{
-    if (configurator->phase >= CONFIGURATOR_QUIESCING)
-        return;
-    enter_phase(configurator, CONFIGURATOR_QUIESCING, QUIESCE_SECONDS);
-    request_all(configurator, SEAT_REQUEST_QUIESCE);
-}
-
-/* Goes on to the next phase when the present one is complete, or its time is over. */
-static void look_at_phase(struct configurator *configurator)
-{
-    bool late = watch_now_ns() > configurator->deadline_ns;
-
-    if (!any_alive(configurator)) {
-        if (configurator->phase != CONFIGURATOR_STOPPED)
-            enter_phase(configurator, CONFIGURATOR_STOPPED, 0);
-        return;
-    }
-    switch (configurator->phase) {
-    case CONFIGURATOR_STARTING:
-        if (all_alive_are(configurator, SEAT_RUNNING)) {
-            enter_phase(configurator, CONFIGURATOR_RUNNING, 0);
-            rebuilds_look(configurator);
-        } else if (late) {
-            fprintf(stderr, "anyport: controllers did not come up within %d s\n", START_SECONDS);
-            configurator->failed = true;
-            configurator_stop(configurator);
-        }
-        break;
-    case CONFIGURATOR_QUIESCING:
-        if (late || all_alive_are(configurator, SEAT_QUIESCED)) {
-            enter_phase(configurator, CONFIGURATOR_STOPPING, STOP_SECONDS);
-            request_all(configurator, SEAT_REQUEST_STOP);
-        }
-        break;
-    case CONFIGURATOR_STOPPING:
-        if (late) {
-            fprintf(stderr, "anyport: controllers did not stop within %d s\n", STOP_SECONDS);
-            configurator->failed = true;
-            configurator->deadline_ns = UINT64_MAX; /* said and done once */
-            kill_all(configurator);
-        }
-        break;
-    case CONFIGURATOR_RUNNING:
-    case CONFIGURATOR_STOPPED:
-        break;
-    }
-    resyncs_look(configurator);
-}
+/* --- the clock --- */
 
 static void controller_noticed(struct watched *watched, uint32_t events)
 {
@@ -203,96 +70,23 @@ static void controller_noticed(struct watched *watched, uint32_t events)
 
     (void)events;
     (void)!read(watched->fd, &count, sizeof count);
-    look_at_phase(CONFIGURATOR_OF(watched, notice));
+    configurator_look_at_phase(CONFIGURATOR_OF(watched, notice));
     rebuilds_look(CONFIGURATOR_OF(watched, notice));
+    seats_look(CONFIGURATOR_OF(watched, notice));
+    element_moves_look(CONFIGURATOR_OF(watched, notice));
 }
-
-/* --- deaths --- */
-
-static void say_death(const struct configurator *configurator, uint32_t id, const siginfo_t *info)
-{
-    fprintf(stderr, "anyport: controller %u (process %d) %s %d; commands for its elements fail\n",
-            id, (int)configurator->controllers[id].pid,
-            info->si_code == CLD_EXITED ? "exited with status" : "was killed by signal",
-            info->si_status);
-}
-
-static void declare_dead(struct configurator *configurator, uint32_t id)
-{
-    seat_declare_dead(seat_of(configurator, id), SEAT_EPOCH_FIRST);
-    publish_membership(configurator);
-    sockets_close_controller(&configurator->sockets, id);
-}
-
-/* An array that comes up without one of its controllers would be taken for a whole one. */
-static void stop_if_starting(struct configurator *configurator, uint32_t id)
-{
-    if (configurator->phase != CONFIGURATOR_STARTING)
-        return;
-    fprintf(stderr, "anyport: the array is not started, because controller %u cannot run\n", id);
-    configurator_stop(configurator);
-}
-
-static void controller_died(struct watched *watched, uint32_t events)
-{
-    struct watched_controller *controller = (struct watched_controller *)(void *)watched;
-    struct configurator *configurator = controller->configurator;
-    siginfo_t info = {0};
-
-    (void)events;
-    if (waitid(P_PID, (id_t)controller->pid, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
-        return;
-    watch_remove(configurator->watch, watched);
-    close(watched->fd);
-    watched->fd = -1;
-    controller->alive = false;
-    control_line_close(&configurator->lines[controller->id]);
-    bool in_order = info.si_code == CLD_EXITED && info.si_status == 0 &&
-                    seat_state(seat_of(configurator, controller->id)) == SEAT_STOPPED;
-    if (!in_order) {
-        configurator->failed = true;
-        say_death(configurator, controller->id, &info);
-        declare_dead(configurator, controller->id);
-        stop_if_starting(configurator, controller->id);
-    }
-    look_at_phase(configurator);
-    rebuilds_look(configurator);
-    scrubs_look(configurator);
-}
-
-_Static_assert(offsetof(struct watched_controller, death) == 0, "controller_died relies on it");
-
-/* I/O that a killed controller had submitted still lands: it is DRAINED when the descriptions that
- * its io_uring used are gone. */
-static void look_at_draining(struct configurator *configurator)
-{
-    const struct config *config = configurator->config;
-
-    for (uint32_t id = 0; id < config->controllers; id++) {
-        bool drained = seat_state(seat_of(configurator, id)) == SEAT_DEAD;
-        for (uint32_t i = 0; i < config->elements_count && drained; i++) {
-            if (config->elements[i].controller == id && !configurator->images.absent[i])
-                drained = witness_saw_end(&configurator->witnesses[i]);
-        }
-        if (drained) {
-            seat_set_state(seat_of(configurator, id), SEAT_DRAINED);
-            publish_membership(configurator);
-        }
-    }
-}
-
-/* --- the clock --- */
 
 /* It ticks only while something has to be looked at, so an idle array wakes nobody. */
 static void set_clock(struct configurator *configurator)
 {
     bool wanted = configurator->phase == CONFIGURATOR_STARTING ||
                   configurator->phase == CONFIGURATOR_QUIESCING ||
-                  configurator->phase == CONFIGURATOR_STOPPING;
+                  configurator->phase == CONFIGURATOR_STOPPING || seats_have_work(configurator) ||
+                  configurator->moves != NULL;
     struct itimerspec interval = {0};
 
     for (uint32_t id = 0; id < configurator->config->controllers; id++)
-        wanted = wanted || seat_state(seat_of(configurator, id)) == SEAT_DEAD ||
+        wanted = wanted || seat_state(configurator_seat(configurator, id)) == SEAT_DEAD ||
                  configurator->lines[id].waiting > 0;
     if (wanted)
         interval.it_value.tv_nsec = CLOCK_MS * 1000000;
@@ -308,8 +102,10 @@ static void clock_ticked(struct watched *watched, uint32_t events)
     (void)!read(watched->fd, &count, sizeof count);
     for (uint32_t id = 0; id < configurator->config->controllers; id++)
         control_line_look_at_time(&configurator->lines[id], watch_now_ns());
-    look_at_draining(configurator);
-    look_at_phase(configurator);
+    element_moves_look(configurator);
+    configurator_look_at_draining(configurator);
+    configurator_look_at_phase(configurator);
+    seats_look(configurator);
 }
 
 void configurator_turn(struct configurator *configurator)
@@ -320,7 +116,7 @@ void configurator_turn(struct configurator *configurator)
 
 /* --- opening and closing --- */
 
-static void close_if_open(int *fd)
+void close_if_open(int *fd)
 {
     if (*fd >= 0)
         close(*fd);
@@ -334,7 +130,7 @@ static int make_witnesses(struct configurator *configurator, struct config_error
 
     configurator->witnesses = calloc(count, sizeof *configurator->witnesses);
     if (configurator->witnesses == NULL)
-        return refuse(configurator->config, ret_error, -ENOMEM, "not enough memory");
+        return refuse_array(configurator->config, ret_error, -ENOMEM, "not enough memory");
     for (uint32_t i = 0; i < count; i++)
         configurator->witnesses[i].fd = -1;
     return 0;
@@ -350,15 +146,20 @@ static void close_witnesses(struct configurator *configurator)
     configurator->witnesses = NULL;
 }
 
-static bool make_lifeline(struct configurator *configurator, uint32_t id)
+int configurator_equip(struct configurator *configurator, uint32_t id)
 {
     int ends[2];
 
+    close_if_open(&configurator->lifelines[id]);
+    close_if_open(&configurator->lifelines_own[id]);
+    close_if_open(&configurator->control_ends[id]);
+    control_line_close(&configurator->lines[id]);
     if (pipe2(ends, O_CLOEXEC) < 0)
-        return false;
+        return -errno;
     configurator->lifelines[id] = ends[0];
     configurator->lifelines_own[id] = ends[1];
-    return true;
+    return control_line_open(&configurator->lines[id], configurator->watch,
+                             &configurator->control_ends[id]);
 }
 
 static int make_descriptors(struct configurator *configurator, struct config_error *ret_error)
@@ -372,17 +173,15 @@ static int make_descriptors(struct configurator *configurator, struct config_err
     bool made = configurator->notice.fd >= 0 && configurator->clock.fd >= 0;
     for (uint32_t i = 0; i < config->controllers && made; i++) {
         configurator->doorbells[i] = eventfd(0, EFD_CLOEXEC);
-        made = configurator->doorbells[i] >= 0 && make_lifeline(configurator, i) &&
-               control_line_open(&configurator->lines[i], configurator->watch,
-                                 &configurator->control_ends[i]) == 0;
+        made = configurator->doorbells[i] >= 0 && configurator_equip(configurator, i) == 0;
     }
     if (!made)
-        return refuse(config, ret_error, -errno, "cannot make an eventfd, a pipe or a socket: %s",
-                      strerror(errno));
+        return refuse_array(config, ret_error, -errno,
+                            "cannot make an eventfd, a pipe or a socket: %s", strerror(errno));
     int error = watch_add(configurator->watch, &configurator->notice, EPOLLIN);
     if (error == 0)
         error = watch_add(configurator->watch, &configurator->clock, EPOLLIN);
-    return error == 0 ? 0 : refuse(config, ret_error, error, "epoll: %s", strerror(-error));
+    return error == 0 ? 0 : refuse_array(config, ret_error, error, "epoll: %s", strerror(-error));
 }
 
 static void say_standing(const struct config *config, const struct images *images)
@@ -394,8 +193,12 @@ static void say_standing(const struct config *config, const struct images *image
 int configurator_open(struct configurator *configurator, const struct config *config,
                       struct watch *watch, struct config_error *ret_error)
 {
-    *configurator = (struct configurator){
-        .config = config, .watch = watch, .notice.fd = -1, .clock.fd = -1, .segment.fd = -1};
+    *configurator = (struct configurator){.config = config,
+                                          .watch = watch,
+                                          .notice.fd = -1,
+                                          .clock.fd = -1,
+                                          .segment.fd = -1,
+                                          .heartbeats.watched.fd = -1};
     configurator->sockets.run_dir_fd = -1;
     for (uint32_t i = 0; i < CONTROLLERS_MAX; i++) {
         configurator->doorbells[i] = configurator->lifelines[i] = configurator->lifelines_own[i] =
@@ -414,11 +217,11 @@ int configurator_open(struct configurator *configurator, const struct config *co
     if (error == 0)
         error = make_segment(configurator, ret_error);
     if (error == 0 && resyncs_init(configurator) != 0)
-        error = refuse(config, ret_error, -ENOMEM, "not enough memory");
+        error = refuse_array(config, ret_error, -ENOMEM, "not enough memory");
     if (error == 0)
         error = make_descriptors(configurator, ret_error);
     if (error == 0 && rebuilds_init(configurator) != 0)
-        error = refuse(config, ret_error, -ENOMEM, "not enough memory");
+        error = refuse_array(config, ret_error, -ENOMEM, "not enough memory");
     if (error != 0)
         configurator_close(configurator);
     return error;
@@ -430,6 +233,7 @@ void configurator_close(struct configurator *configurator)
         sockets_close(&configurator->sockets);
     images_close(&configurator->images);
     close_witnesses(configurator);
+    heartbeats_end(configurator);
     resyncs_done(configurator);
     if (configurator->notice.fd >= 0)
         close(configurator->notice.fd);
@@ -442,143 +246,10 @@ void configurator_close(struct configurator *configurator)
         close_if_open(&configurator->control_ends[i]);
         control_line_close(&configurator->lines[i]);
     }
+    element_moves_done(configurator);
     volume_changes_done(configurator);
     rebuilds_done(configurator);
     segment_done(&configurator->segment);
-}
-
-/* --- starting --- */
-
-/* In the new process: keep what is its own, give up the rest. */
-static void become_controller(struct configurator *configurator, uint32_t id, pid_t parent,
-                              controller_main_fn *main)
-{
-    const struct config *config = configurator->config;
-    struct controller_process process = {
-        .start = {.id = id,
-                  .segment = configurator->segment,
-                  .elements = configurator->images.elements,
-                  .superblocks = configurator->images.superblocks,
-                  .doorbells = configurator->doorbells,
-                  .notice_fd = configurator->notice.fd,
-                  .lifelines = configurator->lifelines,
-                  .control = &configurator->control_ends[id]},
-        .sockets = &configurator->sockets,
-        .config = config,
-        .parent = parent,
-    };
-    char name[24];
-
-    snprintf(name, sizeof name, "anyport-c%u", id);
-    (void)prctl(PR_SET_NAME, name);
-    watch_done(configurator->watch);
-    close(configurator->clock.fd);
-    for (uint32_t i = 0; i < id; i++) {
-        if (configurator->controllers[i].death.fd >= 0)
-            close(configurator->controllers[i].death.fd);
-    }
-    for (uint32_t i = 0; i < config->controllers; i++) {
-        close_if_open(&configurator->lines[i].watched.fd);
-        if (i == id)
-            continue;
-        close_if_open(&configurator->control_ends[i]);
-        close_if_open(&configurator->lifelines_own[i]); /* else it would seem to live as long */
-    }
-    sockets_keep_only(&configurator->sockets, id);
-    for (uint32_t i = 0; i < config->elements_count; i++) {
-        if (config->elements[i].controller != id)
-            element_close(&configurator->images.elements[i]);
-    }
-    placement_apply(config->placement, &configurator->segment, id);
-    int status = main(&process);
-    configurator->clock.fd = -1;
-    configurator->sockets.made_run_dir = false;
-    images_free(
-        &configurator->images); /* their descriptors were the controller's, and are closed */
-    free(configurator->witnesses);
-    resyncs_done(configurator);
-    rebuilds_done(configurator);
-    segment_done(&configurator->segment);
-    fflush(NULL);
-    exit(status);
-}
-
-static int start_one(struct configurator *configurator, uint32_t id, controller_main_fn *main)
-{
-    struct watched_controller *controller = &configurator->controllers[id];
-    struct seat *seat = seat_of(configurator, id);
-
-    seat_set_state(seat, SEAT_STARTING);
-    fflush(NULL);
-    pid_t self = getpid(); /* in the child, getppid may already be another's */
-    pid_t pid = fork();
-    if (pid < 0)
-        return -errno;
-    if (pid == 0)
-        become_controller(configurator, id, self, main);
-    close_if_open(&configurator->lifelines_own[id]);
-    close_if_open(&configurator->control_ends[id]);
-    store_relaxed(&seat->pid, (uint32_t)pid); /* relaxed: for status only */
-    controller->configurator = configurator;
-    controller->id = id;
-    controller->pid = pid;
-    controller->alive = true;
-    controller->death =
-        (struct watched){.ready = controller_died, .fd = (int)syscall(SYS_pidfd_open, pid, 0)};
-    if (controller->death.fd < 0)
-        return -errno;
-    (void)fcntl(controller->death.fd, F_SETFD, FD_CLOEXEC);
-    return watch_add(configurator->watch, &controller->death, EPOLLIN);
-}
-
-static void give_up_starting(struct configurator *configurator)
-{
-    kill_all(configurator);
-    for (uint32_t i = 0; i < configurator->config->controllers; i++) {
-        struct watched_controller *controller = &configurator->controllers[i];
-        if (!controller->alive)
-            continue;
-        (void)waitpid(controller->pid, NULL, 0);
-        controller->alive = false;
-        if (controller->death.fd >= 0)
-            close(controller->death.fd);
-    }
-}
-
-/* The descriptions that hold the locks now belong to the controllers; we keep a witness of each.
- * Without one its owner, should it die, never counts as drained: safe, and not worth an end. */
-static void hand_over_elements(struct configurator *configurator)
-{
-    for (uint32_t i = 0; i < configurator->config->elements_count; i++) {
-        struct element *element = &configurator->images.elements[i];
-        if (element->fd < 0)
-            continue;
-        int error = witness_open(&configurator->witnesses[i], element->fd, element->mark_byte);
-        if (error != 0)
-            fprintf(stderr, "anyport: element %s: cannot open it once more: %s\n",
-                    configurator->config->elements[i].name, strerror(-error));
-        element_close(element);
-    }
-}
-
-int configurator_start(struct configurator *configurator, controller_main_fn *main,
-                       struct config_error *ret_error)
-{
-    const struct config *config = configurator->config;
-
-    enter_phase(configurator, CONFIGURATOR_STARTING, START_SECONDS);
-    for (uint32_t i = 0; i < config->controllers; i++) /* relaxed: processes inherit it */
-        store_relaxed(&seat_of(configurator, i)->epoch, SEAT_EPOCH_FIRST);
-    for (uint32_t i = 0; i < config->controllers; i++) {
-        int error = start_one(configurator, i, main);
-        if (error == 0)
-            continue;
-        give_up_starting(configurator);
-        return refuse(config, ret_error, error, "cannot start controller %u: %s", i,
-                      strerror(-error));
-    }
-    hand_over_elements(configurator);
-    return 0;
 }
 
 /* --- links --- */
@@ -595,5 +266,5 @@ void configurator_inject(struct configurator *configurator, uint32_t source, uin
 
 void configurator_publish_links(struct configurator *configurator)
 {
-    publish_membership(configurator);
+    configurator_publish_membership(configurator);
 }

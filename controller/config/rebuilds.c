@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "controller/config/configurator.h"
+#include "controller/config/job_start.h"
 #include "controller/recovery/rebuild.h"
 #include "shm/mapping.h"
 #include "shm/member_states.h"
@@ -36,14 +37,9 @@ static struct volume_record *record_of(const struct volume_rebuild *rebuild)
 
 /* --- who does it --- */
 
-static bool is_alive(const struct configurator *configurator, uint32_t id)
-{
-    return id < configurator->config->controllers && configurator->controllers[id].alive;
-}
-
 /* The owner of a member that is to be made, so that what is written most takes no detour; or any.
  */
-static int choose_runner(const struct volume_rebuild *rebuild)
+static uint32_t choose_runner(const struct volume_rebuild *rebuild)
 {
     const struct configurator *configurator = rebuild->configurator;
     uint32_t members = member_states_now(record_of(rebuild)).rebuilding;
@@ -51,24 +47,20 @@ static int choose_runner(const struct volume_rebuild *rebuild)
     struct mapping_place place;
 
     if (mapping_members(&configurator->segment, rebuild->volume, &all) != 0)
-        return -1;
+        return 0;
     for (uint32_t i = 0; i < all.count; i++) {
         if ((members >> i & 1) != 0 &&
             mapping_resolve(&configurator->segment, all.records[i].volume, 0, 0, &place) == 0 &&
-            configurator_can_ask(configurator, place.owner))
-            return (int)place.owner;
+            seat_takes_jobs(configurator, place.owner))
+            return place.owner;
     }
-    for (uint32_t id = 0; id < configurator->config->controllers; id++) {
-        if (configurator_can_ask(configurator, id))
-            return (int)id;
-    }
-    return -1;
+    return 0;
 }
 
 /* --- beginning --- */
 
 /* Nothing has been made yet, or nobody is there to go on. */
-static void give_up(struct volume_rebuild *rebuild, int error)
+static void stop(struct volume_rebuild *rebuild, int error)
 {
     struct volume_record *record = record_of(rebuild);
     struct member_states old = member_states_now(record), next;
@@ -76,41 +68,46 @@ static void give_up(struct volume_rebuild *rebuild, int error)
     do {
         next = (struct member_states){.failed = old.failed};
     } while (!member_states_swap(record, &old, next));
-    /* relaxed: nobody runs it; the state is published behind it */
-    store_relaxed(&record->job.status, error);
-    /* pairs with readers' loads */
-    store_release(&record->job.state, JOB_FAILED);
-    fprintf(stderr, "anyport: volume %s: its rebuild cannot begin: %s\n", record->name,
+    job_start_fail(record, error);
+}
+
+static void give_up(struct volume_rebuild *rebuild, int error)
+{
+    stop(rebuild, error);
+    fprintf(stderr, "anyport: volume %s: its rebuild cannot begin: %s\n", record_of(rebuild)->name,
             strerror(-error));
 }
 
-/* Whoever was asked has died: another one is. What is given up makes room for another volume. */
+static void look(struct configurator *configurator);
+
+/* Whoever was asked has died: another one is. What is given up makes room for another volume. One
+ * who has enough to do is asked again when a job has ended: whoever ends one lets us look, which
+ * may have been while we waited for this answer. */
 static void started(void *context, int status)
 {
     struct volume_rebuild *rebuild = context;
 
     rebuild->asking = false;
-    if (status != 0 && status != -EPIPE && status != -ESHUTDOWN)
+    if (status == 0 || (status == -EBUSY && !rebuild->look_again))
+        return;
+    if (!job_start_elsewhere(status) && status != -EBUSY)
         give_up(rebuild, status);
-    if (status != 0)
-        rebuilds_look(rebuild->configurator);
+    look(rebuild->configurator);
 }
 
 static void start_job(struct volume_rebuild *rebuild)
 {
-    const struct control_message message = {.kind = CONTROL_START_JOB,
-                                            .arguments = {rebuild->volume, JOB_KIND_REBUILD}};
-    int runner = choose_runner(rebuild);
-
-    if (runner < 0) /* none is alive: the array ends */
-        return;
     rebuild->asking = true;
-    int error =
-        configurator_ask(rebuild->configurator, (uint32_t)runner, &message, -1, started, rebuild);
+    rebuild->look_again = false;
+    int error = job_start_ask(rebuild->configurator, rebuild->volume, JOB_KIND_REBUILD,
+                              choose_runner(rebuild), started, rebuild);
     if (error == 0)
         return;
     rebuild->asking = false;
-    give_up(rebuild, error);
+    /* None is alive: the array ends. Or none can be asked just now, for which as much is waited as
+     * for one who has enough to do. */
+    if (error != -EPIPE && error != -EBUSY)
+        give_up(rebuild, error);
 }
 
 static void fence_is_passed(void *context, int status)
@@ -123,24 +120,7 @@ static void fence_is_passed(void *context, int status)
         return;
     }
     give_up(rebuild, status);
-    rebuilds_look(rebuild->configurator);
-}
-
-static void prepare_job(struct volume_record *record)
-{
-    /* relaxed: nobody runs it; the state is published behind them */
-    store_relaxed(&record->job.kind, JOB_KIND_REBUILD);
-    store_relaxed(&record->job.phase, REBUILD_PHASE_BEGIN);
-    store_relaxed(&record->job.status, 0); /* relaxed: as above */
-    store_relaxed(&record->job.position_bytes, 0);
-    store_relaxed(&record->job.end_bytes, 0);
-    store_relaxed(&record->job.began_at_bytes, 0); /* relaxed: as above */
-    store_relaxed(&record->job.started_ns, watch_now_ns());
-    store_relaxed(&record->job.ended_ns, 0);
-    store_relaxed(&record->job.found, 0); /* relaxed: as above */
-    store_relaxed(&record->job.repaired, 0);
-    /* pairs with readers' loads */
-    store_release(&record->job.state, JOB_WAITING);
+    look(rebuild->configurator);
 }
 
 static void begin(struct volume_rebuild *rebuild)
@@ -153,13 +133,18 @@ static void begin(struct volume_rebuild *rebuild)
     rebuild->wanted = 0;
     if (begun == 0)
         return;
-    prepare_job(record);
+    job_start_prepare(record, JOB_KIND_REBUILD, REBUILD_PHASE_BEGIN);
     rebuild->asking = true;
     int error = configurator_ask_all(rebuild->configurator, &message, fence_is_passed, rebuild);
     if (error == 0)
         return;
     rebuild->asking = false;
-    give_up(rebuild, error);
+    if (error != -EBUSY) {
+        give_up(rebuild, error);
+        return;
+    }
+    stop(rebuild, error); /* and is begun anew when something has changed */
+    rebuild->wanted = begun;
 }
 
 /* --- looking --- */
@@ -170,15 +155,19 @@ void rebuilds_want(struct configurator *configurator, uint32_t volume, uint32_t 
     rebuilds_look(configurator);
 }
 
+void rebuilds_forget(struct configurator *configurator, uint32_t volume)
+{
+    configurator->rebuilds.all[volume].wanted = 0;
+}
+
 static bool is_under_way(const struct volume_rebuild *rebuild)
 {
     const struct job_record *job = &record_of(rebuild)->job;
     /* pairs with the runner's stores */
     uint32_t state = load_acquire(&job->state);
 
-    /* relaxed: written before the state */
     return rebuild->asking ||
-           (state == JOB_RUNNING && is_alive(rebuild->configurator, load_relaxed(&job->runner)));
+           (state == JOB_RUNNING && job_start_runner_lives(rebuild->configurator, job));
 }
 
 static bool is_being_rebuilt(const struct volume_rebuild *rebuild)
@@ -187,7 +176,9 @@ static bool is_being_rebuilt(const struct volume_rebuild *rebuild)
     return is_under_way(rebuild) && load_relaxed(&record_of(rebuild)->job.kind) == JOB_KIND_REBUILD;
 }
 
-/* A job whose controller has died is WAITING, or still says that it is RUNNING. */
+/* A job whose controller has died is WAITING, or still says that it is RUNNING. Where nothing is
+ * left for it to make, what has been asked for meanwhile is begun at once: nobody may look again.
+ */
 static void look_at_volume(struct volume_rebuild *rebuild)
 {
     struct volume_record *record = record_of(rebuild);
@@ -196,14 +187,17 @@ static void look_at_volume(struct volume_rebuild *rebuild)
         return;
     /* relaxed: nobody runs it */
     uint32_t kind = load_relaxed(&record->job.kind), state = load_relaxed(&record->job.state);
-    if (kind == JOB_KIND_REBUILD && (state == JOB_WAITING || state == JOB_RUNNING)) {
-        if (member_states_now(record).rebuilding != 0)
-            start_job(rebuild);
-        else
-            give_up(rebuild, -EIO);
-    } else if (rebuild->wanted != 0 && state != JOB_WAITING && state != JOB_RUNNING) {
-        begin(rebuild);
+    bool is_left = state == JOB_WAITING || state == JOB_RUNNING;
+    if (is_left && kind != JOB_KIND_REBUILD)
+        return;
+    if (is_left && member_states_now(record).rebuilding != 0) {
+        start_job(rebuild);
+        return;
     }
+    if (is_left)
+        give_up(rebuild, -EIO);
+    if (rebuild->wanted != 0)
+        begin(rebuild);
 }
 
 static bool has_rebuilds(const struct configurator *configurator, uint32_t volume)
@@ -221,7 +215,7 @@ static uint32_t count_under_way(const struct configurator *configurator)
     return count;
 }
 
-void rebuilds_look(struct configurator *configurator)
+static void look(struct configurator *configurator)
 {
     if (configurator->phase != CONFIGURATOR_RUNNING)
         return;
@@ -234,4 +228,11 @@ void rebuilds_look(struct configurator *configurator)
         look_at_volume(rebuild);
         under_way += is_being_rebuilt(rebuild);
     }
+}
+
+void rebuilds_look(struct configurator *configurator)
+{
+    for (uint32_t i = 0; i < mapping_volumes_end(&configurator->segment); i++)
+        configurator->rebuilds.all[i].look_again = true;
+    look(configurator);
 }

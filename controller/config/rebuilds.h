@@ -9,7 +9,9 @@
  * At most REBUILDS_MAX volumes are at it at once, so that an element may have members of any number
  * of volumes: the next is begun when one has ended.
  *
- * When the controller that runs a job dies, another one is asked. Jobs that were under way when the
+ * A controller that has as many jobs as it can run says so: the volume's goes on WAITING, and is
+ * asked for again when a job has ended, wherever. When the controller that runs a job dies, another
+ * one is asked. Jobs that were under way when the
  * array was stopped, or killed, are started again when it runs.
  */
 #ifndef CONTROLLER_CONFIG_REBUILDS_H
@@ -26,6 +28,7 @@ struct rebuilds {
         uint32_t volume;
         uint32_t wanted; /* mask of members */
         bool asking;     /* controllers have been asked, and have not answered */
+        bool look_again; /* something has changed since then */
     } * all;             /* by volume */
 };
 
@@ -35,6 +38,9 @@ void rebuilds_done(struct configurator *configurator); /* nothing made yet is al
 
 /* Members of a redundant volume are to be made anew as soon as none of it is being made. */
 void rebuilds_want(struct configurator *configurator, uint32_t volume, uint32_t members);
+
+/* The volume is no more: what was wanted for it is not wanted of another one with its number. */
+void rebuilds_forget(struct configurator *configurator, uint32_t volume);
 
 /* Something has changed (a controller has died, a job has ended, the array runs): starts what can
  * be started. */

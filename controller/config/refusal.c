@@ -12,6 +12,18 @@ __attribute__((format(printf, 3, 0))) static void append(struct config_error *er
         vsnprintf(error->text + at, sizeof error->text - at, format, arguments);
 }
 
+int refuse_array(const struct config *config, struct config_error *ret_error, int error,
+                 const char *format, ...)
+{
+    va_list arguments;
+    int length = snprintf(ret_error->text, sizeof ret_error->text, "%s: ", config->path);
+
+    va_start(arguments, format);
+    append(ret_error, length, format, arguments);
+    va_end(arguments);
+    return error;
+}
+
 int refuse_element(const struct config *config, uint32_t index, int error,
                    struct config_error *ret_error, const char *format, ...)
 {

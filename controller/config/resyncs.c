@@ -6,14 +6,9 @@
 #include <string.h>
 
 #include "controller/config/configurator.h"
-#include "controller/recovery/job.h"
+#include "controller/config/job_start.h"
 #include "shm/mapping.h"
 #include "shm/member_states.h"
-
-static bool is_alive(const struct configurator *configurator, uint32_t id)
-{
-    return id < configurator->config->controllers && configurator->controllers[id].alive;
-}
 
 /* Parity is made of the data: without all of it nobody can tell what a stale member held. */
 static bool can_be_made_equal(struct volume_record *record)
@@ -37,48 +32,33 @@ static bool is_wanted(const struct configurator *configurator, struct volume_rec
         return true;
     case JOB_WAITING:
         return kind == JOB_KIND_RESYNC;
-    case JOB_RUNNING: /* relaxed: written before the state */
-        return kind == JOB_KIND_RESYNC && !is_alive(configurator, load_relaxed(&job->runner));
+    case JOB_RUNNING:
+        return kind == JOB_KIND_RESYNC && !job_start_runner_lives(configurator, job);
     default: /* what a job has left cannot be made equal; what it failed at is not tried again */
         return kind != JOB_KIND_RESYNC;
     }
-}
-
-static void prepare(struct volume_record *record)
-{
-    /* relaxed: nobody runs it; the state is published behind them */
-    store_relaxed(&record->job.kind, JOB_KIND_RESYNC);
-    store_relaxed(&record->job.status, 0);
-    store_relaxed(&record->job.position_bytes, 0);
-    store_relaxed(&record->job.began_at_bytes, 0); /* relaxed: as above */
-    store_relaxed(&record->job.started_ns, watch_now_ns());
-    store_relaxed(&record->job.ended_ns, 0);
-    /* pairs with readers' loads */
-    store_release(&record->job.state, JOB_WAITING);
 }
 
 static void give_up(const struct volume_resync *resync, int error)
 {
     struct volume_record *record = segment_volume(&resync->configurator->segment, resync->volume);
 
-    /* relaxed: nobody runs it; the state is published behind it */
-    store_relaxed(&record->job.status, error);
-    /* pairs with readers' loads */
-    store_release(&record->job.state, JOB_FAILED);
+    job_start_fail(record, error);
     fprintf(stderr, "anyport: volume %s: making its members equal cannot begin: %s\n", record->name,
             strerror(-error));
 }
 
-/* Whoever was asked has died, or ends: another one is. What is given up makes room for another. */
+/* Whoever was asked has died, or ends: another one is. One who has enough to do is asked again when
+ * something has changed. What is given up makes room for another. */
 static void answered(void *context, int status)
 {
     struct volume_resync *resync = context;
     struct configurator *configurator = resync->configurator;
 
     resync->asking = false;
-    if (status == 0)
+    if (status == 0 || status == -EBUSY)
         return;
-    if (status != -EPIPE && status != -ESHUTDOWN)
+    if (!job_start_elsewhere(status))
         give_up(resync, status);
     resyncs_look(configurator);
 }
@@ -86,15 +66,11 @@ static void answered(void *context, int status)
 /* Volumes are dealt out over the controllers that live. */
 static void start(struct configurator *configurator, uint32_t volume)
 {
-    const struct control_message message = {.kind = CONTROL_START_JOB,
-                                            .arguments = {volume, JOB_KIND_RESYNC}};
     struct volume_resync *resync = &configurator->resyncs[volume];
-    uint32_t controllers = configurator->config->controllers;
 
-    prepare(segment_volume(&configurator->segment, volume));
-    for (uint32_t i = 0; i < controllers && !resync->asking; i++)
-        resync->asking = configurator_ask(configurator, (volume + i) % controllers, &message, -1,
-                                          answered, resync) == 0;
+    job_start_prepare(segment_volume(&configurator->segment, volume), JOB_KIND_RESYNC, 0);
+    resync->asking =
+        job_start_ask(configurator, volume, JOB_KIND_RESYNC, volume, answered, resync) == 0;
 }
 
 int resyncs_init(struct configurator *configurator)
@@ -125,7 +101,7 @@ static bool is_under_way(const struct configurator *configurator, uint32_t volum
     /* relaxed: written before the state */
     return configurator->resyncs[volume].asking ||
            (state == JOB_RUNNING && load_relaxed(&job->kind) == JOB_KIND_RESYNC &&
-            is_alive(configurator, load_relaxed(&job->runner)));
+            job_start_runner_lives(configurator, job));
 }
 
 static uint32_t count_under_way(const struct configurator *configurator)

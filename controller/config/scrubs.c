@@ -4,23 +4,9 @@
 #include <stdlib.h>
 
 #include "controller/config/configurator.h"
-#include "controller/recovery/job.h"
+#include "controller/config/job_start.h"
 #include "controller/recovery/scrub.h"
 #include "shm/mapping.h"
-
-static bool is_alive(const struct configurator *configurator, uint32_t id)
-{
-    return id < configurator->config->controllers && configurator->controllers[id].alive;
-}
-
-static void fail(struct volume_record *record, int error)
-{
-    /* relaxed: nobody runs it; the state is published behind them */
-    store_relaxed(&record->job.status, error);
-    store_relaxed(&record->job.ended_ns, watch_now_ns());
-    /* pairs with readers' loads */
-    store_release(&record->job.state, JOB_FAILED);
-}
 
 /* --- asking a controller --- */
 
@@ -38,59 +24,28 @@ static void answered(void *context, int status)
     struct configurator *configurator = asked.configurator;
 
     free(context);
-    if ((status == -EPIPE || status == -ESHUTDOWN) && configurator->phase == CONFIGURATOR_RUNNING)
+    if (job_start_elsewhere(status) && configurator->phase == CONFIGURATOR_RUNNING)
         start(configurator, asked.volume);
     else if (status != 0)
-        fail(segment_volume(&configurator->segment, asked.volume), status);
+        job_start_fail(segment_volume(&configurator->segment, asked.volume), status);
 }
 
 static void start(struct configurator *configurator, uint32_t volume)
 {
-    const struct control_message message = {.kind = CONTROL_START_JOB,
-                                            .arguments = {volume, JOB_KIND_SCRUB}};
-    uint32_t controllers = configurator->config->controllers;
     struct asked *asked = malloc(sizeof *asked);
-    int error = asked == NULL ? -ENOMEM : -EPIPE;
+    int error = -ENOMEM;
 
-    for (uint32_t i = 0; i < controllers && asked != NULL && error == -EPIPE; i++) {
+    if (asked != NULL) {
         *asked = (struct asked){.configurator = configurator, .volume = volume};
-        error = configurator_ask(configurator, (volume + i) % controllers, &message, -1, answered,
-                                 asked);
+        error = job_start_ask(configurator, volume, JOB_KIND_SCRUB, volume, answered, asked);
     }
     if (error == 0)
         return;
     free(asked);
-    fail(segment_volume(&configurator->segment, volume), error);
+    job_start_fail(segment_volume(&configurator->segment, volume), error);
 }
 
 /* --- starting --- */
-
-static bool has_job(struct volume_record *record)
-{
-    /* pairs with the end of a job */
-    uint32_t state = load_acquire(&record->job.state);
-
-    return state == JOB_WAITING || state == JOB_RUNNING;
-}
-
-static void prepare(struct volume_record *record, bool repair)
-{
-    struct job_record *job = &record->job;
-
-    /* relaxed: nobody runs it; the state is published behind them */
-    store_relaxed(&job->kind, JOB_KIND_SCRUB);
-    store_relaxed(&job->phase, repair ? SCRUB_REPAIRS : SCRUB_VERIFIES);
-    store_relaxed(&job->status, 0);
-    store_relaxed(&job->position_bytes, 0); /* relaxed: as above */
-    store_relaxed(&job->end_bytes, 0);
-    store_relaxed(&job->began_at_bytes, 0);
-    store_relaxed(&job->found, 0); /* relaxed: as above */
-    store_relaxed(&job->repaired, 0);
-    store_relaxed(&job->started_ns, watch_now_ns());
-    store_relaxed(&job->ended_ns, 0); /* relaxed: as above */
-    /* pairs with readers' loads */
-    store_release(&job->state, JOB_WAITING);
-}
 
 int scrub_start(struct configurator *configurator, uint32_t volume, bool repair,
                 const char **ret_why)
@@ -109,11 +64,11 @@ int scrub_start(struct configurator *configurator, uint32_t volume, bool repair,
              record->copies > 1)
         *ret_why = "with coordination: {policy: none} copies differ while a host writes; allowed: "
                    "strict, writes";
-    else if (has_job(record))
+    else if (job_start_has_job(record))
         *ret_why = "a job is working on it; allowed: when that is over";
     if (*ret_why != NULL)
         return -EINVAL;
-    prepare(record, repair);
+    job_start_prepare(record, JOB_KIND_SCRUB, repair ? SCRUB_REPAIRS : SCRUB_VERIFIES);
     start(configurator, volume);
     return 0;
 }
@@ -127,7 +82,7 @@ static bool has_lost_its_runner(const struct configurator *configurator,
     /* relaxed: written before the state, which was loaded with acquire */
     return load_acquire(&record->job.state) == JOB_RUNNING &&
            load_relaxed(&record->job.kind) == JOB_KIND_SCRUB &&
-           !is_alive(configurator, load_relaxed(&record->job.runner));
+           !job_start_runner_lives(configurator, &record->job);
 }
 
 void scrubs_look(struct configurator *configurator)

@@ -15,9 +15,14 @@ static void enter_element(const struct segment *segment, uint32_t index,
 {
     struct element_record *record = segment_element(segment, index);
 
+    owner_enter(&record->owner, wanted->controller, SEAT_EPOCH_FIRST);
     /* relaxed: no controller has started yet. */
-    store_relaxed(&record->owner, wanted->controller);
-    store_relaxed(&record->size_bytes, file->size_bytes); /* relaxed: as above */
+    store_relaxed(&record->size_bytes, file->size_bytes);
+    record->configured_owner = wanted->controller;
+    store_relaxed(&record->tail_bytes, file->tail_bytes); /* relaxed: as above */
+    store_relaxed(&record->mark_byte, file->mark_byte);   /* relaxed: as above */
+    if (file->fd >= 0)                                    /* relaxed: as above */
+        store_relaxed(&record->mark_holder, owner_holder(wanted->controller, SEAT_EPOCH_FIRST));
     uint32_t flags = (file->read_only ? ELEMENT_READ_ONLY : 0) |
                      (file->device ? ELEMENT_DEVICE : 0) |
                      (file->mode == ELEMENT_MODE_DIRECT ? ELEMENT_DIRECT : 0) |

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "controller/config/config_change.h"
+#include "controller/config/job_start.h"
 #include "shm/mapping.h"
 
 static void begin_first(struct configurator *configurator);
@@ -210,14 +211,6 @@ static int prepare_creation(struct volume_change *change, const uint64_t *sizes)
     return volume_table_enter(change);
 }
 
-static bool has_job(struct volume_record *record)
-{
-    /* pairs with the end of a job */
-    uint32_t state = load_acquire(&record->job.state);
-
-    return state == JOB_WAITING || state == JOB_RUNNING;
-}
-
 static int prepare_deletion(struct volume_change *change, const uint64_t *sizes)
 {
     const struct configurator *configurator = change->configurator;
@@ -236,7 +229,7 @@ static int prepare_deletion(struct volume_change *change, const uint64_t *sizes)
     if (mapping_find_volume(&configurator->segment, change->text, strlen(change->text),
                             &change->volume) != 0)
         return refuse(change, "the mapping table does not know it");
-    if (has_job(segment_volume(&configurator->segment, change->volume)))
+    if (job_start_has_job(segment_volume(&configurator->segment, change->volume)))
         return refuse(change, "a job is working on it; allowed: when that is over");
     volume_table_find_members(change);
     return config_without_volume(now, sizes, index, &change->config, &change->why);
@@ -271,12 +264,19 @@ static void begin_first(struct configurator *configurator)
 
     if (change == NULL || change->step != NULL) /* it is being made already */
         return;
+    if (seats_are_starting(configurator)) /* who starts takes volumes as they are: later */
+        return;
     if (prepare(change) != 0) {
         end(change, false);
         return;
     }
     change->step = first_step(change);
     go_on(change);
+}
+
+void volume_changes_look(struct configurator *configurator)
+{
+    begin_first(configurator);
 }
 
 void volume_changes_done(struct configurator *configurator)

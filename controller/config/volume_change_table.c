@@ -199,6 +199,7 @@ int volume_table_enter(struct volume_change *change)
 void volume_table_free(struct volume_change *change)
 {
     change->configurator->volume_changes.used[change->volume] = change->leaks;
+    rebuilds_forget(change->configurator, change->volume);
 }
 
 /* --- members --- */

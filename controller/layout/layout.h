@@ -136,7 +136,8 @@ static inline uint32_t layout_q_member(const struct layout *layout, uint64_t row
  *                  |            (payload_offset + first_bytes - chunk_bytes) + 1 * stride_bytes
  *                  payload_offset
  *
- * Commands without payload (TRIM, ZERO, block status) use the same rule: a payload offset is the
+ * Where a byte of it lies is payload_place's to say (controller/path/payload.h). Commands without
+ * payload (TRIM, ZERO, block status) use the same rule: a payload offset is the
  * distance from the beginning of the range.
  */
 struct component {
@@ -150,15 +151,6 @@ struct component {
     uint32_t chunk_bytes;          /* of each following piece; the last may be cut short */
     uint64_t stride_bytes;         /* from one following piece to the next */
 };
-
-/* Where the component's byte `at_bytes` (< length_bytes) lies in the payload, and how many bytes
- * from it on lie in one piece there: what an iovec wants. The virtual offset of the byte is the
- * beginning of the walk's range plus *ret_payload_offset_bytes. */
-void component_segment(const struct component *component, uint64_t at_bytes,
-                       uint64_t *ret_payload_offset_bytes, uint64_t *ret_run_bytes);
-
-/* In how many pieces of the payload the component lies: iovecs that it needs. */
-uint64_t component_segments(const struct component *component);
 
 /* --- walks --- */
 

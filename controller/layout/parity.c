@@ -254,3 +254,34 @@ void parity_recover(uint8_t *const *data, uint32_t columns, uint32_t lost, size_
     }
     combine(&sum, length_bytes);
 }
+
+/* --- which one is wrong --- */
+
+static int column_of_factor(uint8_t factor, uint32_t columns)
+{
+    uint8_t power = 1;
+
+    for (uint32_t column = 0; column < columns; column++) {
+        if (power == factor)
+            return (int)column;
+        power = gf_mul(power, GENERATOR);
+    }
+    return -1;
+}
+
+int parity_locate(const uint8_t *p_difference, const uint8_t *q_difference, uint32_t columns,
+                  size_t length_bytes)
+{
+    size_t first = 0;
+
+    while (first < length_bytes && p_difference[first] == 0)
+        first++;
+    if (first == length_bytes)
+        return -1;
+    uint8_t factor = gf_mul(q_difference[first], gf_inv(p_difference[first]));
+    for (size_t i = 0; i < length_bytes; i++) {
+        if (gf_mul(factor, p_difference[i]) != q_difference[i])
+            return -1;
+    }
+    return column_of_factor(factor, columns);
+}

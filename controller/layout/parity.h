@@ -40,4 +40,12 @@ void parity_update(const uint8_t *delta, uint32_t column, size_t length_bytes, u
 void parity_recover(uint8_t *const *data, uint32_t columns, uint32_t lost, size_t length_bytes,
                     const uint8_t *p, const uint8_t *q);
 
+/* Which of `columns` data buffers is wrong, if one alone is: given what P and Q of the data differ
+ * from those that were stored by. Then the Q's difference is the P's times g^column, byte for byte,
+ * for one column and no other; and the P's is what that column differs by from what it held. -1: no
+ * single column explains both. Two that are wrong at the same bytes alone can look like a third:
+ * for bytes at random, one time in 256 / columns to the power of how many bytes are wrong. */
+int parity_locate(const uint8_t *p_difference, const uint8_t *q_difference, uint32_t columns,
+                  size_t length_bytes);
+
 #endif

@@ -257,14 +257,7 @@ static bool reads_any(const struct parity_plan *plan, uint32_t members)
 }
 
 int parity_plan_write(struct parity_plan *ret_plan, const struct layout *layout,
-                      const struct parity_slice *slice, uint32_t failed)
-{
-    return parity_plan_write_without_reading(ret_plan, layout, slice, failed, 0);
-}
-
-int parity_plan_write_without_reading(struct parity_plan *ret_plan, const struct layout *layout,
-                                      const struct parity_slice *slice, uint32_t failed,
-                                      uint32_t unreadable)
+                      const struct parity_slice *slice, uint32_t failed, uint32_t unreadable)
 {
     struct parity_plan plan;
     struct planner planner = planner_of(&plan, layout, slice, failed);

@@ -79,17 +79,12 @@ struct parity_plan {
 
 /* Plans the write of the slice's columns from the payload (or of zeros: then the transfers of
  * `write` whose place is in the payload are ZERO commands, and compute gets NULL for it). `failed`
- * is a mask of members. -EIO: more members failed than the layout can do without; nothing is to be
- * done. */
+ * is a mask of members; those of the mask `unreadable` are written and not read, because a block of
+ * theirs is bad, here or there: one can always be done without while none has failed. -EIO: more
+ * members failed than the layout can do without, or there is no such plan; nothing is to be done.
+ */
 int parity_plan_write(struct parity_plan *ret_plan, const struct layout *layout,
-                      const struct parity_slice *slice, uint32_t failed);
-
-/* The same, and members of the mask `unreadable` are written and not read: a block of theirs is
- * bad, here or there. One can always be done without while none has failed. -EIO also where there
- * is no such plan. */
-int parity_plan_write_without_reading(struct parity_plan *ret_plan, const struct layout *layout,
-                                      const struct parity_slice *slice, uint32_t failed,
-                                      uint32_t unreadable);
+                      const struct parity_slice *slice, uint32_t failed, uint32_t unreadable);
 
 /* Plans making the writes of such a plan once more, with `failed` left out: parity is already where
  * `p` and `q` say (NULL: it was not written). Reads nothing, and has nothing to compute. Members

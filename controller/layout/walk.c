@@ -16,31 +16,6 @@ static uint64_t least(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-void component_segment(const struct component *component, uint64_t at_bytes,
-                       uint64_t *ret_payload_offset_bytes, uint64_t *ret_run_bytes)
-{
-    assert(at_bytes < component->length_bytes);
-    if (at_bytes < component->first_bytes) {
-        *ret_payload_offset_bytes = component->payload_offset_bytes + at_bytes;
-        *ret_run_bytes = component->first_bytes - at_bytes;
-        return;
-    }
-    uint64_t behind = at_bytes - component->first_bytes;
-    uint64_t piece = behind / component->chunk_bytes + 1, within = behind % component->chunk_bytes;
-
-    /* The first piece, however short, ends where its chunk ends. */
-    *ret_payload_offset_bytes = component->payload_offset_bytes + component->first_bytes +
-                                piece * component->stride_bytes - component->chunk_bytes + within;
-    *ret_run_bytes = least(component->chunk_bytes - within, component->length_bytes - at_bytes);
-}
-
-uint64_t component_segments(const struct component *component)
-{
-    uint64_t behind = component->length_bytes - component->first_bytes;
-
-    return behind == 0 ? 1 : 1 + (behind - 1) / component->chunk_bytes + 1;
-}
-
 /* --- who gets the piece --- */
 
 /* A piece of data that `copies` members from `first` on hold. */

@@ -4,12 +4,11 @@
 #include <errno.h>
 #include <string.h>
 
+#include "controller/cache/lend.h"
 #include "controller/controller.h"
 #include "controller/path/split.h"
 #include "controller/path/trail.h"
 #include "shm/crash_point.h"
-
-typedef enum stage_verdict stage_fn(struct controller *, struct command *);
 
 static const struct {
     const char *name;
@@ -41,16 +40,6 @@ const char *command_op_name(enum command_op op)
 
 /* --- the conductor --- */
 
-static enum stage_verdict run_stage(struct controller *controller, struct command *command,
-                                    stage_fn *function)
-{
-    struct trail_stage trail = trail_stage(controller, command);
-    enum stage_verdict verdict = function(controller, command);
-
-    trail_verdict(controller, &trail, verdict);
-    return verdict;
-}
-
 static void conduct(struct controller *controller, struct command *command,
                     enum stage_verdict verdict)
 {
@@ -58,13 +47,15 @@ static void conduct(struct controller *controller, struct command *command,
         assert(command->stage < STAGES_COUNT);
         if (verdict == STAGE_AGAIN)
             command->stage = STAGE_COORDINATE;
+        else if (verdict == STAGE_MOVED)
+            command->stage = STAGE_OWNER;
         else if (verdict == STAGE_DONE && command->stage < STAGE_AGGREGATE)
             command->stage = STAGE_AGGREGATE;
         else
             command->stage++;
         bool last = command->stage == STAGE_REPLY;
         CRASH_POINT(stages[command->stage].name);
-        verdict = run_stage(controller, command, stages[command->stage].run);
+        verdict = trail_run(controller, command, stages[command->stage].run);
         if (last)
             return; /* it is its origin's again, and may be gone or another one by now */
     }
@@ -73,16 +64,17 @@ static void conduct(struct controller *controller, struct command *command,
 void command_start(struct controller *controller, struct command *command, enum stage stage)
 {
     aggregate_begin(&command->aggregate, 1);
+    command->late_claimants = 0;
     command->stage = stage;
     trail_begun(controller, command);
-    conduct(controller, command, run_stage(controller, command, stages[stage].run));
+    conduct(controller, command, trail_run(controller, command, stages[stage].run));
 }
 
 void command_complete(struct controller *controller, struct command *command, int64_t result)
 {
     assert(command->stage < STAGES_COUNT && stages[command->stage].complete != NULL);
     command->io.result = result;
-    conduct(controller, command, run_stage(controller, command, stages[command->stage].complete));
+    conduct(controller, command, trail_run(controller, command, stages[command->stage].complete));
 }
 
 /* --- the small stages --- */
@@ -109,6 +101,26 @@ enum stage_verdict reply_send(struct controller *controller, struct command *com
     trail_replied(controller, command);
     command->origin->reply(controller, command);
     return STAGE_DONE;
+}
+
+/* --- payload --- */
+
+uint32_t command_name_places(const struct command *command, int64_t from_bytes, int64_t to_bytes,
+                             struct iovec *vectors, uint32_t vectors_max, uint64_t *ret_bytes)
+{
+    int64_t at = from_bytes;
+    uint64_t run_bytes;
+    uint32_t count = 0;
+
+    for (; at < to_bytes && count < vectors_max; count++) {
+        uint8_t *memory = command->payload + command_place(command, at, &run_bytes);
+        if (run_bytes > (uint64_t)(to_bytes - at))
+            run_bytes = (uint64_t)(to_bytes - at);
+        vectors[count] = (struct iovec){.iov_base = memory, .iov_len = run_bytes};
+        at += (int64_t)run_bytes;
+    }
+    *ret_bytes = (uint64_t)(at - from_bytes);
+    return count;
 }
 
 /* --- queues --- */
@@ -263,6 +275,9 @@ void command_give(struct controller *controller, struct command *command)
     if (command->has_buffer)
         pool_give(controller->pool, command->buffer_offset_bytes);
     command->has_buffer = false;
+    if (command->cache.lends != CACHE_LENDS_NOTHING)
+        cache_take_back(controller, command);
+    command->cache.blocks = NULL;
     count_down(&controller->counters->host_in_flight, 1);
     command->next = controller->free_commands;
     controller->free_commands = command;

@@ -55,6 +55,7 @@ struct command_origin {
     bool host;      /* a host command: counted as such */
     bool travels;   /* may be redirected to the owner of its element */
     bool uncounted; /* nobody asked for it: no volume counts it */
+    bool finds;     /* what it READs wherever command_place says: it need not be in its buffer */
     /* The command has its status and, for READ and EXTENTS, its payload; it is the origin's again.
      */
     void (*reply)(struct controller *controller, struct command *command);
@@ -94,11 +95,16 @@ struct command_io {
 /* What a command of the cache's own is for. */
 enum cache_own { OWN_WRITE_BACK, OWN_FILL, OWN_READ_AHEAD };
 
+/* What a host command has of the cache (cache/lend.h). */
+enum cache_lends { CACHE_LENDS_NOTHING, CACHE_LENDS_BLOCKS, CACHE_LENDS_PINNED };
+
 /* Where a command is with the owner's cache (cache/cache.h). */
 struct command_cache {
     uint64_t number;        /* FLUSH: what became dirty before this is written back first */
-    const uint32_t *blocks; /* own commands: the payload, a block of the cache each; else NULL */
+    const uint32_t *blocks; /* the payload, if it is blocks of the cache: own commands', and what
+                               was lent; else NULL */
     uint32_t blocks_count;
+    uint8_t lends;        /* enum cache_lends */
     uint32_t volume;      /* own commands: by which the blocks come */
     uint32_t outstanding; /* own commands that this one waits for */
     uint32_t reserved;    /* blocks that it may make dirty */
@@ -147,7 +153,9 @@ struct command {
     const struct virtual_volume *virtual;
     struct split *split;
     struct command_cache cache;
-    uint64_t lost_claimants; /* mask of lost peers whose I/O may still reach the buffer */
+    uint64_t lost_claimants;   /* mask of lost peers whose I/O may still reach the buffer */
+    uint64_t late_claimants;   /* the same of this command alone, until another owner is found */
+    uint32_t owner_generation; /* of the owner that OWNER found last (shm/owner.h) */
 
     struct aggregate aggregate; /* of the components' statuses */
     int32_t status;             /* 0 or -errno, once AGGREGATE has run */
@@ -214,6 +222,25 @@ void command_complete(struct controller *controller, struct command *command, in
 
 const char *command_op_name(enum command_op op);
 const char *stage_name(enum stage stage);
+
+/* Where byte `at_bytes` of the command's range stands, from `payload` on, and how many follow in
+ * one piece. It may lie before or behind the range, within the same block. */
+static inline int64_t command_place(const struct command *command, int64_t at_bytes,
+                                    uint64_t *ret_run_bytes)
+{
+    uint64_t lead_bytes = command->element_offset_bytes % BLOCK_BYTES;
+
+    if (command->cache.blocks != NULL)
+        return payload_block_place(command->cache.blocks, command->cache.blocks_count,
+                                   lead_bytes + (uint64_t)at_bytes, ret_run_bytes);
+    return payload_place(&command->shape, at_bytes, ret_run_bytes);
+}
+
+/* Names the places of the bytes [from, to) of the command's range, up to `vectors_max` of them.
+ * Returns how many there are; *ret_bytes is what they hold, less than asked for if they are full.
+ */
+uint32_t command_name_places(const struct command *command, int64_t from_bytes, int64_t to_bytes,
+                             struct iovec *vectors, uint32_t vectors_max, uint64_t *ret_bytes);
 
 static inline bool command_has_payload(uint32_t op)
 {

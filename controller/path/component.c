@@ -1,5 +1,7 @@
 #include "controller/path/component.h"
 
+#include <errno.h>
+
 #include "controller/controller.h"
 #include "controller/path/split.h"
 
@@ -24,11 +26,36 @@ static void wake_waiters(struct controller *controller)
     controller->waking_component_waiters = false;
 }
 
+/* Whether the member still is what it was when it was asked. One that has failed meanwhile may have
+ * been given another image before the owner came to read, which is being rebuilt: below the cursor
+ * it is as good as any, and the cursor does not rise from 0 before this command has ended
+ * (recovery/fence.h). */
+static bool may_be_believed(const struct command *component)
+{
+    const struct command *parent = component->owner;
+    struct volume_record *record = parent->virtual->record;
+    struct member_states now = member_states_now(record);
+    uint32_t bit = UINT32_C(1) << component->member;
+
+    if ((now.failed & bit) == 0)
+        return true;
+    return (now.rebuilding & bit) != 0 &&
+           component->offset_bytes + component->length_bytes <= member_states_rebuilt_bytes(record);
+}
+
+static int32_t status_of(const struct command *component)
+{
+    bool reads = component->op == COMMAND_READ || component->op == COMMAND_EXTENTS;
+
+    return reads && component->status == 0 && !may_be_believed(component) ? -EIO
+                                                                          : component->status;
+}
+
 static void count_in_parent(struct controller *controller, struct command *component)
 {
     struct command *parent = component->owner;
     struct component_end end = {.member = component->member,
-                                .status = component->status,
+                                .status = status_of(component),
                                 .count = component->count,
                                 .virtual_offset_bytes = component->cookie};
 

@@ -21,6 +21,17 @@ struct component_wanted {
     struct payload_shape shape;
 };
 
+/* How a component lies in its host command's payload, of which no length is beyond 32 bits: what
+ * payload_place goes by. */
+static inline struct payload_shape component_shape(const struct component *component)
+{
+    if (component->first_bytes >= component->length_bytes)
+        return (struct payload_shape){0};
+    return (struct payload_shape){.first_bytes = (uint32_t)component->first_bytes,
+                                  .chunk_bytes = component->chunk_bytes,
+                                  .stride_bytes = (uint32_t)component->stride_bytes};
+}
+
 /* Sends a component of `parent`, which must be in SPLIT. False when there is none to be had: then
  * the parent stands in line, and command_complete says when it may try again. The component may
  * have ended, and been counted in parent->aggregate, when this returns. */

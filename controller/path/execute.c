@@ -123,6 +123,7 @@ static enum stage_verdict finish(struct controller *controller, struct command *
     count_finish(controller, command, status);
     aggregate_add(&command->aggregate, command->offset_bytes, status);
     controller->executing--;
+    execute_owned(controller, command)->busy--;
     give_scratch(controller, command);
     leave_gate(controller, command);
     leave_mark(controller, command);
@@ -157,6 +158,7 @@ static void count_execution(struct controller *controller, const struct command 
 static void count_begin(struct controller *controller, struct command *command)
 {
     controller->executing++;
+    execute_owned(controller, command)->busy++;
     if (command->origin->uncounted)
         return;
     count_up(&execute_owned(controller, command)->record->counters.in_flight, 1);

@@ -69,10 +69,7 @@ static inline int64_t execute_place(const struct command *command, uint64_t at_b
 {
     int64_t within_bytes = (int64_t)(at_bytes - command->element_offset_bytes);
 
-    if (command->cache.blocks != NULL)
-        return payload_block_place(command->cache.blocks, command->cache.blocks_count,
-                                   (uint64_t)within_bytes, ret_run_bytes);
-    return payload_place(&command->shape, within_bytes, ret_run_bytes);
+    return command_place(command, within_bytes, ret_run_bytes);
 }
 
 /* The longest piece that begins at `at` and whose payload is in few enough places. */

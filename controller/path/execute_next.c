@@ -164,7 +164,7 @@ static int after_sync(struct controller *controller, struct command *command)
         return NEXT_OVER;
     /* After a failed fdatasync the kernel may have dropped the dirty pages and report success next
      * time: so no later flush of this element may succeed. */
-    controller_fail_element(controller, command->element, "a flush of it failed");
+    controller_lose_writes(controller, command->element, "a flush of it failed");
     return -EIO;
 }
 
@@ -176,7 +176,7 @@ int execute_write_failed(struct controller *controller, struct command *command)
                    command->io.step == STEP_INTENT;
 
     if (command->io.result == -EIO && durable)
-        controller_fail_element(controller, command->element, "a durable write to it failed");
+        controller_lose_writes(controller, command->element, "a durable write to it failed");
     return (int)command->io.result;
 }
 

@@ -20,18 +20,13 @@ uint64_t execute_piece_limit(const struct command *command, uint64_t at_bytes, u
 /* Names the places of what is left of a piece whose payload is not in one. */
 static void name_places(struct command *command, struct loop_io *io)
 {
-    uint64_t at = io->offset_bytes, end = at + io->bytes, run_bytes;
+    int64_t at = (int64_t)(io->offset_bytes - command->element_offset_bytes);
+    uint64_t named_bytes;
 
     io->vectors = command->io.vectors;
-    for (io->vectors_count = 0; at < end; io->vectors_count++) {
-        uint8_t *memory = command->payload + execute_place(command, at, &run_bytes);
-        if (run_bytes > end - at)
-            run_bytes = end - at;
-        assert(io->vectors_count < COMMAND_VECTORS);
-        command->io.vectors[io->vectors_count] =
-            (struct iovec){.iov_base = memory, .iov_len = run_bytes};
-        at += run_bytes;
-    }
+    io->vectors_count = command_name_places(command, at, at + (int64_t)io->bytes,
+                                            command->io.vectors, COMMAND_VECTORS, &named_bytes);
+    assert(named_bytes == io->bytes);
 }
 
 /* I/O of what is left of the piece, from or to the payload. */

@@ -47,6 +47,12 @@ bool gate_enter(struct gate *gate, struct command *command);
 /* Puts it on the list only where it need not wait. */
 bool gate_try_enter(struct gate *gate, struct command *command);
 
+/* Whether nobody is on the list. */
+static inline bool gate_is_empty(const struct gate *gate)
+{
+    return gate->first == NULL;
+}
+
 /* Takes it off. */
 void gate_leave(struct gate *gate, struct command *command);
 

@@ -33,6 +33,8 @@ static int attach_links(struct controller *controller, struct peer *peer)
     const struct segment *segment = &controller->segment;
     uint32_t entries = segment->geometry.ring_entries;
 
+    if (seat_is_gone(seat_state(peer->seat))) /* what it left in them, perhaps half done */
+        peer_begin_links(controller, peer->id);
     for (uint32_t fabric = 0; fabric < FABRICS; fabric++) {
         struct link *out = segment_link(segment, controller->id, peer->id, fabric);
         peer->in[fabric] = segment_link(segment, peer->id, controller->id, fabric);
@@ -53,6 +55,7 @@ static int peer_init(struct controller *controller, uint8_t id, int doorbell_fd)
 
     peer->id = id;
     peer->seat = segment_seat(&controller->segment, id);
+    peer->epoch = seat_epoch(peer->seat);
     peer->slots = segment_slots(&controller->segment, id);
     peer->doorbell_fd = doorbell_fd;
     if (id == controller->id)
@@ -223,9 +226,11 @@ static int check_request(const struct controller *controller, const struct peer 
     if (request->volume >= controller->segment.geometry.volumes ||
         request->element >= controller->elements_count)
         return -EPROTO;
+    if (!controller_owns(controller, request->element))
+        return -ESTALE; /* not ours any more; its sender looks who has it */
     const struct element *file = &controller->elements[request->element].file;
     if (file->fd < 0)
-        return -EIO; /* not ours (any more) */
+        return -EIO;
     if (request->offset_bytes > file->size_bytes ||
         request->length_bytes > file->size_bytes - request->offset_bytes)
         return -EPROTO;
@@ -409,6 +414,17 @@ bool peers_have_entries(const struct controller *controller)
     return peers_have_something_due(controller);
 }
 
+void peers_wake(struct controller *controller)
+{
+    struct peers *peers = &controller->peers;
+
+    for (uint32_t id = 0; id < peers->count; id++) {
+        struct peer *peer = &peers->all[id];
+        if (id != peers->self && !peer->lost && seat_needs_doorbell(peer->seat))
+            loop_doorbell_ring(controller->loop, peer->doorbell_fd);
+    }
+}
+
 /* --- losing --- */
 
 void peer_quarantine_memory(struct controller *controller, struct pool *pool, uint64_t offset_bytes,
@@ -448,7 +464,7 @@ void peer_lose(struct controller *controller, uint32_t id, const char *why)
         seat_refuse(controller->seat, id); /* so that what it sent us does not hang */
         fprintf(stderr, "anyport: c%u: c%u is no longer spoken to: %s\n", controller->id, id, why);
     }
-    redirect_fail_all(controller, id);
+    redirect_take_back_all(controller, id);
     /* It may have died while it gave up what an earlier one had reserved: all of that once more. */
     for (uint32_t i = 0; i < controller->peers.count; i++)
         controller->peers.all[i].recovered = false;
@@ -509,8 +525,11 @@ void peers_look_at_seats(struct controller *controller)
 
     for (uint32_t id = 0; id < peers->count; id++) {
         struct peer *peer = &peers->all[id];
-        enum seat_state state = seat_state(peer->seat);
         if (id == peers->self)
+            continue;
+        peer_look_at_life(controller, peer);
+        enum seat_state state = seat_state(peer->seat);
+        if (peer->starts)
             continue;
         if ((state == SEAT_DEAD || state == SEAT_DRAINED) && !peer->settled) {
             peer->settled = true;

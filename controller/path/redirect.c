@@ -5,6 +5,7 @@
 
 #include "controller/controller.h"
 #include "controller/path/component.h"
+#include "controller/path/owner.h"
 #include "controller/path/trail.h"
 
 static void fill_request(const struct command *command, struct slot_request *request)
@@ -85,7 +86,7 @@ static enum stage_verdict try_to_post(struct controller *controller, struct comm
     uint32_t index;
 
     if (controller->peers.all[command->target].lost)
-        return fail(command, -EIO);
+        return owner_again(controller, command);
     if (peer_is_cut(&controller->peers.all[command->target]))
         return wait_for_way(controller, command);
     if (slot_table_take(&controller->slots, &index) != 0) {
@@ -109,11 +110,14 @@ enum stage_verdict redirect_run(struct controller *controller, struct command *c
     return try_to_post(controller, command);
 }
 
-/* Either a slot has become free for a command that waited for one, or its answer is here. */
+/* Either a slot has become free for a command that waited for one, or its answer is here; -ESTALE:
+ * its target has died, or does not own the element. */
 enum stage_verdict redirect_complete(struct controller *controller, struct command *command)
 {
     if (command->slot == UINT32_MAX)
         return try_to_post(controller, command);
+    if (command->io.result == -ESTALE)
+        return owner_again(controller, command);
     return fail(command, (int32_t)command->io.result);
 }
 
@@ -168,9 +172,10 @@ void redirect_answered(struct controller *controller, uint32_t peer, uint32_t sl
     redirect_end(controller, command, checked_status(command, &answer));
 }
 
-/* Takes back one slot of a lost peer. What it had claimed may still be written by the kernel on its
- * behalf, so the buffer is not used again before the peer's I/O has landed. */
-static void fail_one(struct controller *controller, struct command *command)
+/* Takes back one slot of a lost peer; where that has died its command looks for another owner. What
+ * it had claimed may still be written by the kernel on its behalf, so the buffer is not used again
+ * before the peer's I/O has landed. */
+static void take_back_one(struct controller *controller, struct command *command)
 {
     uint32_t index = command->slot, generation = command->slot_generation;
     struct slot *slot = &controller->slots.slots[index];
@@ -185,18 +190,22 @@ static void fail_one(struct controller *controller, struct command *command)
         slot_seize(slot, generation); /* neither taken back nor answered: it is damaged */
         was_claimed = true;
     }
-    if (was_claimed)
+    bool dead = seat_state(controller->peers.all[peer].seat) != SEAT_STOPPED &&
+                seat_is_gone(seat_state(controller->peers.all[peer].seat));
+    if (was_claimed && dead)
+        command->late_claimants |= 1ull << peer;
+    else if (was_claimed)
         component_payload_owner(command)->lost_claimants |= 1ull << peer;
     command->count = 0;
-    redirect_end(controller, command, -EIO);
+    redirect_end(controller, command, dead ? -ESTALE : -EIO);
 }
 
-void redirect_fail_all(struct controller *controller, uint32_t peer)
+void redirect_take_back_all(struct controller *controller, uint32_t peer)
 {
     for (uint32_t i = 0; i < controller->slots.count; i++) {
         struct command *command = controller->slot_commands[i];
         if (command != NULL && command->target == peer)
-            fail_one(controller, command);
+            take_back_one(controller, command);
     }
     redirect_wake_way_waiters(controller);
 }

@@ -14,8 +14,9 @@ struct controller;
 void redirect_answered(struct controller *controller, uint32_t peer, uint32_t slot,
                        uint32_t generation);
 
-/* Fails all that was sent to a peer that is lost. */
-void redirect_fail_all(struct controller *controller, uint32_t peer);
+/* Takes back all that was sent to a peer that is lost: it fails, or, where the peer has died, looks
+ * for another owner. */
+void redirect_take_back_all(struct controller *controller, uint32_t peer);
 
 /* The command's slot is taken back or has been freed; the command goes on with this status. */
 void redirect_end(struct controller *controller, struct command *command, int32_t status);

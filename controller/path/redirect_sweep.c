@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "controller/controller.h"
+#include "controller/path/owner.h"
 #include "controller/path/redirect.h"
 
 #define SWEEP_NS_MIN 1000000ull
@@ -222,10 +223,12 @@ void redirect_sweep(struct controller *controller)
     ways_update(controller);
     look_at_peers(controller);
     redirect_wake_way_waiters(controller);
+    owner_wake_waiters(controller);
     outstanding = look_at_slots(controller, &missed);
     outstanding = peers_recovering(controller) || outstanding;
     outstanding = coordinate_sweep(controller) || outstanding;
     outstanding = controller->way_waiters.head != NULL || outstanding;
+    outstanding = controller->owner_waiters.head != NULL || outstanding;
     controller->sweep_ns = next_sweep_ns(controller->sweep_ns, missed);
     if (outstanding)
         redirect_start_sweeping(controller);

@@ -1,5 +1,5 @@
 /*
- * MAP: which element a command's range lies on, and which controller owns it (claims 1 and 2).
+ * MAP: which element a command's range lies on (claims 1 and 2). Who owns it is for OWNER to say.
  */
 #include <errno.h>
 
@@ -40,6 +40,5 @@ enum stage_verdict route_map(struct controller *controller, struct command *comm
         return refuse(command, error == -ERANGE ? -EINVAL : -EIO);
     command->element = place.element;
     command->element_offset_bytes = place.element_offset_bytes;
-    command->target = (uint8_t)place.owner;
     return STAGE_NEXT;
 }

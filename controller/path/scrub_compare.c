@@ -83,13 +83,31 @@ static bool differs(const uint8_t *made, const uint8_t *read, size_t from, size_
     return made != NULL && memcmp(made + from, read + from, bytes) != 0;
 }
 
-static void take(uint8_t *into, const uint8_t *made, size_t length_bytes, uint32_t bit,
+static void take(uint8_t *into, const uint8_t *made, size_t from, size_t bytes, uint32_t bit,
                  uint32_t *changed)
 {
-    if (into == NULL || memcmp(into, made, length_bytes) == 0)
+    if (into == NULL || memcmp(into + from, made + from, bytes) == 0)
         return;
-    memcpy(into, made, length_bytes);
+    memcpy(into + from, made + from, bytes);
     *changed |= 1u << bit;
+}
+
+/* P and Q against the data. True: one column is wrong, and holds now what they say. */
+static bool correct_data(const struct scrub_row *row, size_t from, size_t bytes, uint32_t *changed)
+{
+    uint8_t *p = row->made_p + from, *q = row->made_q + from;
+
+    parity_delta(p, row->p + from, bytes); /* from here on it is the difference */
+    parity_delta(q, row->q + from, bytes);
+    int column = parity_locate(p, q, row->columns, bytes);
+    bool correct = column >= 0 && (row->trusted >> column & 1) == 0;
+    if (correct) {
+        parity_delta(row->data[column] + from, p, bytes);
+        *changed |= 1u << column;
+    }
+    parity_delta(p, row->p + from, bytes); /* and what was made again */
+    parity_delta(q, row->q + from, bytes);
+    return correct;
 }
 
 bool scrub_compare_row(const struct scrub_row *row, size_t length_bytes,
@@ -113,11 +131,17 @@ bool scrub_compare_row(const struct scrub_row *row, size_t length_bytes,
     const uint8_t *q = has_q && lost_count <= has_p ? row->made_q : NULL;
     for (size_t from = 0; from < length_bytes; from += BLOCK_BYTES) {
         size_t bytes = block_at(from, length_bytes);
-        if (differs(p, row->p, from, bytes) || differs(q, row->q, from, bytes))
+        bool p_differs = differs(p, row->p, from, bytes),
+             q_differs = differs(q, row->q, from, bytes);
+        if (p_differs || q_differs)
             count(&found, from);
+        if (p_differs && q_differs && correct_data(row, from, bytes, &found.changed)) {
+            found.located++;
+            continue;
+        }
+        take(row->p, row->made_p, from, bytes, columns, &found.changed);
+        take(row->q, row->made_q, from, bytes, columns + 1, &found.changed);
     }
-    take(row->p, row->made_p, length_bytes, columns, &found.changed);
-    take(row->q, row->made_q, length_bytes, columns + 1, &found.changed);
     *ret_found = found;
     return true;
 }

@@ -5,8 +5,10 @@
  * Differences are counted in blocks of BLOCK_BYTES, and what is right is put into the buffers:
  *
  *      copies   what most of them say; where no more say one thing than another, the first of them
- *      parity   what the data says. Of which column is wrong, parity alone does not tell; who knows
- *               better (checksums) does not let wrong data come here.
+ *      parity   what the data says; but where P and Q both say that one certain column is wrong,
+ *               and nothing speaks for that column, what they say of it. One parity alone does not
+ *               tell which column is wrong; who knows better (checksums) does not let wrong data
+ *               come here.
  */
 #ifndef CONTROLLER_PATH_SCRUB_COMPARE_H
 #define CONTROLLER_PATH_SCRUB_COMPARE_H
@@ -20,6 +22,7 @@
 struct scrub_found {
     uint32_t blocks;      /* that differ */
     uint64_t first_bytes; /* where the first of them begins; valid when there is one */
+    uint32_t located;     /* those of them of which P and Q told the wrong column */
     uint32_t changed;     /* mask of buffers that do not hold any more what they did */
 };
 
@@ -36,6 +39,7 @@ struct scrub_row {
     uint8_t *p, *q;           /* q NULL: there is none */
     uint8_t *made_p, *made_q; /* of the same length, to work in */
     uint32_t lost;            /* those that could not be read */
+    uint32_t trusted; /* data that fits a checksum: when parity does not fit, parity is wrong */
 };
 
 /* False: more is lost than parity can give back; nothing was done. Lost ones are given what they

@@ -117,15 +117,6 @@ static bool next_component(struct command *command)
     return split->has_next;
 }
 
-static struct payload_shape shape_of(const struct component *component)
-{
-    if (component->first_bytes >= component->length_bytes)
-        return (struct payload_shape){0};
-    return (struct payload_shape){.first_bytes = (uint32_t)component->first_bytes,
-                                  .chunk_bytes = component->chunk_bytes,
-                                  .stride_bytes = (uint32_t)component->stride_bytes};
-}
-
 static bool send_next(struct controller *controller, struct command *command)
 {
     const struct component *component = &command->split->next;
@@ -143,7 +134,7 @@ static bool send_next(struct controller *controller, struct command *command)
     } else if (command_has_payload(command->op)) {
         wanted.payload_offset_bytes =
             split_payload_offset_bytes(command) + component->payload_offset_bytes;
-        wanted.shape = shape_of(component);
+        wanted.shape = component_shape(component);
     }
     return component_send(controller, command, &wanted);
 }
@@ -353,7 +344,6 @@ static bool goes_straight(const struct controller *controller, struct command *c
     command->volume = virtual->members[piece.member].volume;
     command->element = place.element;
     command->element_offset_bytes = place.element_offset_bytes;
-    command->target = (uint8_t)place.owner;
     return true;
 }
 

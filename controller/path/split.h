@@ -10,8 +10,8 @@
  * Files: split.c the stage, and layouts without parity; split_parity.c writes of layouts with
  * parity, and reads of them that must do without a member; split_extents.c block status;
  * split_mark.c the marking of members that failed; split_restore.c what is special about RESTORE;
- * split_scrub.c SCRUB; split_divide.c reads that no member can answer as a whole; split_redo.c what
- * is said before a round of writes.
+ * split_scrub.c SCRUB; split_rounds.c what these three have in common; split_divide.c reads that no
+ * member can answer as a whole; split_redo.c what is said before a round of writes.
  */
 #ifndef CONTROLLER_PATH_SPLIT_H
 #define CONTROLLER_PATH_SPLIT_H
@@ -127,6 +127,21 @@ struct split {
 
 void split_component_ended(struct controller *controller, struct command *parent,
                            const struct component_end *end);
+
+/* How a part of SPLIT works in rounds; it begins the first one itself. */
+struct split_rounds {
+    /* Sends what is left of this round. False: a component is waited for. */
+    bool (*send)(struct controller *controller, struct command *command);
+    /* All of it has ended. NEXT: another one has begun. DONE: it was the last. */
+    enum stage_verdict (*end)(struct controller *controller, struct command *command);
+};
+
+/* Round after round, until something must be waited for (WAIT) or the last is over (DONE). */
+enum stage_verdict split_rounds_go_on(const struct split_rounds *rounds,
+                                      struct controller *controller, struct command *command);
+/* Goes on where it waited: either there is a component, or the round has ended. */
+enum stage_verdict split_rounds_complete(const struct split_rounds *rounds,
+                                         struct controller *controller, struct command *command);
 
 /* Writes of a layout with parity, and reads of it without all of its members: begins to work off
  * the part by slices, and goes on where it had to wait. NEXT: the part is over. */

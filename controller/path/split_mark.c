@@ -44,7 +44,7 @@ static bool send_round(struct controller *controller, struct command *command)
     return true;
 }
 
-/* All have answered. NEXT: another round. */
+/* All have answered. NEXT: another round has begun. */
 static enum stage_verdict end_round(struct controller *controller, struct command *command)
 {
     struct split *split = command->split;
@@ -56,23 +56,16 @@ static enum stage_verdict end_round(struct controller *controller, struct comman
     else if (!virtual_fail(controller, command->virtual, split->bad))
         return STAGE_DONE;
     command->aggregate.status = 0;
-    return member_states_unmarked(command->virtual->record) != 0 ? STAGE_NEXT : STAGE_DONE;
+    if (member_states_unmarked(command->virtual->record) == 0)
+        return STAGE_DONE;
+    begin_round(command);
+    return STAGE_NEXT;
 }
 
-static enum stage_verdict go_on(struct controller *controller, struct command *command)
-{
-    if (!send_round(controller, command) || !aggregate_add(&command->aggregate, 0, 0))
-        return STAGE_WAIT;
-    return end_round(controller, command);
-}
+static const struct split_rounds rounds = {.send = send_round, .end = end_round};
 
-static enum stage_verdict rounds(struct controller *controller, struct command *command,
-                                 enum stage_verdict verdict)
+static enum stage_verdict over(struct command *command, enum stage_verdict verdict)
 {
-    while (verdict == STAGE_NEXT) {
-        begin_round(command);
-        verdict = go_on(controller, command);
-    }
     if (verdict == STAGE_DONE) {
         command->split->mark.in_use = false;
         if (command->split->mark_status != 0)
@@ -88,14 +81,11 @@ enum stage_verdict split_mark_begin(struct controller *controller, struct comman
         (command->op != COMMAND_SETTLE && member_states_unmarked(command->virtual->record) == 0))
         return STAGE_DONE;
     command->split->mark_status = command->aggregate.status;
-    return rounds(controller, command, STAGE_NEXT);
+    begin_round(command);
+    return over(command, split_rounds_go_on(&rounds, controller, command));
 }
 
-/* Either there is a component for a command that waited for one, or the round has ended. */
 enum stage_verdict split_mark_complete(struct controller *controller, struct command *command)
 {
-    enum stage_verdict verdict =
-        command->split->in_round ? go_on(controller, command) : end_round(controller, command);
-
-    return rounds(controller, command, verdict);
+    return over(command, split_rounds_complete(&rounds, controller, command));
 }

@@ -121,8 +121,8 @@ static int plan_slice(struct command *command)
 
     if (command_changes_data(command->op)) {
         split->absent = absent_in_slice(command);
-        return parity_plan_write_without_reading(&slices->plan, layout, &slices->slice,
-                                                 split->absent, slices->unreadable);
+        return parity_plan_write(&slices->plan, layout, &slices->slice, split->absent,
+                                 slices->unreadable);
     }
     split->absent |= virtual_failed(command->virtual);
     if (command->op == COMMAND_READ)

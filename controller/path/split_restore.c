@@ -145,22 +145,14 @@ static enum stage_verdict end_round(struct controller *controller, struct comman
     return STAGE_NEXT;
 }
 
+static const struct split_rounds rounds = {.send = send_round, .end = end_round};
+
 enum stage_verdict split_restore_go_on(struct controller *controller, struct command *command)
 {
-    enum stage_verdict verdict;
-
-    do {
-        if (!send_round(controller, command) || !aggregate_add(&command->aggregate, 0, 0))
-            return STAGE_WAIT;
-        verdict = end_round(controller, command);
-    } while (verdict == STAGE_NEXT);
-    return verdict;
+    return split_rounds_go_on(&rounds, controller, command);
 }
 
-/* Either there is a component for a command that waited for one, or its round has ended. */
 enum stage_verdict split_restore_complete(struct controller *controller, struct command *command)
 {
-    if (!command->split->in_round && end_round(controller, command) == STAGE_DONE)
-        return STAGE_DONE;
-    return split_restore_go_on(controller, command);
+    return split_rounds_complete(&rounds, controller, command);
 }

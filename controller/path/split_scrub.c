@@ -169,8 +169,18 @@ static uint32_t member_at(const struct layout *layout, uint64_t row, uint32_t bi
     return bit == layout->columns ? layout_p_member(layout, row) : layout_q_member(layout, row);
 }
 
-static bool compare_row(const struct command *command, uint32_t known,
-                        struct scrub_found *ret_found, uint32_t *ret_changed)
+static bool has_checksums(const struct controller *controller, const struct command *command,
+                          uint32_t member)
+{
+    const struct segment *segment = &controller->segment;
+    uint32_t element = segment_volume(segment, command->virtual->members[member].volume)->element;
+
+    return element < segment->geometry.elements &&
+           (segment_element(segment, element)->flags & ELEMENT_CHECKSUMS) != 0;
+}
+
+static bool compare_row(const struct controller *controller, const struct command *command,
+                        uint32_t known, struct scrub_found *ret_found, uint32_t *ret_changed)
 {
     const struct layout *layout = &command->virtual->layout;
     uint64_t row = command->split->scrub.member_offset_bytes / layout->chunk_bytes;
@@ -185,6 +195,8 @@ static bool compare_row(const struct command *command, uint32_t known,
         *place = slot(command, member);
         if ((known >> member & 1) == 0)
             places.lost |= 1u << bit;
+        if (bit < layout->columns && has_checksums(controller, command, member))
+            places.trusted |= 1u << bit;
     }
     places.made_p = slot(command, layout->members);
     places.made_q = layout->parities == 2 ? slot(command, layout->members + 1) : NULL;
@@ -198,6 +210,14 @@ static bool compare_row(const struct command *command, uint32_t known,
     return true;
 }
 
+static const char *what_differs(const struct command *command, const struct scrub_found *found)
+{
+    if (!has_parity(command))
+        return "copies differ";
+    return found->located == found->blocks ? "data of one member fits neither P nor Q"
+                                           : "parity does not fit the data";
+}
+
 /* The first ones of a job are said; how many there are stands in its record. */
 static void say(const struct controller *controller, const struct command *command,
                 const struct scrub_found *found)
@@ -208,8 +228,7 @@ static void say(const struct controller *controller, const struct command *comma
     if (found->blocks == 0 || load_relaxed(&record->job.found) >= SCRUB_SAID_MAX)
         return;
     fprintf(stderr, "anyport: c%u: volume %s: %s at byte %llu of its members (%u block%s there)\n",
-            controller->id, record->name,
-            has_parity(command) ? "parity does not fit the data" : "copies differ",
+            controller->id, record->name, what_differs(command, found),
             (unsigned long long)(command->split->scrub.member_offset_bytes + found->first_bytes),
             found->blocks, found->blocks == 1 ? "" : "s");
 }
@@ -230,8 +249,9 @@ static enum stage_verdict compare(struct controller *controller, struct command 
 
     if (unreadable != 0 && command->length_bytes > BLOCK_BYTES)
         return over(command, -EAGAIN);
-    bool known = has_parity(command) ? compare_row(command, split->good, &found, &changed)
-                                     : compare_copies(command, split->good, &found, &changed);
+    bool known = has_parity(command)
+                     ? compare_row(controller, command, split->good, &found, &changed)
+                     : compare_copies(command, split->good, &found, &changed);
     command->count = known ? found.blocks + (uint32_t)__builtin_popcount(unreadable) : 1;
     if (!known)
         return over(command, -EIO);
@@ -254,22 +274,14 @@ static enum stage_verdict end_round(struct controller *controller, struct comman
     return over(command, -EIO);
 }
 
+static const struct split_rounds rounds = {.send = send_round, .end = end_round};
+
 enum stage_verdict split_scrub_go_on(struct controller *controller, struct command *command)
 {
-    enum stage_verdict verdict;
-
-    do {
-        if (!send_round(controller, command) || !aggregate_add(&command->aggregate, 0, 0))
-            return STAGE_WAIT;
-        verdict = end_round(controller, command);
-    } while (verdict == STAGE_NEXT);
-    return verdict;
+    return split_rounds_go_on(&rounds, controller, command);
 }
 
-/* Either there is a component for a command that waited for one, or its round has ended. */
 enum stage_verdict split_scrub_complete(struct controller *controller, struct command *command)
 {
-    if (!command->split->in_round && end_round(controller, command) == STAGE_DONE)
-        return STAGE_DONE;
-    return split_scrub_go_on(controller, command);
+    return split_rounds_complete(&rounds, controller, command);
 }

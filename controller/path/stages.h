@@ -17,17 +17,19 @@
  *      STAGE_DONE   the command has its status: go on with AGGREGATE (from REPLY: it is over)
  *      STAGE_AGAIN  go back to COORDINATE, with the next part of a command that is worked off in
  *                   parts
+ *      STAGE_MOVED  go back to OWNER: the element has another one, or none yet
  * and never calls another stage. command.c moves commands through the table.
  */
 #ifndef CONTROLLER_PATH_STAGES_H
 #define CONTROLLER_PATH_STAGES_H
 
-enum stage_verdict { STAGE_NEXT, STAGE_WAIT, STAGE_DONE, STAGE_AGAIN };
+enum stage_verdict { STAGE_NEXT, STAGE_WAIT, STAGE_DONE, STAGE_AGAIN, STAGE_MOVED };
 
 #define STAGES(X)                                                                                  \
-    X(MAP, route_map, 0)                                   /* volume -> element and owner */       \
+    X(MAP, route_map, 0)                                   /* volume -> element */                 \
     X(COORDINATE, coordinate_reserve, coordinate_complete) /* order against what overlaps */       \
     X(SPLIT, split_run, split_complete)          /* virtual volumes: a component a member */       \
+    X(OWNER, owner_look, owner_complete)         /* element -> the controller that has it now */   \
     X(CACHE, cache_look, cache_complete)         /* answer from the owner's cache */               \
     X(EXECUTE, execute_run, execute_complete)    /* here, if this controller is the owner */       \
     X(REDIRECT, redirect_run, redirect_complete) /* else at the owner, over the interconnect */    \
@@ -46,12 +48,15 @@ enum stage {
 struct controller;
 struct command;
 
+typedef enum stage_verdict stage_fn(struct controller *, struct command *);
+
 #define X(name, run, complete) enum stage_verdict run(struct controller *, struct command *);
 STAGES(X)
 #undef X
 
 enum stage_verdict coordinate_complete(struct controller *controller, struct command *command);
 enum stage_verdict split_complete(struct controller *controller, struct command *command);
+enum stage_verdict owner_complete(struct controller *controller, struct command *command);
 enum stage_verdict cache_complete(struct controller *controller, struct command *command);
 enum stage_verdict execute_complete(struct controller *controller, struct command *command);
 enum stage_verdict redirect_complete(struct controller *controller, struct command *command);

@@ -29,35 +29,23 @@ void trail_held(struct controller *controller, const struct command *command);
 void trail_handed(struct controller *controller, const struct command *command, uint32_t by);
 void trail_redirected(struct controller *controller, const struct command *command);
 
-/* A stage, which may be the last that is known of a command. */
-struct trail_stage {
-    uint64_t number;
-    struct trace_event event; /* only at the level `stages` */
-    uint8_t stage;
-};
+/* Runs a stage, whatever the trace wants to know of it. */
+enum stage_verdict trail_run_traced(struct controller *controller, struct command *command,
+                                    stage_fn *run);
 
-/* Before a stage runs. */
-static inline struct trail_stage trail_stage(const struct controller *controller,
-                                             const struct command *command)
+/* Runs a stage, after which the command may be over, or another one. This is once for each stage of
+ * each command: what only the level `stages` needs is elsewhere, so that nothing of it is made,
+ * copied or cleared here. */
+static inline enum stage_verdict trail_run(struct controller *controller, struct command *command,
+                                           stage_fn *run)
 {
-    struct trail_stage stage;
-
-    stage.number = command->number;
-    stage.stage = command->stage;
     if (trail_wanted(controller, TRACE_STAGES))
-        stage.event = tracing_of(command, TRACE_STAGE);
-    return stage;
-}
-
-/* After it, when the command may be over, or another one. */
-static inline void trail_verdict(struct controller *controller, struct trail_stage *stage,
-                                 enum stage_verdict verdict)
-{
-    DTRACE_PROBE4(anyport, stage, controller->id, stage->number, stage->stage, verdict);
-    if (!trail_wanted(controller, TRACE_STAGES) || stage->stage == STAGE_REPLY)
-        return;
-    stage->event.verdict = (uint8_t)verdict;
-    tracing_write(controller, &stage->event);
+        return trail_run_traced(controller, command, run);
+    uint64_t number = command->number;
+    uint8_t stage = command->stage;
+    enum stage_verdict verdict = run(controller, command);
+    DTRACE_PROBE4(anyport, stage, controller->id, number, stage, verdict);
+    return verdict;
 }
 
 #endif

@@ -3,13 +3,14 @@
 #include "controller/controller.h"
 
 /* Whether the element's owner died with blocks of it that were acknowledged and are not on its
- * image, which no start must take for up to date. Without any it comes back as it is. */
+ * image, which no start must take for up to date. Without any it comes back as it is. Who takes the
+ * element over writes them there, or says that it has failed. */
 static bool died_dirty(const struct controller *controller, const struct mapping_place *place)
 {
     const struct segment *segment = &controller->segment;
     enum seat_state state = seat_state(segment_seat(segment, place->owner));
 
-    if (state != SEAT_DEAD && state != SEAT_DRAINED)
+    if ((state != SEAT_DEAD && state != SEAT_DRAINED) || takeover_is_on(controller))
         return false;
     if (segment_header(segment)->cache_mode != CACHE_WRITE_BACK ||
         segment->geometry.cache_bytes == 0)

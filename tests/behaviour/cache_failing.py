@@ -99,8 +99,9 @@ def on_failing_storage(places, act, status, expected):
 
 def main():
     libnbd()
-    for act, status, expected in ((write_back_fails, 0, 'element bad failed: dirty blocks'),
-                                  (sync_fails_once, 0, 'element bad failed: a flush'),
+    lost = '|exited with status 1'  # what was acknowledged is nowhere
+    for act, status, expected in ((write_back_fails, 1, 'element bad failed: dirty blocks' + lost),
+                                  (sync_fails_once, 1, 'element bad failed: a flush' + lost),
                                   (fill_fails, 0, None),
                                   (fills_of_many_fail, 0, None)):
         with folders() as places:

@@ -6,7 +6,7 @@ import os
 import signal
 
 from rebuilding import fields, members
-from testarray import MIB, Array, check, folders, libnbd, run, same, wait_until
+from testarray import MIB, NO_TAKEOVER, Array, check, folders, libnbd, run, same, wait_until
 
 BLOCK = 4096
 BLOCKS = 16
@@ -46,7 +46,7 @@ def leave_dirty(array, host, victim):
 @contextlib.contextmanager
 def left_dirty(victim, status):
     with folders() as places:
-        array = Array(places, status=status, expected=SAID,
+        array = Array(places, status=status, expected=SAID, takeover=NO_TAKEOVER,
                       **fields(places, 'mirror', 2, size=8 * MIB, cache=CACHE))
         with array:
             host = array.connect('safe', f'c{1 - victim}')

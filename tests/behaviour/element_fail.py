@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 
-from testarray import (ANYPORT, LONG, PATIENCE, Array, check, command, fails_with, folders, libnbd,
+from testarray import (ANYPORT, LONG, PATIENCE, NO_TAKEOVER, Array, check, command, fails_with, folders, libnbd,
                        run, same)
 
 INVALID_PARAMS = -32602
@@ -89,7 +89,7 @@ def main():
     libnbd()
     expected = 'element disk. failed: so it was asked for|controller 1 '
     with folders() as places:
-        with Array(places, controllers=2, expected=expected, status=1) as array:
+        with Array(places, controllers=2, expected=expected, status=1, takeover=NO_TAKEOVER) as array:
             is_taken_out_of_use(array)
             wrong_types(array)
             errors(array)

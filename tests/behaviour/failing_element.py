@@ -54,13 +54,13 @@ def flush_fails(file, hosts, array):
         fails(f'a later write through {port}', host.pwrite, b'z' * BLOCK, 0)
 
 
-def on_failing_storage(places, act, expected):
+def on_failing_storage(places, act, expected, status):
     with FailingFile(places[MEMORY], 16 * MIB).served() as file:
         elements = [{'name': 'bad', 'image': file.path, 'controller': 0},
                     {'name': 'good', 'image': os.path.join(places[MEMORY], f'{act.__name__}.img'),
                      'size': '16MiB', 'controller': 0}]
         # without a cache, which would answer what the storage cannot
-        with Array(places, controllers=2, elements=elements, expected=expected,
+        with Array(places, controllers=2, elements=elements, expected=expected, status=status,
                    cache={'mode': 'off'},
                    volumes=[{'name': 'vol0', 'element': 'bad'},
                             {'name': 'vol1', 'element': 'good'}]) as array:
@@ -76,9 +76,9 @@ def on_failing_storage(places, act, expected):
 def main():
     libnbd()
     with folders() as places:
-        on_failing_storage(places, reads_and_writes_fail, None)
+        on_failing_storage(places, reads_and_writes_fail, None, 0)
     with folders() as places:
-        on_failing_storage(places, flush_fails, 'element bad failed: a flush')
+        on_failing_storage(places, flush_fails, 'element bad failed: a flush|status 1', 1)
 
 
 run(main)

@@ -7,7 +7,7 @@ import signal
 
 from rebuilding import (SAID, configured_image, fields, is_right_without, job, load, members,
                         reconnect, replace, safe, verb, wait_for_position, work_until_over)
-from testarray import (DISK, LONG, MEMORY, MIB, Array, check, folders, libnbd, note, run, same,
+from testarray import (DISK, LONG, MEMORY, MIB, NO_TAKEOVER, Array, check, folders, libnbd, note, run, same,
                        wait_until)
 
 SLOWLY = {'rate': '16MiB'}
@@ -111,7 +111,7 @@ def the_old_image_is_not_trusted(places):
 
 def another_controller_goes_on(places):
     """The one that rebuilds is killed, and one of the members with it: the others do the rest."""
-    with Array(places, expected=SAID + '|controller . ', status=1,
+    with Array(places, expected=SAID + '|controller . ', status=1, takeover=NO_TAKEOVER,
                **fields(places, 'raid6', 5, rebuild=SLOWLY)) as array:
         model = load(array)
         verb(array, 'fail', 'disk0')

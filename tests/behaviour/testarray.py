@@ -30,6 +30,9 @@ import traceback
 ANYPORT = os.environ.get('ANYPORT', 'anyport')
 LONG = os.environ.get('ANYPORT_TEST_LONG', '') not in ('', '0')
 MIB = 1 << 20
+# What controllers say that take over a dead one's elements; and a setting, so that none does.
+TAKEN = r'is owned by c\d+ now, \d+ ms|blocks that a dead cache held'
+NO_TAKEOVER = {'enabled': False}
 # The distribution's programs first: nbdsh looks for the Python that has libnbd.
 CLIENTS_PATH = f'/usr/bin:/bin:/usr/sbin:/sbin:{os.environ.get("PATH", "")}'
 PATIENCE = 60  # seconds that anything is waited for, on a slow machine with sanitizers

@@ -12,7 +12,7 @@ import signal
 import struct
 import subprocess
 
-from testarray import (ANYPORT, CMD_READ, CMD_WRITE, EIO, MEMORY, MIB, PATIENCE, Array, Host, check,
+from testarray import (ANYPORT, CMD_READ, CMD_WRITE, EIO, MEMORY, MIB, NO_TAKEOVER, PATIENCE, Array, Host, check,
                        command, folders, libnbd, note, run, same, wait_until)
 
 PROBES = {'begun': 7, 'stage': 4, 'held': 2, 'handed': 3, 'redirected': 4, 'replied': 5}
@@ -83,9 +83,10 @@ def stages(array, cookie):
     at = way(trace(array), cookie)
     told = [[(one['stage'], one['verdict']) for one in events if one['event'] == 'stage']
             for events in at]
-    same(told[0], [('MAP', 'next'), ('COORDINATE', 'next'), ('SPLIT', 'next'), ('CACHE', 'next'),
-                   ('EXECUTE', 'next'), ('REDIRECT', 'wait'), ('REDIRECT', 'done'),
-                   ('AGGREGATE', 'next'), ('KEEP', 'next'), ('RELEASE', 'next')], 'stages of the receiver')
+    same(told[0], [('MAP', 'next'), ('COORDINATE', 'next'), ('SPLIT', 'next'), ('OWNER', 'next'),
+                   ('CACHE', 'next'), ('EXECUTE', 'next'), ('REDIRECT', 'wait'),
+                   ('REDIRECT', 'done'), ('AGGREGATE', 'next'), ('KEEP', 'next'),
+                   ('RELEASE', 'next')], 'stages of the receiver')
     same(told[1][0], ('CACHE', 'next'), 'the first stage of the owner')
     same(told[1][-1], ('RELEASE', 'next'), 'its last but REPLY')
 
@@ -254,7 +255,7 @@ def main():
     probes_are_there()
     with folders() as places:
         no_trace(places)
-        with Array(places, controllers=2, status=1,
+        with Array(places, controllers=2, status=1, takeover=NO_TAKEOVER,
                    expected='controller 1 .* was killed by signal 9|member fast1 failed',
                    **fields(places)) as array:
             same(send(array, 0xfeedfacecafebeef), 0, 'a read')

@@ -8,7 +8,7 @@ import random
 import signal
 import subprocess
 
-from testarray import (MEMORY, Array, Skip, check, folders, note, run, same, wait_until)
+from testarray import (MEMORY, NO_TAKEOVER, Array, Skip, check, folders, note, run, same, wait_until)
 
 HISTORY = os.environ.get('ANYPORT_HISTORY') or None
 CONTROLLERS = 4
@@ -28,7 +28,7 @@ def fields(places, layout, owners):
 
 
 def kill_one(places, layout, owners, victim):
-    with Array(places, controllers=CONTROLLERS, status=1,
+    with Array(places, controllers=CONTROLLERS, status=1, takeover=NO_TAKEOVER,
                expected=f'controller {victim} .* was killed by signal 9|member',
                **fields(places, layout, owners)) as array:
         words = [HISTORY, '--json', f'--seed={random.getrandbits(32)}', '--reconnect',

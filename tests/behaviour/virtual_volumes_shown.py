@@ -6,7 +6,7 @@ import json
 import os
 import signal
 
-from testarray import (ANYPORT, MEMORY, MIB, Array, check, command, folders, libnbd, need,
+from testarray import (ANYPORT, MEMORY, MIB, NO_TAKEOVER, Array, check, command, folders, libnbd, need,
                        note, run, same, wait_until)
 
 CONTROLLERS = 4
@@ -151,7 +151,7 @@ def main():
     libnbd()
     need('nbdinfo')
     with folders() as places:
-        with Array(places, controllers=CONTROLLERS, status=1,
+        with Array(places, controllers=CONTROLLERS, status=1, takeover=NO_TAKEOVER,
                    expected='disk1|controller 2|failed; the volume is degraded',
                    **fields(places)) as array:
             exports(array)

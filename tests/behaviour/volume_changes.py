@@ -10,7 +10,7 @@ import signal
 import socket
 import struct
 
-from testarray import (ANYPORT, DISK, LONG, MEMORY, MIB, OPT_GO, OPT_LIST, PATIENCE, REP_ACK,
+from testarray import (ANYPORT, DISK, LONG, MEMORY, MIB, NO_TAKEOVER, OPT_GO, OPT_LIST, PATIENCE, REP_ACK,
                        REP_ERR_UNKNOWN, Array, Bystander, Host, check, command, folders, note, run, same, wait_until)
 
 SPARE = 1024  # VOLUMES_SPARE
@@ -70,7 +70,7 @@ def elements(places, kinds=(MEMORY, DISK), superblock=True):
 
 
 def lab(places, **more):
-    return Array(places, controllers=3, **{**elements(places), **more})
+    return Array(places, controllers=3, **{'takeover': NO_TAKEOVER, **elements(places), **more})
 
 
 # --- what is refused ---

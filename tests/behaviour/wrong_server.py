@@ -32,7 +32,10 @@ class Server:
     # faults: each is a way to do one command
 
     def is_time(self, fault):
-        return self.fault == fault and self.random.randrange(self.one_in) == 0
+        """Never before the first writes are done: what was never written has no stamp, which would
+        be found as another fault."""
+        return (self.fault == fault and self.writes >= self.one_in and
+                self.random.randrange(self.one_in) == 0)
 
     def write(self, offset, data):
         pieces = {'torn block': SECTOR, 'torn command': BLOCK}.get(self.fault)

@@ -4,7 +4,7 @@ enum { BYTES_CHANGED_MAX = 8 };
 
 static void change_byte(struct world *world, const struct sim_volume *volume, uint32_t member)
 {
-    struct image *image = &world->images[volume->member_element[member]];
+    struct image *image = world->image_of[volume->member_element[member]];
     uint64_t at =
         volume->member_offset[member] + dice_below(&world->dice, volume->layout.member_bytes);
 

@@ -18,7 +18,7 @@
 #include "io/element.h"
 #include "tests/sim/dice.h"
 
-enum { IMAGE_SECTOR_BYTES = 512 };
+enum { IMAGE_SECTOR_BYTES = 512, IMAGE_HOLDERS_MAX = 8 };
 
 struct image {
     char path[96]; /* empty: it does not exist */
@@ -28,11 +28,12 @@ struct image {
     uint64_t order;          /* of the last write that took effect */
     struct pending_write *pending, **pending_end;
     enum element_mode mode;
-    uint32_t unit_bytes; /* what a loss of power keeps or loses whole */
-    bool is_open;
-    uint32_t in_flight; /* operations that were submitted and have not landed */
-    bool failing;       /* operations may fail from now on */
-    bool has_failed;    /* one did */
+    uint32_t unit_bytes;               /* what a loss of power keeps or loses whole */
+    uint32_t element;                  /* of the array, that it is or was an image of */
+    uint32_t opens[IMAGE_HOLDERS_MAX]; /* descriptors, by who has them */
+    uint64_t mark;                     /* of who opened it last (io/witness.h) */
+    uint32_t in_flight;                /* operations that were submitted and have not landed */
+    bool failing;                      /* operations may fail from now on */
 };
 
 /* All zeroes. */

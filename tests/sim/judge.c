@@ -1,8 +1,7 @@
 #include "tests/sim/judge.h"
 
-#include <string.h>
-
 #include "controller/path/virtual.h"
+#include "controller/recovery/job.h"
 #include "tests/sim/judge_parts.h"
 
 /* --- errors --- */
@@ -13,7 +12,7 @@ static bool may_fail(const struct world *world, const struct sim_volume *volume)
     uint32_t touched = volume->touched | volume->failed_before;
 
     for (uint32_t i = 0; i < volume->members; i++) {
-        if (world->images[volume->member_element[i]].has_failed)
+        if (world->element_failed[volume->member_element[i]])
             touched |= 1u << i;
     }
     return is_redundant(volume) ? !virtual_bears(&volume->layout, touched) : touched != 0;
@@ -30,6 +29,23 @@ void judge_errors(struct world *world)
     }
 }
 
+/* --- jobs --- */
+
+void judge_scrub(struct world *world, uint32_t number)
+{
+    const struct sim_volume *volume = &world->volumes[number];
+    const struct job_record *job = &segment_volume(&world->segment, volume->index)->job;
+
+    /* relaxed: it is over */
+    if (load_relaxed(&job->kind) != JOB_KIND_SCRUB)
+        return;
+    if (load_relaxed(&job->state) != JOB_DONE) /* relaxed: as above */
+        sim_fail(world, "%s: its scrub has failed, and nothing explains that", volume->name);
+    if (load_relaxed(&job->found) != 0) /* relaxed: as above */
+        sim_fail(world, "%s: a scrub has found %llu differences", volume->name,
+                 (unsigned long long)load_relaxed(&job->found)); /* relaxed: as above */
+}
+
 /* --- over an end --- */
 
 void judge_life(struct world *world, enum sim_end end)
@@ -37,8 +53,7 @@ void judge_life(struct world *world, enum sim_end end)
     judge_open_failed(world);
     for (uint32_t i = 0; i < world->volumes_count && !world->failed; i++)
         judge_history(world, i);
-    if (end == END_POWER)
-        judge_open_unsure(world, end);
+    judge_open_unsure(world, end);
 }
 
 /* The member that a sector of a volume with parity lies on. */
@@ -50,11 +65,13 @@ static uint32_t member_of(const struct sim_volume *volume, uint32_t sector)
                               (uint32_t)(chunk % volume->layout.columns));
 }
 
-/* What a stale member held is computed from what need not fit. */
+/* What a stale member held is computed from what need not fit; or was, when it was rebuilt. */
 static bool is_anything(const struct sim_volume *volume, uint32_t sector)
 {
+    uint32_t stale = volume->failed_before | volume->stale_once;
+
     return has_parity(volume) && judge_is_open(volume, sector) &&
-           (volume->failed_before >> member_of(volume, sector) & 1) != 0;
+           (stale >> member_of(volume, sector) & 1) != 0;
 }
 
 static void judge_sector(struct world *world, uint32_t number, uint32_t sector, uint64_t seen,
@@ -121,6 +138,8 @@ void judge_begin(struct world *world)
             begin_with(&world->volumes[record->volume], record);
     }
     records_clear(world);
-    for (uint32_t i = 0; i < world->volumes_count; i++)
-        memset(world->volumes[i].open_from_ns, 0xff, world->volumes[i].sectors * sizeof(uint64_t));
+    for (uint32_t i = 0; i < world->volumes_count; i++) {
+        world->volumes[i].lost_members = world->volumes[i].stale_once = 0;
+        judge_close(&world->volumes[i]);
+    }
 }

@@ -31,6 +31,12 @@ void judge_life(struct world *world, enum sim_end end);
 /* Whether members may still differ there. */
 bool judge_is_open(const struct sim_volume *volume, uint32_t sector);
 
+/* No member may differ any more. */
+void judge_close(struct sim_volume *volume);
+
+/* What a scrub has found that ended last on this volume, if any did: nothing. */
+void judge_scrub(struct world *world, uint32_t volume);
+
 /* In the next life, before anything was written: copies and parity on the images. */
 void judge_copies(struct world *world);
 

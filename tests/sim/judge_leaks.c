@@ -4,6 +4,7 @@
 #undef NDEBUG
 #include <assert.h>
 
+#include "controller/cache/cache.h"
 #include "tests/sim/judge.h"
 #include "tests/sim/machine.h"
 
@@ -32,6 +33,21 @@ static bool may_keep_buffers(const struct world *world)
     return world->configurator_dead;
 }
 
+/* What is dirty may be: only an end or time writes it back. */
+static void judge_cache(struct world *world, const struct controller *controller)
+{
+    const struct cache *cache = controller->cache;
+
+    if (cache == NULL)
+        return;
+    if (cache->reserved != 0 || cache->busy != 0 || cache->ahead_blocks != 0 ||
+        cache->room_waiters.head != NULL || cache->own_waiters.head != NULL ||
+        cache->write_back.watchers.head != NULL || length(cache->free_own) != CACHE_COMMANDS_MAX ||
+        cache->write_back.in_flight != 0)
+        sim_fail(world, "c%u: something is still on its way through the cache", controller->id);
+    cache_blocks_validate(&cache->blocks);
+}
+
 static void judge_controller(struct world *world, const struct controller *controller)
 {
     uint32_t id = controller->id;
@@ -51,6 +67,7 @@ static void judge_controller(struct world *world, const struct controller *contr
     if (buffers_bytes(controller) != 0 && !may_keep_buffers(world))
         sim_fail(world, "c%u: %llu bytes of buffers are not given back", id,
                  (unsigned long long)buffers_bytes(controller));
+    judge_cache(world, controller);
     pool_validate(controller->pool);
 }
 

@@ -1,6 +1,9 @@
 /*
  * Which sectors are open, and what is sure to be there (judge.h).
  */
+#include <string.h>
+
+#include "controller/path/virtual.h"
 #include "tests/sim/judge_parts.h"
 
 /* --- where members may differ --- */
@@ -102,6 +105,11 @@ bool judge_is_open(const struct sim_volume *volume, uint32_t sector)
            volume->open_until_ns[sector] == UINT64_MAX;
 }
 
+void judge_close(struct sim_volume *volume)
+{
+    memset(volume->open_from_ns, 0xff, volume->sectors * sizeof(uint64_t));
+}
+
 /* --- what an end leaves --- */
 
 static bool was_flushed(const struct world *world, const struct record *write)
@@ -115,10 +123,23 @@ static bool was_flushed(const struct world *world, const struct record *write)
     return false;
 }
 
+/* Whether what no element has may be gone. With write-back that is so when everything was killed,
+ * caches too, and when more members lost their caches than the volume can do without. */
+static bool may_forget(const struct world *world, const struct sim_volume *volume, enum sim_end end)
+{
+    if (end == END_POWER)
+        return true;
+    if (world->plan.cache_mode != CACHE_WRITE_BACK)
+        return false;
+    uint32_t lost = volume->lost_members | volume->failed_before;
+    return end == END_KILLED ||
+           (is_redundant(volume) ? !virtual_bears(&volume->layout, lost) : lost != 0);
+}
+
 static bool is_sure(const struct world *world, const struct record *write, enum sim_end end)
 {
-    return answered_well(write) &&
-           (end != END_POWER || (write->flags & COMMAND_FUA) != 0 || was_flushed(world, write));
+    return answered_well(write) && (!may_forget(world, &world->volumes[write->volume], end) ||
+                                    (write->flags & COMMAND_FUA) != 0 || was_flushed(world, write));
 }
 
 uint64_t judge_last_sure_ns(const struct world *world, uint32_t volume, uint32_t sector,
@@ -154,7 +175,9 @@ void judge_open_unsure(struct world *world, enum sim_end end)
 {
     for (uint32_t i = 0; i < world->volumes_count; i++) {
         struct sim_volume *volume = &world->volumes[i];
-        for (uint32_t sector = 0; is_redundant(volume) && sector < volume->sectors; sector++) {
+        if (!is_redundant(volume) || !may_forget(world, volume, end))
+            continue;
+        for (uint32_t sector = 0; sector < volume->sectors; sector++) {
             if (choices(world, i, sector, end) > 1)
                 open_sector(volume, sector, 0);
         }

@@ -2,99 +2,88 @@
 
 #undef NDEBUG
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "controller/config/superblocks.h"
 #include "controller/config/table.h"
 #include "shm/member_states.h"
+#include "tests/sim/configuration.h"
+#include "tests/sim/links.h"
 #include "tests/sim/operation.h"
+#include "tests/sim/operator.h"
+#include "tests/sim/sim_element.h"
 
 enum {
-    CLOCK_NS = 20000000,     /* of the configuration controller, while it has to look */
-    HEARD_NS_MAX = 10000000, /* from a death to its pidfd's listener */
     FAILING_AFTER_NS = 50000000,
 };
 
 #define END_NS (120ull * 1000000000u)
-
-/* --- the configuration controller (controller/config/configurator.c, without processes) --- */
 
 static struct seat *seat_of(const struct machine *machine)
 {
     return segment_seat(&machine->world->segment, machine->id);
 }
 
-static void publish_membership(struct world *world)
+/* --- who is out of reach --- */
+
+static uint32_t members_of(const struct world *world, const struct sim_volume *volume,
+                           uint32_t controller)
 {
-    struct segment_header *header = segment_header(&world->segment);
+    uint32_t members = 0;
 
-    /* relaxed: we are its only writer.  pairs with look_at_membership's load. */
-    store_release(&header->membership, load_relaxed(&header->membership) + 1);
-    for (uint32_t i = 0; i < world->machines_count; i++)
-        machine_ring(&world->machines[i]);
-}
-
-static void request_all(struct world *world, enum seat_request request)
-{
-    for (uint32_t i = 0; i < world->machines_count; i++)
-        /* relaxed: published below */
-        store_relaxed(&seat_of(&world->machines[i])->request, request);
-    publish_membership(world);
-}
-
-static bool has_landed(const struct machine *machine)
-{
-    const struct config *config = machine->world->config;
-
-    for (uint32_t i = 0; i < config->elements_count; i++) {
-        if (config->elements[i].controller == machine->id &&
-            machine->world->images[i].in_flight > 0)
-            return false;
+    for (uint32_t i = 0; i < volume->members; i++) {
+        if (world->config->elements[volume->member_element[i]].controller == controller)
+            members |= 1u << i;
     }
-    return true;
+    return members;
 }
 
-/* It has heard of a death: declares it, and looks every 20 ms whether the I/O has landed. */
-static void configurator_hears(struct event *event)
+/* With takeover, who has which elements changes. */
+void life_lost_reach(struct world *world, uint32_t controller)
 {
-    struct machine *machine =
-        (struct machine *)(void *)((char *)event - offsetof(struct machine, death_heard));
-    struct world *world = machine->world;
-    struct seat *seat = seat_of(machine);
+    for (uint32_t i = 0; i < world->volumes_count; i++)
+        world->volumes[i].touched |= world->config->takeover
+                                         ? UINT32_MAX
+                                         : members_of(world, &world->volumes[i], controller);
+}
 
-    if (world->configurator_dead || machine->state == MACHINE_ENDED)
-        return;
-    if (seat_state(seat) != SEAT_DEAD || !has_landed(machine)) {
-        seat_declare_dead(seat, SEAT_EPOCH_FIRST);
-        events_set(&world->events, event, world->now_ns + CLOCK_NS);
-    } else {
-        sim_note(world, "c%u is drained", machine->id);
-        seat_set_state(seat, SEAT_DRAINED);
+static bool any_lives(const struct world *world)
+{
+    for (uint32_t i = 0; i < world->machines_count; i++) {
+        if (world->machines[i].state != MACHINE_DEAD && world->machines[i].state != MACHINE_ENDED)
+            return true;
     }
-    publish_membership(world);
+    return false;
 }
 
-void life_hears_end(struct machine *machine)
-{
-    struct world *world = machine->world;
-
-    events_set(&world->events, &machine->death_heard,
-               world->now_ns + dice_below(&world->dice, HEARD_NS_MAX));
-}
-
-/* The members that it owned are out of reach. */
+/* The members that it owned are out of reach, and what it had cached of them is lost; unless others
+ * take them over. */
 void life_lost_controller(struct machine *machine)
 {
     struct world *world = machine->world;
 
     world->died_ns[machine->id] = world->now_ns;
+    if (world->config->takeover && any_lives(world))
+        return;
+    life_lost_reach(world, machine->id);
+    for (uint32_t i = 0; i < world->volumes_count; i++)
+        world->volumes[i].lost_members |= world->config->takeover
+                                              ? UINT32_MAX
+                                              : members_of(world, &world->volumes[i], machine->id);
+}
+
+/* What an element that failed has not written of its cache it never will. */
+static void note_failed_elements(struct world *world)
+{
     for (uint32_t i = 0; i < world->volumes_count; i++) {
         struct sim_volume *volume = &world->volumes[i];
         for (uint32_t j = 0; j < volume->members; j++) {
-            if (world->config->elements[volume->member_element[j]].controller == machine->id)
-                volume->touched |= 1u << j;
+            if (world->element_failed[volume->member_element[j]])
+                volume->lost_members |= 1u << j;
         }
+        volume->stale_once = volume->lost_members | volume->touched;
     }
 }
 
@@ -162,6 +151,14 @@ static void begin_volumes(struct world *world)
     }
 }
 
+/* Smaller than any that can be configured: elements are small here. */
+static uint64_t cache_bytes(const struct world *world)
+{
+    return world->config->cache.mode == CACHE_OFF
+               ? 0
+               : world->plan.cache_blocks * (uint64_t)BLOCK_BYTES;
+}
+
 static int make_segment(struct world *world, struct config_error *ret_error)
 {
     const struct config *config = world->config;
@@ -173,12 +170,20 @@ static int make_segment(struct world *world, struct config_error *ret_error)
                                     .ring_entries = config->ring_entries,
                                     .regions = REGIONS_MIN,
                                     .buffers_bytes = config->buffers_bytes,
+                                    .cache_bytes = cache_bytes(world),
                                     .region_bytes = config->coordination.region_bytes};
     int error = segment_create(&world->segment, &wanted, config->array);
 
     if (error != 0)
         return error;
-    segment_header(&world->segment)->coordination_policy = config->coordination.policy;
+    struct segment_header *header = segment_header(&world->segment);
+    header->coordination_policy = config->coordination.policy;
+    header->cache_mode = config->cache.mode;
+    header->cache_policy = config->cache.policy;
+    header->cache_in_memory = config->cache.in_memory;
+    header->interconnect = config->interconnect;
+    header->takeover = config->takeover;
+    store_relaxed(&header->job_rate_bytes, world->plan.job_rate_bytes); /* relaxed: nobody runs */
     return table_fill(&world->segment, config, &world->opened, ret_error);
 }
 
@@ -192,6 +197,8 @@ static void start_machine(struct world *world, uint32_t id)
         elements[i] = world->opened.elements[i];
         if (world->config->elements[i].controller != id)
             elements[i].fd = -1;
+        else
+            sim_element_hand_over(elements[i].fd, id);
     }
     for (uint32_t i = 0; i < world->machines_count; i++) {
         doorbells[i] = SIM_FD_DOORBELL + (int)i;
@@ -203,10 +210,11 @@ static void start_machine(struct world *world, uint32_t id)
                                            .doorbells = doorbells,
                                            .notice_fd = SIM_FD_NOTICE,
                                            .lifelines = lifelines,
+                                           .control = &world->configurator->control_ends[id],
+                                           .images = world->configurator->witnesses,
                                            .superblocks = world->opened.superblocks};
     machine->world = world;
     machine->id = id;
-    machine->death_heard.fire = configurator_hears;
     machine_start(machine, &start);
 }
 
@@ -219,8 +227,7 @@ static void start_machines(struct world *world)
     world->machines_count = count;
     for (uint32_t i = 0; i < count; i++) {
         struct seat *seat = segment_seat(&world->segment, i);
-        store_relaxed(&seat->epoch, SEAT_EPOCH_FIRST); /* relaxed: nobody runs yet */
-        seat_set_state(seat, SEAT_STARTING);
+        seat_begin_life(seat, SEAT_EPOCH_FIRST, world->now_ns);
     }
     for (uint32_t i = 0; i < count; i++)
         start_machine(world, i);
@@ -240,6 +247,8 @@ bool life_start(struct world *world)
     struct config_error why = {.text = "no more is known"};
 
     world->life++;
+    memset(world->died_ns, 0, sizeof world->died_ns);
+    memset(world->element_failed, 0, sizeof world->element_failed);
     world->faults = world->configurator_dead = false;
     int error = config_parse("sim.yaml", world->plan.config, strlen(world->plan.config),
                              &world->config, &why);
@@ -254,8 +263,14 @@ bool life_start(struct world *world)
     if (world->volumes_count == 0)
         note_volumes(world);
     begin_volumes(world);
+    for (uint32_t i = 0; i < world->config->elements_count; i++)
+        world->image_of[i] = sim_image_of(&world->opened.elements[i]);
+    configuration_open(world);
     start_machines(world);
-    return machines_run_until(world, all_run, END_NS);
+    if (!machines_run_until(world, all_run, END_NS))
+        return false;
+    configuration_runs(world);
+    return true;
 }
 
 /* --- faults --- */
@@ -266,13 +281,16 @@ void life_begin_faults(struct world *world)
     struct dice *dice = &world->dice;
 
     world->faults = true;
-    world->configurator_dead = dice_once_in(dice, plan->configurator_once_in);
+    if (dice_once_in(dice, plan->configurator_once_in))
+        configuration_dies(world);
     for (uint32_t i = 0; i < world->machines_count; i++) {
         if (dice_once_in(dice, plan->crash_once_in))
             world->machines[i].steps_left = dice_between(dice, 1, plan->crash_steps_max);
     }
     for (uint32_t i = 0; i < world->images_count; i++)
         world->images[i].failing = dice_once_in(dice, plan->failing_once_in);
+    links_begin_faults(world);
+    operator_begin(world);
 }
 
 void life_end_faults(struct world *world)
@@ -282,45 +300,8 @@ void life_end_faults(struct world *world)
         world->machines[i].stuck_until_ns = 0;
     for (uint32_t i = 0; i < world->images_count; i++)
         world->images[i].failing = false;
-}
-
-/* What stands in a ring between its head and its tail: lost, like the one before it once more, or
- * in another order. */
-static void disturb(struct world *world, struct ring *ring)
-{
-    /* relaxed: one thread */
-    uint32_t head = load_relaxed(&ring->head), pending = load_relaxed(&ring->tail) - head;
-    uint32_t mask = world->segment.geometry.ring_entries - 1;
-
-    if (pending == 0)
-        return;
-    uint32_t at = head + (uint32_t)dice_below(&world->dice, pending);
-    uint32_t other = head + (uint32_t)dice_below(&world->dice, pending);
-    _Atomic uint64_t *entry = &ring->entries[at & mask];
-    uint64_t value = load_relaxed(entry); /* relaxed: as above */
-    switch (dice_below(&world->dice, 3)) {
-    case 0:
-        store_relaxed(entry, 0); /* relaxed: as above */
-        break;
-    case 1: /* relaxed: as above */
-        store_relaxed(entry, load_relaxed(&ring->entries[(at - 1) & mask]));
-        break;
-    default: /* relaxed: as above */
-        store_relaxed(entry, load_relaxed(&ring->entries[other & mask]));
-        store_relaxed(&ring->entries[other & mask], value); /* relaxed: as above */
-        break;
-    }
-}
-
-void life_disturb_links(struct world *world)
-{
-    if (!world->faults || !dice_once_in(&world->dice, world->plan.doorbell_once_in))
-        return;
-    uint32_t source = (uint32_t)dice_below(&world->dice, world->machines_count);
-    for (uint32_t target = 0; target < world->machines_count; target++) {
-        for (uint32_t fabric = 0; fabric < FABRICS && target != source; fabric++)
-            disturb(world, &segment_link(&world->segment, source, target, fabric)->ring);
-    }
+    links_end_faults(world);
+    operator_end(world);
 }
 
 /* --- ending --- */
@@ -350,16 +331,27 @@ static bool all_landed(struct world *world)
     return !operation_any_submitted();
 }
 
+/* Well; or with what a failed element has lost (controller/finish.h). */
+static bool may_end_so(const struct machine *machine)
+{
+    const struct world *world = machine->world;
+    bool lost = false;
+
+    for (uint32_t i = 0; i < world->config->elements_count; i++)
+        lost = lost || world->element_failed[i];
+    return machine->run_status == 0 || (machine->run_status == -EIO && lost);
+}
+
 static void end_in_order(struct world *world)
 {
-    request_all(world, SEAT_REQUEST_QUIESCE);
+    configuration_request_all(world, SEAT_REQUEST_QUIESCE);
     if (!machines_run_until(world, all_quiesced, END_NS))
         return;
-    request_all(world, SEAT_REQUEST_STOP);
+    configuration_request_all(world, SEAT_REQUEST_STOP);
     if (!machines_run_until(world, all_gone, END_NS))
         return;
     for (uint32_t i = 0; i < world->machines_count; i++) {
-        if (world->machines[i].state == MACHINE_ENDED && world->machines[i].run_status != 0)
+        if (world->machines[i].state == MACHINE_ENDED && !may_end_so(&world->machines[i]))
             sim_fail(world, "c%u ended with %d", i, world->machines[i].run_status);
     }
 }
@@ -375,14 +367,16 @@ static void lose_power(struct world *world)
 
 static void forget_life(struct world *world)
 {
+    note_failed_elements(world);
     for (uint32_t i = 0; i < world->machines_count; i++)
         machine_free(&world->machines[i]);
     free(world->machines);
     world->machines = NULL;
     world->machines_count = 0;
+    configuration_forget(world);
     images_free(&world->opened); /* the controllers closed them */
     for (uint32_t i = 0; i < world->images_count; i++) {
-        world->images[i].is_open = world->images[i].has_failed = false;
+        memset(world->images[i].opens, 0, sizeof world->images[i].opens);
         world->images[i].in_flight = 0;
     }
     segment_done(&world->segment);

@@ -1,6 +1,5 @@
 /*
- * A life of the array: what the configuration controller does, and the faults that come from
- * outside.
+ * A life of the array: how it begins and ends, and the faults that come from outside.
  */
 #ifndef TESTS_SIM_LIFE_H
 #define TESTS_SIM_LIFE_H
@@ -19,12 +18,10 @@ void life_end_faults(struct world *world);
  * hosts to be done. */
 void life_end(struct world *world, enum sim_end end);
 
-/* Called by machines: one was killed; one is gone, which its lifelines and the configuration
- * controller hear. */
+/* Called by a machine that was killed. */
 void life_lost_controller(struct machine *machine);
-void life_hears_end(struct machine *machine);
 
-/* Between two steps: an entry of some ring is lost, repeated or comes late. */
-void life_disturb_links(struct world *world);
+/* From now on in this life, a command may fail because a controller's elements are out of reach. */
+void life_lost_reach(struct world *world, uint32_t controller);
 
 #endif

@@ -6,9 +6,13 @@
 #include <stdlib.h>
 
 #include "shm/crash_point.h"
+#include "tests/sim/configuration.h"
 #include "tests/sim/fiber.h"
 #include "tests/sim/life.h"
+#include "tests/sim/links.h"
 #include "tests/sim/operation.h"
+#include "tests/sim/sim_channel.h"
+#include "tests/sim/sim_element.h"
 
 enum {
     STEP_NS_MAX = 3000,      /* what a controller does until it gives way takes at most */
@@ -149,7 +153,14 @@ static void hang_up(struct machine *machine)
             events_set(&world->events, &lifeline->heard,
                        world->now_ns + dice_below(&world->dice, DEATH_HEARD_NS_MAX));
     }
-    life_hears_end(machine);
+    configuration_will_hear_end(machine);
+}
+
+/* What a kernel closes of a process that is gone. */
+static void close_all(struct machine *machine)
+{
+    (void)sim_close(machine->control_end);
+    sim_element_forget(machine->id);
 }
 
 void machine_kill(struct machine *machine)
@@ -162,6 +173,7 @@ void machine_kill(struct machine *machine)
     events_cancel(&machine->alarm);
     operation_abandon_all(machine->loop);
     life_lost_controller(machine);
+    close_all(machine);
     hang_up(machine);
     if (machine == running) {
         fiber_give_way();
@@ -178,6 +190,7 @@ static void live(void *argument)
     machine->run_status = controller_run(machine->controller);
     machine->state = MACHINE_ENDED;
     sim_note(machine->world, "c%u ends with %d", machine->id, machine->run_status);
+    close_all(machine);
     hang_up(machine);
 }
 
@@ -192,6 +205,7 @@ void machine_start(struct machine *machine, const struct controller_start *start
         machine->lifelines[i].listener = machine;
     }
     machine_being_made = machine;
+    machine->control_end = *start->control;
     int error = controller_new(&machine->controller, start, &what);
     assert(error == 0);
     machine_being_made = NULL;
@@ -266,7 +280,7 @@ static uint64_t next_ns(struct world *world)
 bool machines_step_before(struct world *world, uint64_t end_ns)
 {
     fire_due(world);
-    life_disturb_links(world);
+    links_disturb(world);
     struct machine *machine = draw(world);
     if (machine != NULL) {
         resume(machine);

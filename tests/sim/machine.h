@@ -31,6 +31,7 @@ struct machine {
     struct loop *loop;
     struct controller *controller;
     struct host host;
+    int control_end; /* of its control channel */
     int run_status;
     uint64_t stuck_until_ns;
     uint64_t steps_left; /* then it dies; 0: it does not */
@@ -50,6 +51,8 @@ enum {
     SIM_FD_LIFELINE = 11000, /* + seat */
     SIM_FD_NOTICE = 12000,   /* of the configuration controller */
     SIM_FD_ELEMENT = 13000,  /* + image */
+    SIM_FD_WITNESS = 13500,  /* + image */
+    SIM_FD_CHANNEL = 14000,  /* + end of a control channel */
 };
 
 /* Makes the controller of a seat and its fiber. Aborts when it cannot be made. */

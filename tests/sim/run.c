@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/sim/configuration.h"
 #include "tests/sim/damage.h"
 #include "tests/sim/judge.h"
 #include "tests/sim/life.h"
@@ -10,6 +11,7 @@
 #include <assert.h>
 
 #define HOSTS_NS (600ull * 1000000000u) /* what hosts may take, with slow elements */
+#define JOBS_NS  (300ull * 1000000000u) /* and jobs */
 #define IDLE_NS  (400ull * 1000000u)    /* until all sweeps have found that nothing is left */
 
 struct world *sim_world;
@@ -29,7 +31,7 @@ void sim_fail(struct world *world, const char *format, ...)
 
 void sim_note(struct world *world, const char *format, ...)
 {
-    char text[256];
+    char text[4096];
     va_list arguments;
 
     va_start(arguments, format);
@@ -54,10 +56,13 @@ static bool all_done(struct world *world)
     return true;
 }
 
+/* By a host of any controller that lives. */
 static void run_script(struct world *world, const struct wish *wishes, uint32_t count)
 {
-    uint64_t host = dice_below(&world->dice, world->machines_count);
+    uint32_t host = (uint32_t)dice_below(&world->dice, world->machines_count);
 
+    while (world->machines[host].state == MACHINE_DEAD)
+        host = (host + 1) % world->machines_count;
     host_begin_script(&world->machines[host].host, wishes, count);
     (void)machines_run_until(world, all_done, HOSTS_NS);
 }
@@ -72,37 +77,105 @@ static struct wish whole(const struct world *world, uint32_t volume, uint8_t op)
     };
 }
 
-/* What the life before has left. */
-static void inspect(struct world *world, enum sim_end last_end)
+static void ask_all(struct world *world, uint8_t op)
 {
     struct wish wishes[SIM_VOLUMES_MAX];
+
+    for (uint32_t i = 0; i < world->volumes_count; i++)
+        wishes[i] =
+            op == COMMAND_FLUSH ? (struct wish){.op = op, .volume = i} : whole(world, i, op);
+    run_script(world, wishes, world->volumes_count);
+}
+
+/* What all volumes hold, by what is read of them. */
+static void read_all(struct world *world, enum sim_end last_end)
+{
     uint32_t first = world->records_count;
 
-    judge_copies(world);
-    if (last_end == END_IN_ORDER && !world->any_died_before)
-        damage_some(world);
-    for (uint32_t i = 0; i < world->volumes_count; i++)
-        wishes[i] = whole(world, i, COMMAND_READ);
-    run_script(world, wishes, world->volumes_count);
+    ask_all(world, COMMAND_READ);
     if (!world->failed)
         judge_inspection(world, last_end, first);
 }
 
+/* What the life before has left. */
+static void inspect(struct world *world, enum sim_end last_end, bool damaged)
+{
+    judge_copies(world);
+    if (damaged)
+        damage_some(world);
+    read_all(world, last_end);
+}
+
+static bool jobs_are_over(struct world *world)
+{
+    return !configuration_has_jobs(world);
+}
+
+/* A scrub finds what was damaged, and nothing else. */
+static void scrub_all(struct world *world, bool damaged)
+{
+    for (uint32_t i = 0; i < world->volumes_count; i++) {
+        if (configuration_is_equal(world, i))
+            configuration_scrub(world, i, damaged);
+    }
+    if (!machines_run_until(world, jobs_are_over, JOBS_NS))
+        return;
+    for (uint32_t i = 0; i < world->volumes_count && !damaged; i++)
+        judge_scrub(world, i);
+}
+
+/* Members have been made equal wherever writes were under way, and it has not been changed what was
+ * sure. */
+static void judge_resyncs(struct world *world, enum sim_end last_end, bool damaged)
+{
+    if (!machines_run_until(world, jobs_are_over, JOBS_NS))
+        return;
+    if (damaged || dice_once_in(&world->dice, 4))
+        scrub_all(world, damaged);
+    if (!world->failed)
+        read_all(world, last_end);
+    ask_all(world, COMMAND_FLUSH); /* what caches have of it is not on the images */
+    for (uint32_t i = 0; i < world->volumes_count; i++) {
+        if (configuration_is_equal(world, i))
+            judge_close(&world->volumes[i]);
+    }
+    if (!world->failed)
+        judge_copies(world);
+}
+
 /* Volumes that are new, and those whose members may differ, are written as a whole. What another
  * life has left is flushed, so that from now on it is sure. */
-static void settle(struct world *world)
+static void settle(struct world *world, bool equal)
 {
     struct wish wishes[2 * SIM_VOLUMES_MAX];
     uint32_t count = 0;
 
     for (uint32_t i = 0; i < world->volumes_count; i++) {
         wishes[count++] = (struct wish){.op = COMMAND_FLUSH, .volume = i};
-        if (world->life == 1 || layout_kind_redundant(world->volumes[i].kind))
+        if (world->life == 1 || (layout_kind_redundant(world->volumes[i].kind) &&
+                                 !(equal && configuration_is_equal(world, i))))
             wishes[count++] = whole(world, i, COMMAND_WRITE);
     }
     run_script(world, wishes, count);
     if (!world->failed)
         judge_begin(world);
+}
+
+/* Hosts begin with what is known. In some lives they wait for jobs, in others these go on
+ * meanwhile.
+ */
+static void begin(struct world *world, enum sim_end last_end)
+{
+    bool waits = world->life > 1 && dice_once_in(&world->dice, 2);
+    bool damaged =
+        last_end == END_IN_ORDER && !world->any_died_before && dice_once_in(&world->dice, 2);
+
+    if (world->life > 1)
+        inspect(world, last_end, damaged);
+    if (waits && !world->failed)
+        judge_resyncs(world, last_end, damaged);
+    if (!world->failed)
+        settle(world, waits);
 }
 
 static bool load_is_over(struct world *world)
@@ -150,16 +223,30 @@ static bool all_died(const struct world *world)
     return true;
 }
 
+/* What caches have is not on the images before it was asked for. */
+static void judge_recovery(struct world *world)
+{
+    uint32_t count = world->records_count;
+
+    ask_all(world, COMMAND_FLUSH); /* an element that has failed says no */
+    world->records_count = count;
+    if (!world->failed)
+        judge_settled(world);
+}
+
 /* Nothing may hang, leak or fail for no reason. */
 static void look_before_end(struct world *world, enum sim_end end)
 {
     if (end == END_IN_ORDER) {
+        if (world->faults && dice_once_in(&world->dice, world->plan.idle_crash_once_in))
+            machine_kill(&world->machines[dice_below(&world->dice, world->machines_count)]);
         life_end_faults(world);
+        (void)machines_run_until(world, jobs_are_over, JOBS_NS);
         pass(world, IDLE_NS);
         if (!world->failed)
             judge_leaks(world);
         if (!world->failed && !all_died(world))
-            judge_settled(world);
+            judge_recovery(world);
     }
     if (!world->failed)
         judge_errors(world);
@@ -178,10 +265,8 @@ static void live(struct world *world, enum sim_end last_end, enum sim_end *ret_e
 
     if (world->life > world->plan.lives) /* the last one, which only looks */
         end = END_IN_ORDER;
-    if (world->life > 1 && !world->failed)
-        inspect(world, last_end);
     if (!world->failed)
-        settle(world);
+        begin(world, last_end);
     if (!world->failed && world->life <= world->plan.lives)
         serve(world, end);
     if (!world->failed)

@@ -10,9 +10,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "io/witness.h"
 #include "tests/sim/machine.h"
 
-static struct image *find(const char *path)
+struct image *sim_image_at(const char *path)
 {
     for (uint32_t i = 0; i < sim_world->images_count; i++) {
         if (strcmp(sim_world->images[i].path, path) == 0)
@@ -21,33 +22,106 @@ static struct image *find(const char *path)
     return NULL;
 }
 
-struct image *sim_image_of(const struct element *element)
+/* --- descriptors --- */
+
+enum { CONFIGURATOR = IMAGE_HOLDERS_MAX - 2, ON_ITS_WAY };
+
+static uint32_t holder(void)
 {
-    uint32_t index = (uint32_t)(element->fd - SIM_FD_ELEMENT);
+    const struct machine *machine = machine_running();
+
+    return machine != NULL ? machine->id : CONFIGURATOR;
+}
+
+bool sim_image_is_used(const struct image *image)
+{
+    uint32_t count = image->in_flight;
+
+    for (uint32_t i = 0; i < IMAGE_HOLDERS_MAX; i++)
+        count += image->opens[i];
+    return count > 0;
+}
+
+static struct image *image_of(int fd)
+{
+    uint32_t index = (uint32_t)(fd - SIM_FD_ELEMENT);
 
     assert(index < sim_world->images_count);
     return &sim_world->images[index];
 }
 
+struct image *sim_image_of(const struct element *element)
+{
+    return image_of(element->fd);
+}
+
+/* Those of witnesses hold nothing. */
+static bool is_own(int fd)
+{
+    return fd < SIM_FD_WITNESS;
+}
+
+void sim_element_share(int fd)
+{
+    if (is_own(fd))
+        image_of(fd)->opens[ON_ITS_WAY]++;
+}
+
+void sim_element_take(int fd)
+{
+    if (!is_own(fd))
+        return;
+    image_of(fd)->opens[ON_ITS_WAY]--;
+    image_of(fd)->opens[holder()]++;
+}
+
+/* What a controller has that is gone was closed then. */
+void sim_element_close(int fd)
+{
+    if (is_own(fd) && image_of(fd)->opens[holder()] > 0)
+        image_of(fd)->opens[holder()]--;
+}
+
+void sim_element_hand_over(int fd, uint32_t controller)
+{
+    image_of(fd)->opens[CONFIGURATOR]--;
+    image_of(fd)->opens[controller]++;
+}
+
+void sim_element_forget(uint32_t controller)
+{
+    for (uint32_t i = 0; i < sim_world->images_count; i++)
+        sim_world->images[i].opens[controller] = 0;
+}
+
+/* --- images --- */
+
+/* As the plan names them: /sim/disk3-0.img. */
+static uint32_t element_of_path(const char *path)
+{
+    uint32_t element = (uint32_t)(path[strlen("/sim/disk")] - '0');
+
+    assert(element < SIM_ELEMENTS_MAX);
+    return element;
+}
+
 bool element_exists(const char *image)
 {
-    return find(image) != NULL;
+    return sim_image_at(image) != NULL;
 }
 
 void element_remove(const char *image)
 {
-    struct image *found = find(image);
+    struct image *found = sim_image_at(image);
 
     if (found != NULL)
         image_free(found);
 }
 
-int element_open(struct element *ret_element, const struct element_wanted *wanted,
-                 struct element_error *ret_error)
+static int open_image(struct element *ret_element, struct image *image,
+                      const struct element_wanted *wanted, struct element_error *ret_error)
 {
-    struct image *image = find(wanted->image);
-
-    if (image == NULL || image->is_open || image->in_flight > 0) {
+    if (image == NULL || sim_image_is_used(image)) {
         snprintf(ret_error->text, sizeof ret_error->text, "it is locked, or is not there");
         return -EBUSY;
     }
@@ -59,8 +133,28 @@ int element_open(struct element *ret_element, const struct element_wanted *wante
         .size_bytes = wanted->size_bytes != 0 ? wanted->size_bytes : image->bytes,
         .image_bytes = image->bytes,
     };
-    image->is_open = true;
+    image->opens[holder()]++;
+    (void)witness_mark(ret_element->fd, &ret_element->mark_byte);
     return 0;
+}
+
+int element_open(struct element *ret_element, const struct element_wanted *wanted,
+                 struct element_error *ret_error)
+{
+    return open_image(ret_element, sim_image_at(wanted->image), wanted, ret_error);
+}
+
+int element_open_again(struct element *ret_element, const struct witness *witness,
+                       const struct element_wanted *wanted, struct element_error *ret_error)
+{
+    if (witness->fd < 0) {
+        snprintf(ret_error->text, sizeof ret_error->text, "there is no descriptor of it");
+        return -ENOENT;
+    }
+    if (!witness_saw_end(witness))
+        return -EAGAIN;
+    return open_image(ret_element, &sim_world->images[witness->fd - SIM_FD_WITNESS], wanted,
+                      ret_error);
 }
 
 int element_check_creatable(const struct element_wanted *wanted, struct element_error *ret_error)
@@ -86,11 +180,15 @@ int element_create(struct element *ret_element, const struct element_wanted *wan
 {
     struct world *world = sim_world;
 
-    assert(world->images_count < SIM_ELEMENTS_MAX);
+    if (world->images_count == SIM_IMAGES_MAX) {
+        snprintf(ret_error->text, sizeof ret_error->text, "there is no room");
+        return -ENOSPC;
+    }
     struct image *image = &world->images[world->images_count];
     image_create(image, wanted->size_bytes + wanted->tail_bytes);
     snprintf(image->path, sizeof image->path, "%s", wanted->image);
-    image->mode = world->plan.modes[world->images_count];
+    image->element = element_of_path(wanted->image);
+    image->mode = world->plan.modes[image->element];
     image->unit_bytes = world->plan.unit_bytes;
     world->images_count++;
     int error = element_open(ret_element, wanted, ret_error);
@@ -102,7 +200,7 @@ int element_create(struct element *ret_element, const struct element_wanted *wan
 void element_close(struct element *element)
 {
     if (element->fd >= 0)
-        sim_image_of(element)->is_open = false;
+        sim_element_close(element->fd);
     element->fd = -1;
 }
 

@@ -174,7 +174,7 @@ static void draw_faults(struct transfer *transfer, uint32_t unit_bytes)
     if (!world->faults)
         return;
     if (transfer->image->failing && dice_once_in(dice, world->plan.error_once_in)) {
-        transfer->image->has_failed = true;
+        sim_world->element_failed[transfer->image->element] = true;
         transfer->result = -EIO;
         transfer->bytes =
             transfer->kind == TRANSFER_READ ? 0 : dice_below(dice, units + 1) * unit_bytes;
@@ -262,7 +262,7 @@ int64_t element_sync(struct element *element, struct loop *loop, struct completi
 
     if (world->faults && transfer->image->failing &&
         dice_once_in(&world->dice, world->plan.error_once_in)) {
-        transfer->image->has_failed = true;
+        sim_world->element_failed[transfer->image->element] = true;
         transfer->result = -EIO;
     }
     operation_start(loop, &transfer->operation);

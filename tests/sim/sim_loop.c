@@ -8,8 +8,11 @@
 #include <poll.h>
 #include <stdlib.h>
 
+#include "io/timers.h"
+#include "tests/sim/configuration.h"
 #include "tests/sim/machine.h"
 #include "tests/sim/operation.h"
+#include "tests/sim/sim_channel.h"
 
 enum { CLOCK_STEP_NS = 40 }; /* what looking at the clock takes */
 
@@ -21,7 +24,7 @@ struct happened {
 struct loop {
     struct machine *machine;
     uint64_t now_ns;
-    struct timer timers; /* head of a ring sorted by deadline */
+    struct timers timers;
     struct operation *started, **started_end;
     struct happened *ready;
     uint32_t ready_count, ready_room;
@@ -145,7 +148,7 @@ int loop_new(struct loop **ret_loop, const char **ret_missing)
     *ret_missing = NULL;
     assert(loop != NULL && machine_being_made != NULL);
     loop->machine = machine_being_made;
-    loop->timers.next = loop->timers.previous = &loop->timers;
+    timers_init(&loop->timers);
     loop->started_end = &loop->started;
     loop->now_ns = sim_world->now_ns;
     loop->machine->loop = loop;
@@ -175,11 +178,6 @@ uint64_t loop_clock_ns(struct loop *loop)
     return loop->now_ns;
 }
 
-static uint64_t first_deadline_ns(const struct loop *loop)
-{
-    return loop->timers.next == &loop->timers ? UINT64_MAX : loop->timers.next->deadline_ns;
-}
-
 static uint32_t fire_ready(struct loop *loop)
 {
     uint32_t count = loop->ready_count, fired = 0;
@@ -199,22 +197,9 @@ static uint32_t fire_ready(struct loop *loop)
     return fired;
 }
 
-static uint32_t fire_timers(struct loop *loop)
-{
-    uint32_t fired = 0;
-
-    while (first_deadline_ns(loop) <= loop->now_ns) {
-        struct timer *timer = loop->timers.next;
-        loop_timer_stop(loop, timer);
-        timer->fire(timer);
-        fired++;
-    }
-    return fired;
-}
-
 uint32_t loop_turn(struct loop *loop, uint64_t wait_ns)
 {
-    uint64_t until_ns = first_deadline_ns(loop);
+    uint64_t until_ns = timers_next_ns(&loop->timers);
     bool waits = wait_ns != 0 && loop->ready_count == 0;
 
     if (wait_ns != LOOP_FOREVER && loop->now_ns + wait_ns < until_ns)
@@ -223,7 +208,7 @@ uint32_t loop_turn(struct loop *loop, uint64_t wait_ns)
     machine_end_turn(loop->machine, waits, until_ns);
     loop->now_ns = sim_world->now_ns;
     uint32_t fired = fire_ready(loop);
-    return fired + fire_timers(loop);
+    return fired + timers_fire(&loop->timers, loop->now_ns);
 }
 
 bool loop_has_events(struct loop *loop)
@@ -249,25 +234,13 @@ bool loop_has_unsubmitted(struct loop *loop)
 
 void loop_timer_start(struct loop *loop, struct timer *timer, uint64_t delay_ns)
 {
-    assert(timer->next == NULL);
-    timer->deadline_ns = loop->now_ns + delay_ns;
-    struct timer *after = loop->timers.previous;
-    while (after != &loop->timers && after->deadline_ns > timer->deadline_ns)
-        after = after->previous;
-    timer->previous = after;
-    timer->next = after->next;
-    after->next->previous = timer;
-    after->next = timer;
+    timers_add(&loop->timers, timer, loop->now_ns + delay_ns);
 }
 
 void loop_timer_stop(struct loop *loop, struct timer *timer)
 {
     (void)loop;
-    if (timer->next == NULL)
-        return;
-    timer->previous->next = timer->next;
-    timer->next->previous = timer->previous;
-    timer->next = timer->previous = NULL;
+    timers_remove(timer);
 }
 
 void loop_doorbell_listen(struct loop *loop, int eventfd, struct completion *completion)
@@ -279,18 +252,24 @@ void loop_doorbell_listen(struct loop *loop, int eventfd, struct completion *com
 void loop_doorbell_ring(struct loop *loop, int eventfd)
 {
     (void)loop;
-    if (eventfd == SIM_FD_NOTICE)
-        return; /* it looks at its clock, life.c */
+    if (eventfd == SIM_FD_NOTICE) {
+        configuration_noticed(sim_world);
+        return;
+    }
     uint32_t seat = (uint32_t)(eventfd - SIM_FD_DOORBELL);
     assert(seat < sim_world->machines_count);
     machine_ring(&sim_world->machines[seat]);
 }
 
-/* A lifeline: it fires when that controller is gone. */
+/* The control channel; or a lifeline: it fires when that controller is gone. */
 void loop_poll_in(struct loop *loop, int fd, struct completion *completion)
 {
     uint32_t seat = (uint32_t)(fd - SIM_FD_LIFELINE);
 
+    if (fd >= SIM_FD_CHANNEL) {
+        sim_channel_listen(fd, loop->machine, completion);
+        return;
+    }
     assert(seat < sim_world->machines_count);
     loop->machine->lifelines[seat].completion = completion;
 }

@@ -24,6 +24,7 @@
 #include "tests/sim/image.h"
 #include "tests/sim/plan.h"
 
+struct configurator;
 struct machine;
 struct record;
 
@@ -40,6 +41,8 @@ struct sim_volume {
     uint64_t *open_until_ns; /* and until when */
     uint64_t *zeroed;        /* by sector: tag of the one command that zeroes it in this life */
     uint32_t touched;        /* members that a fault has reached in this life */
+    uint32_t lost_members;   /* that lack what was cached: their owner died, or they failed */
+    uint32_t stale_once;     /* that may have been stale in the last life */
     uint32_t failed_before;  /* members that were stale when it began */
     bool finished;        /* what dead controllers had begun to write was finished in this life */
     struct layout layout; /* virtual ones */
@@ -57,14 +60,16 @@ struct world {
     struct events events;
     uint64_t hash, steps;
     FILE *trace; /* NULL: none */
-    char failure[512];
+    char failure[4096];
     bool failed;
 
-    struct image images[SIM_ELEMENTS_MAX];
+    struct image images[SIM_IMAGES_MAX];
     uint32_t images_count;
+    struct image *image_of[SIM_ELEMENTS_MAX]; /* by element: the one that it has */
     struct sim_volume volumes[SIM_VOLUMES_MAX];
     uint32_t volumes_count;
-    uint64_t tags; /* of writes, so far */
+    uint64_t tags;  /* of writes, so far */
+    uint64_t marks; /* of descriptions of images, so far */
 
     /* this life */
     uint32_t life;
@@ -76,8 +81,13 @@ struct world {
     struct machine *machines;
     uint32_t machines_count;
     bool faults; /* may happen now */
+    struct configurator *configurator;
     bool configurator_dead;
+    struct event notice; /* to the configuration controller */
+    struct event clock;  /* its own */
+    struct event links_change, operator_next;
     uint64_t died_ns[SIM_CONTROLLERS_MAX]; /* of those that did */
+    bool element_failed[SIM_ELEMENTS_MAX]; /* some I/O of it did, or it was asked for */
     struct record *records;
     uint32_t records_count, records_room;
     uint32_t ends_after; /* so many records */

@@ -42,8 +42,26 @@ static void host_reply(struct controller *controller, struct command *command)
     command_queue_push(&host->replies, command);
 }
 
+/* Wherever it lies: a cache answers from its own blocks. */
+static bool is_read(const struct command *command, const struct job *job)
+{
+    uint64_t run_bytes;
+    bool right = true;
+
+    if (job->tag != 0)
+        return memcmp(command->payload + command_place(command, 0, &run_bytes), &job->tag,
+                      sizeof job->tag) == 0;
+    for (uint64_t at = 0; at < job->bytes; at += run_bytes) {
+        const uint8_t *place = command->payload + command_place(command, (int64_t)at, &run_bytes);
+        if (run_bytes > job->bytes - at)
+            run_bytes = job->bytes - at;
+        right = right && all_bytes_are(place, run_bytes, job->fill);
+    }
+    return right;
+}
+
 static const struct command_origin host_origin = {
-    .name = "test", .host = true, .travels = true, .reply = host_reply};
+    .name = "test", .host = true, .travels = true, .finds = true, .reply = host_reply};
 
 static void take_reply(struct host *host, struct command *command)
 {
@@ -51,8 +69,7 @@ static void take_reply(struct host *host, struct command *command)
 
     job->status = command->status;
     if (job->op == COMMAND_READ && command->status == 0)
-        job->wrong = job->tag != 0 ? memcmp(command->payload, &job->tag, sizeof job->tag) != 0
-                                   : !all_bytes_are(command->payload, job->bytes, job->fill);
+        job->wrong = !is_read(command, job);
     job->replied = true;
     command_give(host->controller, command);
     host->in_flight--;
@@ -97,6 +114,8 @@ static void issue_some(struct host *host)
     /* pairs with host_submit: the job is complete */
     while (!host->stopping && host->in_flight < host->depth &&
            host->issued < load_acquire(&host->submitted)) {
+        if (host->array->wanted.before_job != NULL)
+            host->array->wanted.before_job(host);
         if (!issue(host, &host->jobs[host->issued % ARRAY_JOBS_MAX]))
             return;
     }
@@ -171,6 +190,7 @@ static void *run_controller(void *argument)
                                      .segment = array->segment,
                                      .elements = elements,
                                      .superblocks = array->superblocks,
+                                     .images = array->witnesses,
                                      .doorbells = array->doorbells,
                                      .notice_fd = array->notice_fd,
                                      .control = &control};
@@ -254,10 +274,7 @@ int array_ask(struct array *array, uint32_t id, struct control_message message, 
 
 void array_publish(struct array *array)
 {
-    struct segment_header *header = segment_header(&array->segment);
-
-    /* relaxed: we are its only writer.  pairs with the controllers' load */
-    store_release(&header->membership, load_relaxed(&header->membership) + 1);
+    segment_raise_membership(&array->segment);
     for (uint32_t i = 0; i < array->wanted.controllers; i++)
         array_ring(array, i);
 }
@@ -367,7 +384,12 @@ static void make_element(struct array *array, uint32_t id)
         array->elements[id].mode = ELEMENT_MODE_BUFFERED;
     snprintf(record->name, sizeof record->name, "disk%u", id);
     record->size_bytes = ARRAY_ELEMENT_BYTES;
-    store_relaxed(&record->owner, id); /* relaxed: no controller has started yet */
+    owner_enter(&record->owner, id, 1);
+    array->witnesses[id] =
+        (struct witness){.fd = array->images[id], .mark_byte = array->elements[id].mark_byte};
+    /* relaxed: no controller has started yet */
+    store_relaxed(&record->mark_byte, array->elements[id].mark_byte);
+    store_relaxed(&record->tail_bytes, array->elements[id].tail_bytes); /* relaxed: as above */
     snprintf(volume.name, sizeof volume.name, "vol%u", id);
     assert(mapping_add_volume(&array->segment, id, &volume) == 0);
 }

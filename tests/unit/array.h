@@ -67,6 +67,8 @@ struct array_wanted {
     enum cache_mode cache_mode;
     bool checksums; /* and checksums */
     bool buffered;  /* elements go through the page cache */
+    /* Before each job of a host is issued, by its controller's thread; NULL: nothing. */
+    void (*before_job)(struct host *host);
 };
 
 struct array {
@@ -75,6 +77,7 @@ struct array {
     struct element elements[ARRAY_CONTROLLERS_MAX];
     struct superblock_of_image *superblocks[ARRAY_CONTROLLERS_MAX];
     int images[ARRAY_CONTROLLERS_MAX]; /* descriptors of their own, to look behind the array */
+    struct witness witnesses[ARRAY_CONTROLLERS_MAX]; /* of them */
     int doorbells[ARRAY_CONTROLLERS_MAX];
     int notice_fd;
     uint64_t asked;

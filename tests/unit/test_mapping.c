@@ -22,8 +22,7 @@ static struct segment new_table(uint32_t volumes)
     struct segment segment = {.fd = -1};
 
     CU_ASSERT_EQUAL_FATAL(segment_create(&segment, &wanted, "lab"), 0);
-    /* relaxed: nobody else has it */
-    store_relaxed(&segment_element(&segment, 1)->owner, 1);
+    owner_enter(&segment_element(&segment, 1)->owner, 1, 0);
     return segment;
 }
 
@@ -251,8 +250,7 @@ static void a_damaged_table_leads_nowhere(void)
     segment_volume(&segment, 1)->element = 2;
     CU_ASSERT_EQUAL(mapping_resolve(&segment, 1, 0, 1, &place), -EPROTO);
     segment_volume(&segment, 1)->element = 1;
-    /* relaxed: nobody else has it */
-    store_relaxed(&segment_element(&segment, 1)->owner, 2);
+    owner_enter(&segment_element(&segment, 1)->owner, 2, 0);
     CU_ASSERT_EQUAL(mapping_resolve(&segment, 1, 0, 1, &place), -EPROTO);
 
     for (uint32_t i = 0; i < segment.geometry.names_buckets; i++)

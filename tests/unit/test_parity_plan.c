@@ -155,8 +155,8 @@ static bool write_range(struct array *array, uint64_t offset, uint64_t length, b
         memcpy(array->plain + offset, array->payload, length);
     parity_walk_begin(&walk, &array->layout, offset, length);
     while (right && parity_walk_next(&walk, &slice)) {
-        right = parity_plan_write_without_reading(&plan, &array->layout, &slice, array->failed,
-                                                  array->unreadable) == 0 &&
+        right = parity_plan_write(&plan, &array->layout, &slice, array->failed,
+                                  array->unreadable) == 0 &&
                 execute(array, &plan, ~array->failed, zeros);
         used[plan.method]++;
     }
@@ -373,10 +373,10 @@ static void where_none_can_be_done_without_it_is_an_error(void)
     array_begin(&array, LAYOUT_RAID6, 6, CHUNK_BYTES_MIN, 1);
     struct parity_slice slice = {.length_bytes = 4096, .columns = 1};
     const struct layout *layout = &array.layout;
-    CU_ASSERT_EQUAL(parity_plan_write_without_reading(&plan, layout, &slice, 0, 0x06), -EIO);
-    CU_ASSERT_EQUAL(parity_plan_write_without_reading(&plan, layout, &slice, 0x08, 0x02), -EIO);
-    CU_ASSERT_EQUAL(parity_plan_write_without_reading(&plan, layout, &slice, 0, 0x23), 0);
-    CU_ASSERT_EQUAL(parity_plan_write_without_reading(&plan, layout, &slice, 0, 0x1c), 0);
+    CU_ASSERT_EQUAL(parity_plan_write(&plan, layout, &slice, 0, 0x06), -EIO);
+    CU_ASSERT_EQUAL(parity_plan_write(&plan, layout, &slice, 0x08, 0x02), -EIO);
+    CU_ASSERT_EQUAL(parity_plan_write(&plan, layout, &slice, 0, 0x23), 0);
+    CU_ASSERT_EQUAL(parity_plan_write(&plan, layout, &slice, 0, 0x1c), 0);
     array_end(&array);
 }
 
@@ -390,7 +390,7 @@ static void check_cost(enum layout_kind kind, uint32_t failed, uint32_t columns,
 
     array_begin(&array, kind, 6, CHUNK_BYTES_MIN, 1);
     struct parity_slice slice = {.length_bytes = 4096, .columns = columns};
-    CU_ASSERT_EQUAL_FATAL(parity_plan_write(&plan, &array.layout, &slice, failed), 0);
+    CU_ASSERT_EQUAL_FATAL(parity_plan_write(&plan, &array.layout, &slice, failed, 0), 0);
     CU_ASSERT_EQUAL(plan.method, method);
     CU_ASSERT_EQUAL(plan.reads, reads);
     CU_ASSERT_EQUAL(plan.writes, writes);
@@ -423,7 +423,7 @@ static void too_many_failed_members_are_an_error(void)
 
     array_begin(&array, LAYOUT_RAID6, 6, CHUNK_BYTES_MIN, 1);
     struct parity_slice slice = {.length_bytes = 4096, .columns = 1};
-    CU_ASSERT_EQUAL(parity_plan_write(&plan, &array.layout, &slice, 0x1c), -EIO);
+    CU_ASSERT_EQUAL(parity_plan_write(&plan, &array.layout, &slice, 0x1c, 0), -EIO);
     CU_ASSERT_EQUAL(parity_plan_read(&plan, &array.layout, &slice, 0x07), -EIO);
     CU_ASSERT_EQUAL(parity_plan_read(&plan, &array.layout, &slice, 0x23), -EIO);
     CU_ASSERT_EQUAL(parity_plan_rebuild(&plan, &array.layout, &slice, 0x03, 0x08), -EIO);

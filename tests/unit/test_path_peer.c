@@ -107,7 +107,7 @@ static void hostile_requests_are_answered_with_an_error(void)
     CU_ASSERT_EQUAL(ask(&puppet, &scattered), 0);
     struct slot_request elsewhere = good;
     elsewhere.element = 1; /* controller 1's */
-    CU_ASSERT_EQUAL(ask(&puppet, &elsewhere), -EIO);
+    CU_ASSERT_EQUAL(ask(&puppet, &elsewhere), -ESTALE);
     CU_ASSERT_EQUAL(ask(&puppet, &good), 0);
     check_the_others(array);
     CU_ASSERT_EQUAL(array_stop(array), 0);
@@ -426,11 +426,11 @@ static void a_scribbled_mapping_table_is_an_error(void)
     struct array *array = array_start(&with_one_puppet);
     struct element_record *element = segment_element(&array->segment, 1);
 
-    store_relaxed(&element->owner, 0); /* relaxed: damage: controller 0 has no such element */
+    owner_enter(&element->owner, 0, 1); /* damage: controller 0 has no such element */
     host_submit(array, 0, job_of(COMMAND_READ, 1, 4096));
     CU_ASSERT_TRUE(host_wait_all(array, 0));
     CU_ASSERT_EQUAL(status_of(array, 0, 0), -EIO);
-    store_relaxed(&element->owner, 1); /* relaxed: good again */
+    owner_enter(&element->owner, 1, 1); /* good again */
     segment_volume(&array->segment, 0)->offset_bytes = ARRAY_ELEMENT_BYTES - 4096;
     host_submit(array, 0, job_of(COMMAND_READ, 0, 8192));
     CU_ASSERT_TRUE(host_wait_all(array, 0));

@@ -36,6 +36,13 @@ static void flip(uint32_t buffer, uint32_t block)
     buffers[buffer][block * BLOCK_BYTES + below(room)] ^= (uint8_t)(1 + below(255));
 }
 
+/* Many bytes, so that nothing looks like something else by chance. */
+static void scribble(uint32_t buffer, uint32_t block)
+{
+    for (uint32_t i = 0; i < 20; i++)
+        flip(buffer, block);
+}
+
 /* Different blocks, in ascending order of chance. */
 static uint32_t some_blocks(void)
 {
@@ -146,9 +153,9 @@ static void changed_parity_is_made_of_the_data(void)
         in_q = raid6 ? in_q : 0;
         for (uint32_t block = 0; block < BLOCKS; block++) {
             if ((in_p >> block & 1) != 0)
-                flip(columns, block);
+                scribble(columns, block);
             if ((in_q >> block & 1) != 0)
-                flip(columns + 1, block);
+                scribble(columns + 1, block);
         }
         CU_ASSERT_TRUE_FATAL(scrub_compare_row(&row, BYTES, &found));
         CU_ASSERT_EQUAL(found.blocks, (uint32_t)__builtin_popcount(in_p | in_q));
@@ -175,6 +182,68 @@ static void changed_data_is_found(void)
         CU_ASSERT_TRUE_FATAL(scrub_compare_row(&row, BYTES, &found));
         CU_ASSERT_EQUAL(found.blocks, 0); /* parity fits what there is */
     }
+}
+
+/* One column a block, whichever: also one that is wrong in its every byte, and beside blocks of
+ * which parity is wrong. */
+static void p_and_q_tell_which_data_is_wrong(void)
+{
+    for (uint32_t round = 0; round < ROUNDS; round++) {
+        uint32_t columns = 2 + below(6), blocks = some_blocks(), changed = 0, located = 0;
+        struct scrub_row row = make_row(columns, true);
+        struct scrub_found found;
+
+        for (uint32_t block = 0; block < BLOCKS; block++) {
+            uint32_t bad = below(columns + 2);
+            if ((blocks >> block & 1) == 0)
+                continue;
+            below(2) == 0 ? flip(bad, block) : scribble(bad, block);
+            changed |= 1u << bad;
+            located += bad < columns;
+        }
+        CU_ASSERT_TRUE_FATAL(scrub_compare_row(&row, BYTES, &found));
+        CU_ASSERT_EQUAL(found.blocks, (uint32_t)__builtin_popcount(blocks));
+        CU_ASSERT_EQUAL(found.located, located);
+        CU_ASSERT_EQUAL(found.changed, changed);
+        CU_ASSERT_TRUE(all_are_as_they_were(columns + 2));
+    }
+}
+
+/* Two that are wrong, data or parity, are not explained by one. */
+static void where_no_one_column_explains_it_parity_is_made(void)
+{
+    for (uint32_t round = 0; round < ROUNDS; round++) {
+        uint32_t columns = 2 + below(6), block = below(BLOCKS - 1);
+        uint32_t one = below(columns), other = (one + 1 + below(columns)) % (columns + 1);
+        struct scrub_row row = make_row(columns, true);
+        struct scrub_found found;
+
+        scribble(one, block);
+        scribble(other, block);
+        memcpy(was, buffers, sizeof was);
+        parity_generate((const uint8_t *const *)row.data, columns, BYTES, was[columns],
+                        was[columns + 1]);
+        CU_ASSERT_TRUE_FATAL(scrub_compare_row(&row, BYTES, &found));
+        CU_ASSERT_EQUAL(found.blocks, 1);
+        CU_ASSERT_EQUAL(found.located, 0);
+        CU_ASSERT_EQUAL(found.changed, 3u << columns);
+        CU_ASSERT_TRUE(all_are_as_they_were(columns + 2));
+    }
+}
+
+static void data_that_fits_its_checksum_is_right(void)
+{
+    struct scrub_row row = make_row(4, true);
+    struct scrub_found found;
+
+    scribble(2, 3);
+    memcpy(was, buffers, sizeof was);
+    parity_generate((const uint8_t *const *)row.data, 4, BYTES, was[4], was[5]);
+    row.trusted = 1u << 2;
+    CU_ASSERT_TRUE_FATAL(scrub_compare_row(&row, BYTES, &found));
+    CU_ASSERT_EQUAL(found.located, 0);
+    CU_ASSERT_EQUAL(found.changed, 3u << 4);
+    CU_ASSERT_TRUE(all_are_as_they_were(6));
 }
 
 static void what_is_lost_is_made(void)
@@ -235,6 +304,10 @@ int main(void)
         {"an unread copy is made, and does not differ", an_unread_copy_is_made_and_does_not_differ},
         {"changed parity is made of the data", changed_parity_is_made_of_the_data},
         {"changed data is found", changed_data_is_found},
+        {"P and Q tell which data is wrong", p_and_q_tell_which_data_is_wrong},
+        {"where no one column explains it parity is made",
+         where_no_one_column_explains_it_parity_is_made},
+        {"data that fits its checksum is right", data_that_fits_its_checksum_is_right},
         {"what is lost is made", what_is_lost_is_made},
         {"more lost than parity gives back", more_lost_than_parity_gives_back},
         {"what is left still tells", what_is_left_still_tells},

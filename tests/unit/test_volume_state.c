@@ -11,6 +11,7 @@
 
 #include <jansson.h>
 
+#include "controller/recovery/job.h"
 #include "shm/mapping.h"
 #include "shm/seat.h"
 #include "tests/unit/unit.h"
@@ -104,8 +105,7 @@ static void begin(void)
 
     assert(segment_create(&segment, &wanted, "lab") == 0);
     for (uint32_t i = 0; i < PLAIN; i++) {
-        /* relaxed: nobody else is there. */
-        store_relaxed(&segment_element(&segment, i)->owner, i);
+        owner_enter(&segment_element(&segment, i)->owner, i, 0);
         snprintf(segment_element(&segment, i)->name, NAME_BYTES_MAX, "disk%u", i);
         seat_set_state(segment_seat(&segment, i), SEAT_RUNNING);
         snprintf(name, sizeof name, "vol%u", i);
@@ -360,6 +360,47 @@ static void top_shows_what_caches_do(void)
     top_view_done(&view);
 }
 
+/* The interval says the rate, the time since the controller began what is left. */
+static void top_shows_how_far_jobs_are(void)
+{
+    struct top_view view;
+    char line[TOP_LINE_BYTES];
+
+    begin();
+    struct job_record *job = &segment_volume(&segment, SAFE)->job;
+    store_relaxed(&job->kind, JOB_KIND_SCRUB); /* relaxed: nobody else is there */
+    store_relaxed(&job->runner, 2);
+    store_relaxed(&job->end_bytes, 100000000);
+    store_relaxed(&job->position_bytes, 25000000); /* relaxed: as above */
+    store_relaxed(&job->began_at_bytes, 5000000);
+    store_relaxed(&job->found, 12345);
+    store_relaxed(&job->started_ns, 1000); /* relaxed: as above */
+    assert(top_view_new(&view, &segment) == 0);
+    CU_ASSERT_EQUAL(top_rows(&view, TOP_JOBS), 0);
+    store_relaxed(&job->state, JOB_RUNNING); /* relaxed: as above */
+    top_view_look(&view);
+    CU_ASSERT_EQUAL_FATAL(top_rows(&view, TOP_JOBS), 1);
+    view.before.ns = view.after.jobs[SAFE].started_ns + 8000000000u;
+    view.after.ns = view.before.ns + 2000000000u;
+    view.before.jobs[SAFE].position_bytes -= 3000000;
+    top_heading(TOP_JOBS, line);
+    CU_ASSERT_STRING_EQUAL(line, "VOLUME               JOB     STATE   CTRL   DONE   MB/s     LEFT"
+                                 "  FOUND REPAIRED");
+    expect_line(&view, TOP_JOBS, 0,
+                "safe                 scrub   running c2    25.0%    1.5  0:00:38  12.3k        0");
+    view.before.jobs[SAFE].started_ns++; /* the one before was another job */
+    expect_line(&view, TOP_JOBS, 0,
+                "safe                 scrub   running c2    25.0%    0.0  0:00:38  12.3k        0");
+    store_relaxed(&job->state, JOB_FAILED); /* relaxed: as above */
+    top_view_look(&view);
+    expect_line(&view, TOP_JOBS, 0,
+                "safe                 scrub   failed  -     25.0%    0.0        -  12.3k        0");
+    store_relaxed(&job->state, JOB_DONE); /* relaxed: as above */
+    top_view_look(&view);
+    CU_ASSERT_EQUAL(top_rows(&view, TOP_JOBS), 0);
+    top_view_done(&view);
+}
+
 static void top_shows_what_members_do(void)
 {
     struct top_view view;
@@ -388,6 +429,7 @@ int main(void)
         {"top shows members", top_shows_members},
         {"top shows what members do", top_shows_what_members_do},
         {"top shows how controllers coordinate", top_shows_how_controllers_coordinate},
+        {"top shows how far jobs are", top_shows_how_far_jobs_are},
         {"top shows what caches do", top_shows_what_caches_do},
     };
 

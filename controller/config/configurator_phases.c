@@ -1,0 +1,131 @@
+/*
+ * The array's phases, from the start of its controllers to their end.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "controller/config/configurator_parts.h"
+
+enum {
+    QUIESCE_SECONDS = 10, /* hosts that do not let go are dropped */
+    STOP_SECONDS = 60,    /* a flush may take long; then it is killed */
+};
+
+/* --- telling controllers --- */
+
+void configurator_publish_membership(struct configurator *configurator)
+{
+    uint64_t one = 1;
+
+    segment_raise_membership(&configurator->segment);
+    for (uint32_t i = 0; i < configurator->config->controllers; i++)
+        (void)!write(configurator->doorbells[i], &one, sizeof one);
+}
+
+static void request_all(struct configurator *configurator, enum seat_request request)
+{
+    for (uint32_t i = 0; i < configurator->config->controllers; i++)
+        /* relaxed: published below */
+        store_relaxed(&configurator_seat(configurator, i)->request, request);
+    configurator_publish_membership(configurator);
+}
+
+/* --- phases --- */
+
+void configurator_enter_phase(struct configurator *configurator, enum configurator_phase phase,
+                              uint32_t seconds)
+{
+    configurator->phase = phase;
+    configurator->deadline_ns = watch_now_ns() + seconds * 1000000000ull;
+    if (configurator->on_phase != NULL)
+        configurator->on_phase(configurator->on_phase_context, phase);
+}
+
+static bool all_alive_are(const struct configurator *configurator, enum seat_state state)
+{
+    for (uint32_t i = 0; i < configurator->config->controllers; i++) {
+        if (configurator->controllers[i].alive &&
+            seat_state(configurator_seat(configurator, i)) != state)
+            return false;
+    }
+    return true;
+}
+
+static bool any_alive(const struct configurator *configurator)
+{
+    for (uint32_t i = 0; i < configurator->config->controllers; i++) {
+        if (configurator->controllers[i].alive)
+            return true;
+    }
+    return false;
+}
+
+void configurator_kill_all(struct configurator *configurator)
+{
+    for (uint32_t i = 0; i < configurator->config->controllers; i++) {
+        if (configurator->controllers[i].alive)
+            (void)kill(configurator->controllers[i].pid, SIGKILL);
+    }
+}
+
+void configurator_stop(struct configurator *configurator)
+{
+    if (configurator->phase >= CONFIGURATOR_QUIESCING)
+        return;
+    configurator_enter_phase(configurator, CONFIGURATOR_QUIESCING, QUIESCE_SECONDS);
+    request_all(configurator, SEAT_REQUEST_QUIESCE);
+}
+
+/* Without heartbeats nobody finds one that is stuck; that is not worth an end. */
+static void begin_to_run(struct configurator *configurator)
+{
+    int error = heartbeats_begin(configurator);
+
+    if (error != 0)
+        fprintf(stderr, "anyport: nobody looks for controllers that are stuck: %s\n",
+                strerror(-error));
+    configurator_enter_phase(configurator, CONFIGURATOR_RUNNING, 0);
+}
+
+void configurator_look_at_phase(struct configurator *configurator)
+{
+    bool late = watch_now_ns() > configurator->deadline_ns;
+
+    if (!any_alive(configurator)) {
+        if (configurator->phase != CONFIGURATOR_STOPPED)
+            configurator_enter_phase(configurator, CONFIGURATOR_STOPPED, 0);
+        return;
+    }
+    switch (configurator->phase) {
+    case CONFIGURATOR_STARTING:
+        if (all_alive_are(configurator, SEAT_RUNNING)) {
+            begin_to_run(configurator);
+            rebuilds_look(configurator);
+        } else if (late) {
+            fprintf(stderr, "anyport: controllers did not come up within %d s\n", START_SECONDS);
+            configurator->failed = true;
+            configurator_stop(configurator);
+        }
+        break;
+    case CONFIGURATOR_QUIESCING:
+        if (late || all_alive_are(configurator, SEAT_QUIESCED)) {
+            configurator_enter_phase(configurator, CONFIGURATOR_STOPPING, STOP_SECONDS);
+            request_all(configurator, SEAT_REQUEST_STOP);
+        }
+        break;
+    case CONFIGURATOR_STOPPING:
+        if (late) {
+            fprintf(stderr, "anyport: controllers did not stop within %d s\n", STOP_SECONDS);
+            configurator->failed = true;
+            configurator->deadline_ns = UINT64_MAX; /* said and done once */
+            configurator_kill_all(configurator);
+        }
+        break;
+    case CONFIGURATOR_RUNNING:
+    case CONFIGURATOR_STOPPED:
+        break;
+    }
+    resyncs_look(configurator);
+}

@@ -1,0 +1,215 @@
+/*
+ * Making controllers' processes: each is forked from the configuration controller and keeps what
+ * is its own.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "controller/config/configurator_parts.h"
+#include "controller/config/placement.h"
+#include "controller/config/refusal.h"
+#include "io/inherit.h"
+
+enum { OTHER_DESCRIPTORS = 16 };
+
+struct descriptors {
+    int *all;
+    size_t count;
+};
+
+static void add(struct descriptors *descriptors, int fd)
+{
+    descriptors->all[descriptors->count++] = fd;
+}
+
+static void add_sockets(struct descriptors *descriptors, const struct array_sockets *sockets,
+                        uint32_t id)
+{
+    add(descriptors, sockets->run_dir_fd);
+    add(descriptors, sockets->front.fd);
+    add(descriptors, sockets->front_tcp.fd);
+    add(descriptors, sockets->own[id].fd);
+    add(descriptors, sockets->own_tcp[id].fd);
+}
+
+/* All that a controller has of what was opened for it. Whatever else the configuration controller
+ * has open by now is not named here: clients of the admin socket, pidfds, the control
+ * lines and lifelines of others, with which those would seem to live as long as this one. */
+static int keep_own(struct configurator *configurator, uint32_t id)
+{
+    const struct images *images = &configurator->images;
+    struct descriptors own = {
+        .all =
+            calloc(OTHER_DESCRIPTORS + 2 * CONTROLLERS_MAX + 2 * images->count, sizeof *own.all)};
+
+    if (own.all == NULL)
+        return -ENOMEM;
+    add(&own, configurator->segment.fd);
+    add(&own, configurator->notice.fd);
+    add(&own, configurator->control_ends[id]);
+    add(&own, configurator->lifelines_own[id]);
+    for (uint32_t i = 0; i < configurator->config->controllers; i++) {
+        add(&own, configurator->doorbells[i]);
+        add(&own, configurator->lifelines[i]);
+    }
+    for (uint32_t i = 0; i < images->count; i++) {
+        add(&own, images->elements[i].fd);
+        add(&own, configurator->witnesses[i].fd);
+    }
+    add_sockets(&own, &configurator->sockets, id);
+    int error = inherit_only(own.all, own.count);
+    free(own.all);
+    return error;
+}
+
+/* In the new process: keep what is its own, give up the rest. */
+static void become_controller(struct configurator *configurator, uint32_t id, pid_t parent)
+{
+    const struct config *config = configurator->config;
+    struct controller_process process = {
+        .start = {.id = id,
+                  .segment = configurator->segment,
+                  .elements = configurator->images.elements,
+                  .superblocks = configurator->images.superblocks,
+                  .doorbells = configurator->doorbells,
+                  .notice_fd = configurator->notice.fd,
+                  .lifelines = configurator->lifelines,
+                  .images = configurator->witnesses,
+                  .control = &configurator->control_ends[id]},
+        .sockets = &configurator->sockets,
+        .config = config,
+        .parent = parent,
+    };
+    char name[24];
+
+    snprintf(name, sizeof name, "anyport-c%u", id);
+    (void)prctl(PR_SET_NAME, name);
+    watch_done(configurator->watch);
+    sockets_keep_only(&configurator->sockets, id);
+    for (uint32_t i = 0; i < config->elements_count; i++) {
+        if (config->elements[i].controller != id)
+            element_close(&configurator->images.elements[i]);
+    }
+    if (keep_own(configurator, id) != 0)
+        exit(1);
+    placement_apply(config->placement, &configurator->segment, id);
+    int status = configurator->main(&process);
+    configurator->clock.fd = -1;
+    configurator->sockets.made_run_dir = false;
+    images_free(
+        &configurator->images); /* their descriptors were the controller's, and are closed */
+    free(configurator->witnesses);
+    resyncs_done(configurator);
+    rebuilds_done(configurator);
+    segment_done(&configurator->segment);
+    fflush(NULL);
+    exit(status);
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+void configurator_begin_life(struct configurator *configurator, uint32_t id, uint32_t epoch)
+{
+    configurator->controllers[id].epoch = epoch;
+    configurator->controllers[id].began_ns = watch_now_ns();
+    seat_begin_life(configurator_seat(configurator, id), epoch, now_ns());
+}
+
+int configurator_spawn(struct configurator *configurator, uint32_t id)
+{
+    struct watched_controller *controller = &configurator->controllers[id];
+    struct seat *seat = configurator_seat(configurator, id);
+
+    fflush(NULL);
+    pid_t self = getpid(); /* in the child, getppid may already be another's */
+    pid_t pid = fork();
+    if (pid < 0)
+        return -errno;
+    if (pid == 0)
+        become_controller(configurator, id, self);
+    close_if_open(&configurator->lifelines_own[id]);
+    close_if_open(&configurator->control_ends[id]);
+    store_relaxed(&seat->pid, (uint32_t)pid); /* relaxed: for status only */
+    controller->configurator = configurator;
+    controller->id = id;
+    controller->pid = pid;
+    controller->alive = true;
+    controller->death = (struct watched){.ready = configurator_controller_died,
+                                         .fd = (int)syscall(SYS_pidfd_open, pid, 0)};
+    if (controller->death.fd < 0)
+        return -errno;
+    (void)fcntl(controller->death.fd, F_SETFD, FD_CLOEXEC);
+    return watch_add(configurator->watch, &controller->death, EPOLLIN);
+}
+
+static void give_up_starting(struct configurator *configurator)
+{
+    configurator_kill_all(configurator);
+    for (uint32_t i = 0; i < configurator->config->controllers; i++) {
+        struct watched_controller *controller = &configurator->controllers[i];
+        if (!controller->alive)
+            continue;
+        (void)waitpid(controller->pid, NULL, 0);
+        controller->alive = false;
+        if (controller->death.fd >= 0)
+            close(controller->death.fd);
+    }
+}
+
+void configurator_open_witnesses(struct configurator *configurator)
+{
+    for (uint32_t i = 0; i < configurator->config->elements_count; i++) {
+        const struct element *element = &configurator->images.elements[i];
+        if (element->fd < 0)
+            continue;
+        witness_close(&configurator->witnesses[i]);
+        int error = witness_open(&configurator->witnesses[i], element->fd, element->mark_byte);
+        if (error != 0)
+            fprintf(stderr, "anyport: element %s: cannot open it once more: %s\n",
+                    configurator->config->elements[i].name, strerror(-error));
+    }
+}
+
+void configurator_hand_over_elements(struct configurator *configurator)
+{
+    for (uint32_t i = 0; i < configurator->config->elements_count; i++)
+        element_close(&configurator->images.elements[i]);
+}
+
+int configurator_start(struct configurator *configurator, controller_main_fn *main,
+                       struct config_error *ret_error)
+{
+    const struct config *config = configurator->config;
+
+    configurator->main = main;
+    configurator_enter_phase(configurator, CONFIGURATOR_STARTING, START_SECONDS);
+    configurator_open_witnesses(configurator);
+    for (uint32_t i = 0; i < config->controllers; i++)
+        configurator_begin_life(configurator, i, SEAT_EPOCH_FIRST);
+    for (uint32_t i = 0; i < config->controllers; i++) {
+        int error = configurator_spawn(configurator, i);
+        if (error == 0)
+            continue;
+        give_up_starting(configurator);
+        return refuse_array(config, ret_error, error, "cannot start controller %u: %s", i,
+                            strerror(-error));
+    }
+    configurator_hand_over_elements(configurator);
+    return 0;
+}

@@ -1,0 +1,83 @@
+#include "controller/path/owner.h"
+
+#include <errno.h>
+
+#include "controller/controller.h"
+#include "controller/path/component.h"
+#include "controller/path/redirect.h"
+
+static struct owner owner_now(const struct controller *controller, const struct command *command)
+{
+    return owner_load(&controller->elements[command->element].record->owner);
+}
+
+/* Whether commands may be given to it. One that is only not spoken to is for REDIRECT to refuse. */
+static bool executes(const struct controller *controller, struct owner owner)
+{
+    if (owner.state != OWNER_OWNED)
+        return false;
+    if (owner.seat == controller->id)
+        return owner.epoch == controller->epoch;
+    return owner.epoch == controller->peers.all[owner.seat].epoch &&
+           !(controller->peers.all[owner.seat].lost && owner_is_gone(&controller->segment, owner));
+}
+
+/* Whether somebody will own the element after all. */
+static bool will_be_owned(const struct controller *controller, struct owner owner)
+{
+    if (owner.state == OWNER_NONE || owner.seat >= controller->peers.count)
+        return false;
+    if (owner_is_gone(&controller->segment, owner))
+        return takeover_is_on(controller);
+    return seat_state(segment_seat(&controller->segment, owner.seat)) != SEAT_STOPPED;
+}
+
+static enum stage_verdict fail(struct command *command)
+{
+    component_payload_owner(command)->lost_claimants |= command->late_claimants;
+    aggregate_add(&command->aggregate, command->offset_bytes, -EIO);
+    return STAGE_DONE;
+}
+
+enum stage_verdict owner_look(struct controller *controller, struct command *command)
+{
+    struct owner owner = owner_now(controller, command);
+
+    if (owner.seat < controller->peers.count && executes(controller, owner)) {
+        command->target = owner.seat;
+        command->owner_generation = owner.generation;
+        command->late_claimants = 0; /* else it would not be owned */
+        return STAGE_NEXT;
+    }
+    if (!will_be_owned(controller, owner))
+        return fail(command);
+    count_up(&controller->counters->waits_for_owner, 1);
+    command_queue_push(&controller->owner_waiters, command);
+    redirect_start_sweeping(controller);
+    return STAGE_WAIT;
+}
+
+enum stage_verdict owner_complete(struct controller *controller, struct command *command)
+{
+    return owner_look(controller, command);
+}
+
+enum stage_verdict owner_again(struct controller *controller, struct command *command)
+{
+    struct owner owner = owner_now(controller, command);
+
+    if (owner.generation == command->owner_generation &&
+        !owner_is_gone(&controller->segment, owner))
+        return fail(command);
+    return STAGE_MOVED;
+}
+
+void owner_wake_waiters(struct controller *controller)
+{
+    struct command_queue all = controller->owner_waiters;
+    struct command *command;
+
+    controller->owner_waiters = (struct command_queue){NULL, NULL};
+    while ((command = command_queue_pop(&all)) != NULL)
+        command_complete(controller, command, 0);
+}

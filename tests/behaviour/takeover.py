@@ -1,0 +1,86 @@
+#!/usr/bin/python3
+"""Controllers are killed under load, one, two at once, all but one: no host of a controller that is
+left hears an error, nothing that was acknowledged is lost, in each mode of the cache; copies and
+parity stay whole."""
+import os
+import random
+import signal
+
+from testarray import (DISK, LONG, MEMORY, MIB, TAKEN, Array, check, folders, note, run, same, wait_until)
+from verifier import Verifier
+
+# How long a host may wait, on a machine that does other things as well and with sanitizers; the
+# figures of a quiet one are in ARCHITECTURE.md.
+PATIENT = 5
+
+
+def kill(array, victims):
+    for pid in [array.controller(victim)['pid'] for victim in victims]:
+        os.kill(pid, signal.SIGKILL)
+
+
+def wait_taken(array, victims):
+    def taken():
+        state = array.state()
+        dead = [one['id'] for one in state['controllers'] if one['state'] == 'dead']
+        return sorted(dead) == sorted(victims) and all(
+            element['controller'] not in victims and element['state'] == 'online'
+            for element in state['elements'])
+    wait_until(taken, 'all elements are owned by those that are left')
+
+
+def deaths(kind, victims, cache, layout=None, elements=4):
+    with folders() as places:
+        deaths_in(places, kind, victims, cache, layout, elements)
+
+
+def deaths_in(places, kind, victims, cache, layout, elements):
+    """Hosts at all survivors, on all volumes, while the victims die."""
+    settings = {}
+    if layout is not None:
+        settings = {'volumes': [{'name': f'vol{i}', 'element': f'disk{i}'} for i in range(elements)] +
+                    [{'name': 'whole', 'members': [f'vol{i}' for i in range(elements)], **layout}]}
+    survivors = [i for i in range(4) if i not in victims]
+    names = '|'.join(str(victim) for victim in victims)
+    with Array(places, controllers=4, kinds=(kind,), count=elements, status=1, cache=cache,
+               expected=rf'controller ({names}) .* was killed by signal 9; its elements are taken '
+                        rf'over|{TAKEN}', **settings) as array:
+        volumes = ['whole'] if layout is not None else [f'vol{i}' for i in range(elements)]
+        hosts = [Verifier(array, volume, f'c{survivor}', at * MIB)
+                 for at, survivor in enumerate(survivors) for volume in volumes]
+        for host in hosts:
+            host.start()
+        wait_until(lambda: all(host.done > 200 for host in hosts), 'load')
+        kill(array, victims)
+        wait_taken(array, victims)
+        done = [host.done for host in hosts]
+        wait_until(lambda: all(host.done > before + 200 for host, before in zip(hosts, done)),
+                   'hosts go on')
+        for host in hosts:
+            host.finish()
+        for host in hosts:
+            check(host.worst < PATIENT, f'a host waited {host.worst:.3f} s')
+            host.verify(f'c{random.choice(survivors)}')
+        if layout is not None:
+            same(array.state()['volumes'][-1]['state'], 'online', 'the state of the volume')
+        check(all((element['takeovers'] > 0) == (element['configured_controller'] in victims)
+                  for element in array.state()['elements']), 'takeovers are counted')
+        note(f'{kind} {cache["mode"]} {layout and layout["layout"]}: {len(victims)} died, '
+             f'worst {max(host.worst for host in hosts) * 1000:.0f} ms')
+        array.wait_quiet()
+
+
+def main():
+    modes = [{'mode': 'off'}] + [{'mode': mode, 'size': '4MiB', 'in-memory': True}
+                                 for mode in ('write-through', 'write-back')]
+    deaths_of = [[1], [1, 3], [0, 1, 2]]
+    for cache in modes:
+        for victims in deaths_of if LONG else [random.choice(deaths_of)]:
+            deaths(random.choice((MEMORY, DISK)), victims, cache)
+    for layout in ({'layout': 'mirror'}, {'layout': 'raid5', 'chunk': '16KiB'},
+                   {'layout': 'stripe', 'chunk': '16KiB'}):
+        for cache in modes if LONG else [random.choice(modes)]:
+            deaths(random.choice((MEMORY, DISK)), random.choice(deaths_of), cache, layout)
+
+
+run(main)
