@@ -10,6 +10,7 @@
 #include "controller/deaths.h"
 #include "controller/finish.h"
 #include "controller/idle.h"
+#include "controller/new_life.h"
 #include "controller/path/owner.h"
 #include "controller/path/redirect.h"
 #include "controller/path/split.h"
@@ -167,7 +168,6 @@ static int open_integrity_of(struct owned_element *element, const struct element
     if (tail->intents_bytes == 0)
         return 0;
     int error = integrity_open(&element->integrity, file, tail);
-    element->gate.exclusive = error == 0 && element->integrity->checksums != NULL;
     return error;
 }
 
@@ -308,6 +308,8 @@ static int make_parts(struct controller *controller, const struct controller_sta
     error = attach_elements(controller, start->elements);
     if (error == 0)
         error = takeover_init(controller, start->images);
+    if (error == 0)
+        new_life_put_in_order(controller);
     if (error == 0)
         error = make_marks(controller, start->superblocks);
     if (error != 0)

@@ -10,12 +10,22 @@
 #ifndef CONTROLLER_DEATHS_H
 #define CONTROLLER_DEATHS_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 struct controller;
 
 /* Listens to the lifelines of all others from the next turn on. `lifelines`: reading ends by seat,
  * which stay the caller's and open as long as the controller; NULL: there are none. The seats'
  * epochs are those of the lives that are listened to. 0 or -ENOMEM. */
 int deaths_watch(struct controller *controller, const int *lifelines);
+
+/* Whether the end of the life that is listened to was heard. True where nothing is listened to. */
+bool deaths_was_heard(const struct controller *controller, uint32_t id);
+
+/* A new life of this epoch is to begin in a seat whose last end was heard: listens to its lifeline,
+ * which is ours from then on. */
+void deaths_watch_again(struct controller *controller, uint32_t id, uint32_t epoch, int lifeline);
 
 /* After the loop is gone. */
 void deaths_done(struct controller *controller);

@@ -42,6 +42,7 @@ enum {
     TAKEOVER_TICK_MS = 1,        /* how often it is looked whether a dead owner's I/O has landed */
     TAKEOVER_TURN_MS = 200,      /* then another survivor takes what the one before has not */
     TAKEOVER_DRAIN_SECONDS = 30, /* then the image is given up */
+    MOVE_SECONDS = 15,           /* that letting an element go may take, and then taking it */
     ADOPT_WRITES = 16,           /* of what a dead controller's cache held, at once */
     ADOPT_RUN_BLOCKS = 16,       /* of one of them */
     CACHE_STREAMS = 4,           /* sequential readers of one element that are known */
@@ -154,6 +155,12 @@ enum {
     /* --- the control channel --- */
     CONTROL_REQUESTS_MAX = 32, /* of one controller, outstanding at once */
     CONTROL_SECONDS = 20,      /* that an answer may take */
+
+    /* --- seats --- */
+    HEARTBEAT_SECONDS_DEFAULT = 2, /* without a turn: a controller that is stuck */
+    HEARTBEAT_SECONDS_MAX = 3600,
+    RESTART_SOON_SECONDS = 10, /* a life that ends within it has not got far */
+    RESTART_DEATHS_MAX = 5,    /* of such lives in a row; then a seat is not started by itself */
 
     /* --- volumes that go --- */
     RELEASE_PATIENCE_MS = 200, /* so long a host may take to be gone that has said so */

@@ -92,6 +92,17 @@ static inline void seat_set_done_with(struct seat *seat, uint32_t dead)
     store_release(&seat->done_with, load_relaxed(&seat->done_with) | (uint64_t)1 << dead);
 }
 
+/* The controller that sits here meets a new life of `peer`: nothing is said of it yet. */
+static inline void seat_forget(struct seat *seat, uint32_t peer)
+{
+    uint64_t others = ~((uint64_t)1 << peer);
+
+    /* relaxed: we are their only writer, and what they said is over: all that live have acted on it
+     * (seat_begin_life). */
+    store_relaxed(&seat->done_with, load_relaxed(&seat->done_with) & others);
+    store_relaxed(&seat->refuses, load_relaxed(&seat->refuses) & others); /* relaxed: as above */
+}
+
 static inline bool seat_is_done_with(struct seat *seat, uint32_t dead)
 {
     return (load_acquire(&seat->done_with) >> dead & 1) != 0;

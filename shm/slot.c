@@ -102,6 +102,14 @@ void slots_init(struct slot *slots, uint32_t count, uint32_t first_generation)
         store_relaxed(&slots[i].state, word_pack(first_generation, 0, 0, SLOT_FREE));
 }
 
+void slots_renew(struct slot *slots, uint32_t count)
+{
+    /* relaxed: nobody else uses them; peers that are told of one see it by its next post */
+    for (uint32_t i = 0; i < count; i++)
+        store_relaxed(&slots[i].state,
+                      word_free_after(slot_word_generation(load_relaxed(&slots[i].state))));
+}
+
 uint32_t slot_post(struct slot *slot, const struct slot_request *request, uint8_t source,
                    uint16_t epoch)
 {

@@ -112,6 +112,10 @@ bool doorbell_unpack(uint64_t entry, uint32_t slots, struct doorbell *ret_doorbe
 /* Makes all `count` slots FREE with generation `first_generation`. */
 void slots_init(struct slot *slots, uint32_t count, uint32_t first_generation);
 
+/* A new life of the source, before it uses them, when no target works for the last one: all of them
+ * FREE, of a generation that nobody has seen. */
+void slots_renew(struct slot *slots, uint32_t count);
+
 /* Source, in FREE: publish a request. Returns the generation to put into the doorbell.
  * Wait-free. */
 uint32_t slot_post(struct slot *slot, const struct slot_request *request, uint8_t source,

@@ -62,9 +62,11 @@ enum trace_level { TRACE_LEVELS(X) TRACE_LEVELS_END, TRACE_LEVEL_DEFAULT = TRACE
     X(TRACE_MEMBERSHIP, "membership", EVENTS)         /* it changed; detail: the new count */      \
     X(TRACE_PEER_LOST, "peer-lost", EVENTS)           /* dead or damaged; detail: its epoch */     \
     X(TRACE_PEER_RECOVERED, "peer-recovered", EVENTS) /* what it had reserved is given up */       \
-    X(TRACE_REDONE, "redone", EVENTS)                 /* of volume; detail: whose write */ \
+    X(TRACE_PEER_BACK, "peer-back", EVENTS)           /* a new life runs; detail: its epoch */     \
+    X(TRACE_REDONE, "redone", EVENTS)                 /* of volume; detail: whose write */         \
     X(TRACE_ELEMENT_FAILED, "element-failed", EVENTS) /* detail: the element */                    \
     X(TRACE_ELEMENT_TAKING, "element-taking", EVENTS) /* we take it; detail: the element */        \
+    X(TRACE_ELEMENT_LET_GO, "element-let-go", EVENTS) /* to peer; detail: the element */           \
     X(TRACE_ELEMENT_TAKEN, "element-taken", EVENTS)   /* it is ours; detail: the element */        \
     X(TRACE_MEMBERS_FAILED, "members-failed", EVENTS) /* of volume; detail: mask of them */        \
     X(TRACE_JOB, "job", COMMANDS)                     /* as arrived, of a job instead of a host */

@@ -46,3 +46,21 @@ void admin_controller_kill(const struct admin_service *service, const json_t *pa
     else
         seat_kill(service->configurator, (uint32_t)id, json_is_true(force), changed, reply);
 }
+
+void admin_controller_stop(const struct admin_service *service, const json_t *params,
+                           struct admin_reply *reply)
+{
+    int id = find_controller(service, params, reply);
+
+    if (id >= 0)
+        seat_stop(service->configurator, (uint32_t)id, changed, reply);
+}
+
+void admin_controller_start(const struct admin_service *service, const json_t *params,
+                            struct admin_reply *reply)
+{
+    int id = find_controller(service, params, reply);
+
+    if (id >= 0)
+        seat_start(service->configurator, (uint32_t)id, changed, reply);
+}

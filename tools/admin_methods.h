@@ -25,6 +25,10 @@ void admin_volume_create(const struct admin_service *service, const json_t *para
 void admin_volume_delete(const struct admin_service *service, const json_t *params,
                          struct admin_reply *reply);
 
+/* element.move {name, controller} -> {}: when the controller owns it, or owned it already */
+void admin_element_move(const struct admin_service *service, const json_t *params,
+                        struct admin_reply *reply);
+
 /* element.fail {name, force} -> {} */
 void admin_element_fail(const struct admin_service *service, const json_t *params,
                         struct admin_reply *reply);
@@ -32,6 +36,13 @@ void admin_element_fail(const struct admin_service *service, const json_t *param
 /* controller.kill {id, force} -> {}: when its process is gone */
 void admin_controller_kill(const struct admin_service *service, const json_t *params,
                            struct admin_reply *reply);
+
+/* controller.stop {id} -> {}: when it has ended in order
+ * controller.start {id} -> {}: when its ports answer */
+void admin_controller_stop(const struct admin_service *service, const json_t *params,
+                           struct admin_reply *reply);
+void admin_controller_start(const struct admin_service *service, const json_t *params,
+                            struct admin_reply *reply);
 
 /* link.fail {source, target, fabric, loss, delay} -> {version, links}: to how many links it was
  * done. `source` and `target` are numbers of controllers; without one, all are meant. `fabric` is

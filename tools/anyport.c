@@ -21,7 +21,7 @@ static const struct verb {
     {"scrub", verb_scrub, "compare what the members of a redundant volume hold"},
     {"volume", verb_volume, "list, create, delete: the volumes of a running array"},
     {"link", verb_link, "list the links between controllers, make them fail, repair them"},
-    {"controller", verb_controller, "list, kill: the controllers of a running array"},
+    {"controller", verb_controller, "list, kill, stop, start: the controllers of a running array"},
 };
 
 const char *const anyport_version = ANYPORT_VERSION;

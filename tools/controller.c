@@ -53,8 +53,8 @@ static int id_of(const char *text)
 
 static void check(struct request *request, struct argp_state *state)
 {
-    if (!is(request, "kill"))
-        argp_error(state, "%s: unknown; allowed: list, kill",
+    if (!is(request, "kill") && !is(request, "stop") && !is(request, "start"))
+        argp_error(state, "%s: unknown; allowed: list, kill, stop, start",
                    request->what != NULL ? request->what : "what?");
     else if (request->id_text == NULL)
         argp_error(state, "which controller?");
@@ -63,6 +63,8 @@ static void check(struct request *request, struct argp_state *state)
                    CONTROLLERS_MAX - 1);
     else if (request->json)
         argp_error(state, "--json is for list");
+    else if (request->force && !is(request, "kill"))
+        argp_error(state, "--force is for kill");
 }
 
 static error_t parse_option(int key, char *argument, struct argp_state *state)
@@ -94,7 +96,7 @@ static const struct argp_option options[] = {
 static const struct argp parser = {
     options,
     parse_option,
-    "list [ARRAY]\nkill N [ARRAY]",
+    "list [ARRAY]\nkill N [ARRAY]\nstop N [ARRAY]\nstart N [ARRAY]",
     "List the controllers of a running array, or do something to one.\v"
     "N is the controller's number. ARRAY is the array's run-dir or its admin socket; without it, "
     "$ANYPORT_ADMIN.",

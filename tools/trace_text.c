@@ -124,6 +124,7 @@ static void say_detail(struct text *text, const struct segment *segment,
         break;
     case TRACE_PEER_LOST:
     case TRACE_PEER_RECOVERED:
+    case TRACE_PEER_BACK:
         say(text, " epoch %" PRIu64, event->detail);
         break;
     case TRACE_ELEMENT_FAILED:

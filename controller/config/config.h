@@ -21,6 +21,12 @@ enum config_placement {
     PLACEMENT_SPREAD, /* controller I on processor I modulo processors, memory on its node */
 };
 
+/* Whether a seat gets a new life by itself. */
+enum config_restart {
+    RESTART_NEVER,    /* only by anyport controller start */
+    RESTART_ON_DEATH, /* when its controller has died */
+};
+
 struct config_coordination {
     enum coordination_policy policy;
     uint32_t region_bytes; /* a power of two */
@@ -107,6 +113,9 @@ struct config {
     uint32_t connections;   /* per controller */
     uint32_t handshake_seconds;
     enum config_placement placement;
+    uint32_t
+        heartbeat_seconds; /* a controller that does nothing for so long is stuck; 0: none is */
+    enum config_restart restart;
     struct interconnect_settings interconnect;
     uint32_t slots;        /* interconnect: slots */
     uint32_t ring_entries; /* interconnect: ring-entries */
@@ -144,5 +153,6 @@ int config_parse_time(const char *text, uint64_t *ret_ns);
 const char *config_cache_mode_name(enum cache_mode mode);
 const char *config_cache_policy_name(enum cache_policy_kind policy);
 const char *config_placement_name(enum config_placement placement);
+const char *config_restart_name(enum config_restart restart);
 
 #endif

@@ -389,6 +389,9 @@ static void fill_settings(const struct config_reading *reading, const struct raw
         given(reading, PART_TOP, TOP_CONNECTIONS) ? raw->connections : CONNECTIONS_DEFAULT;
     config->handshake_seconds = timeout ? raw->handshake_timeout : HANDSHAKE_SECONDS_DEFAULT;
     config->placement = given(reading, PART_TOP, TOP_PLACEMENT) ? raw->placement : PLACEMENT_AUTO;
+    config->heartbeat_seconds =
+        given(reading, PART_TOP, TOP_HEARTBEAT) ? raw->heartbeat : HEARTBEAT_SECONDS_DEFAULT;
+    config->restart = given(reading, PART_TOP, TOP_RESTART) ? raw->restart : RESTART_NEVER;
     config->slots = given(reading, PART_INTERCONNECT, INTERCONNECT_SLOTS) ? raw->interconnect.slots
                                                                           : SLOTS_DEFAULT;
     config->ring_entries = given(reading, PART_INTERCONNECT, INTERCONNECT_RING_ENTRIES)

@@ -30,6 +30,11 @@ static const cyaml_strval_t placements[] = {
     {"spread", PLACEMENT_SPREAD},
 };
 
+static const cyaml_strval_t restarts[] = {
+    {"never", RESTART_NEVER},
+    {"on-death", RESTART_ON_DEATH},
+};
+
 static const cyaml_strval_t interconnect_models[] = {
 #define X(value, name) {name, value},
     INTERCONNECT_MODELS(X)
@@ -73,6 +78,11 @@ const char *config_cache_policy_name(enum cache_policy_kind policy)
 const char *config_placement_name(enum config_placement placement)
 {
     return (unsigned)placement < COUNT(placements) ? placements[placement].str : "unknown";
+}
+
+const char *config_restart_name(enum config_restart restart)
+{
+    return (unsigned)restart < COUNT(restarts) ? restarts[restart].str : "unknown";
 }
 
 /* --- cache --- */
@@ -309,6 +319,9 @@ static const cyaml_schema_field_t top_fields[] = {
     [TOP_TRACE] = CYAML_FIELD_MAPPING("trace", OPTIONAL, struct raw_config, trace, trace_fields),
     [TOP_REBUILD] =
         CYAML_FIELD_MAPPING("rebuild", OPTIONAL, struct raw_config, rebuild, rebuild_fields),
+    [TOP_HEARTBEAT] = CYAML_FIELD_UINT("heartbeat", OPTIONAL, struct raw_config, heartbeat),
+    [TOP_RESTART] =
+        CYAML_FIELD_ENUM("restart", CHOICE, struct raw_config, restart, restarts, COUNT(restarts)),
     [TOP_TAKEOVER] =
         CYAML_FIELD_MAPPING("takeover", OPTIONAL, struct raw_config, takeover, takeover_fields),
     [TOP_FIELDS] = CYAML_FIELD_END,
@@ -329,6 +342,8 @@ static const struct config_rule top_rules[] = {
     [TOP_COORDINATION] = {.kind = RULE_MAPPING, .part = PART_COORDINATION},
     [TOP_TRACE] = {.kind = RULE_MAPPING, .part = PART_TRACE},
     [TOP_REBUILD] = {.kind = RULE_MAPPING, .part = PART_REBUILD},
+    [TOP_HEARTBEAT] = {.kind = RULE_NUMBER, .min = 0, .max = HEARTBEAT_SECONDS_MAX},
+    [TOP_RESTART] = {.kind = RULE_CHOICE},
     [TOP_TAKEOVER] = {.kind = RULE_MAPPING, .part = PART_TAKEOVER},
 };
 

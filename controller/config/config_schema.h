@@ -31,6 +31,8 @@ enum top_field {
     TOP_COORDINATION,
     TOP_TRACE,
     TOP_REBUILD,
+    TOP_HEARTBEAT,
+    TOP_RESTART,
     TOP_TAKEOVER,
     TOP_FIELDS,
 };
@@ -225,6 +227,8 @@ struct raw_config {
     struct raw_coordination coordination;
     struct raw_trace trace;
     struct raw_rebuild rebuild;
+    uint32_t heartbeat;
+    enum config_restart restart;
     struct raw_takeover takeover;
 };
 

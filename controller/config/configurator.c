@@ -72,6 +72,8 @@ static void controller_noticed(struct watched *watched, uint32_t events)
     (void)!read(watched->fd, &count, sizeof count);
     configurator_look_at_phase(CONFIGURATOR_OF(watched, notice));
     rebuilds_look(CONFIGURATOR_OF(watched, notice));
+    seats_look(CONFIGURATOR_OF(watched, notice));
+    element_moves_look(CONFIGURATOR_OF(watched, notice));
 }
 
 /* It ticks only while something has to be looked at, so an idle array wakes nobody. */
@@ -79,7 +81,8 @@ static void set_clock(struct configurator *configurator)
 {
     bool wanted = configurator->phase == CONFIGURATOR_STARTING ||
                   configurator->phase == CONFIGURATOR_QUIESCING ||
-                  configurator->phase == CONFIGURATOR_STOPPING;
+                  configurator->phase == CONFIGURATOR_STOPPING || seats_have_work(configurator) ||
+                  configurator->moves != NULL;
     struct itimerspec interval = {0};
 
     for (uint32_t id = 0; id < configurator->config->controllers; id++)
@@ -99,8 +102,10 @@ static void clock_ticked(struct watched *watched, uint32_t events)
     (void)!read(watched->fd, &count, sizeof count);
     for (uint32_t id = 0; id < configurator->config->controllers; id++)
         control_line_look_at_time(&configurator->lines[id], watch_now_ns());
+    element_moves_look(configurator);
     configurator_look_at_draining(configurator);
     configurator_look_at_phase(configurator);
+    seats_look(configurator);
 }
 
 void configurator_turn(struct configurator *configurator)
@@ -141,15 +146,20 @@ static void close_witnesses(struct configurator *configurator)
     configurator->witnesses = NULL;
 }
 
-static bool make_lifeline(struct configurator *configurator, uint32_t id)
+int configurator_equip(struct configurator *configurator, uint32_t id)
 {
     int ends[2];
 
+    close_if_open(&configurator->lifelines[id]);
+    close_if_open(&configurator->lifelines_own[id]);
+    close_if_open(&configurator->control_ends[id]);
+    control_line_close(&configurator->lines[id]);
     if (pipe2(ends, O_CLOEXEC) < 0)
-        return false;
+        return -errno;
     configurator->lifelines[id] = ends[0];
     configurator->lifelines_own[id] = ends[1];
-    return true;
+    return control_line_open(&configurator->lines[id], configurator->watch,
+                             &configurator->control_ends[id]);
 }
 
 static int make_descriptors(struct configurator *configurator, struct config_error *ret_error)
@@ -163,9 +173,7 @@ static int make_descriptors(struct configurator *configurator, struct config_err
     bool made = configurator->notice.fd >= 0 && configurator->clock.fd >= 0;
     for (uint32_t i = 0; i < config->controllers && made; i++) {
         configurator->doorbells[i] = eventfd(0, EFD_CLOEXEC);
-        made = configurator->doorbells[i] >= 0 && make_lifeline(configurator, i) &&
-               control_line_open(&configurator->lines[i], configurator->watch,
-                                 &configurator->control_ends[i]) == 0;
+        made = configurator->doorbells[i] >= 0 && configurator_equip(configurator, i) == 0;
     }
     if (!made)
         return refuse_array(config, ret_error, -errno,
@@ -185,8 +193,12 @@ static void say_standing(const struct config *config, const struct images *image
 int configurator_open(struct configurator *configurator, const struct config *config,
                       struct watch *watch, struct config_error *ret_error)
 {
-    *configurator = (struct configurator){
-        .config = config, .watch = watch, .notice.fd = -1, .clock.fd = -1, .segment.fd = -1};
+    *configurator = (struct configurator){.config = config,
+                                          .watch = watch,
+                                          .notice.fd = -1,
+                                          .clock.fd = -1,
+                                          .segment.fd = -1,
+                                          .heartbeats.watched.fd = -1};
     configurator->sockets.run_dir_fd = -1;
     for (uint32_t i = 0; i < CONTROLLERS_MAX; i++) {
         configurator->doorbells[i] = configurator->lifelines[i] = configurator->lifelines_own[i] =
@@ -221,6 +233,7 @@ void configurator_close(struct configurator *configurator)
         sockets_close(&configurator->sockets);
     images_close(&configurator->images);
     close_witnesses(configurator);
+    heartbeats_end(configurator);
     resyncs_done(configurator);
     if (configurator->notice.fd >= 0)
         close(configurator->notice.fd);
@@ -233,6 +246,7 @@ void configurator_close(struct configurator *configurator)
         close_if_open(&configurator->control_ends[i]);
         control_line_close(&configurator->lines[i]);
     }
+    element_moves_done(configurator);
     volume_changes_done(configurator);
     rebuilds_done(configurator);
     segment_done(&configurator->segment);

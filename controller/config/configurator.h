@@ -12,7 +12,9 @@
 
 #include "controller/config/config.h"
 #include "controller/config/control_line.h"
+#include "controller/config/heartbeats.h"
 #include "controller/config/images.h"
+#include "controller/config/element_move.h"
 #include "controller/config/rebuilds.h"
 #include "controller/config/resyncs.h"
 #include "controller/config/seats.h"
@@ -44,6 +46,8 @@ struct watched_controller {
     bool alive;
     uint32_t epoch; /* of its life: that of its seat when it was started */
     struct seat_care care;
+    uint64_t began_ns;        /* its life, CLOCK_MONOTONIC */
+    uint32_t deaths_in_a_row; /* each soon after its life began */
 };
 
 enum configurator_phase {
@@ -58,6 +62,7 @@ struct configurator {
     const struct config *config; /* as it is now: volume_change.h */
     struct volume_changes volume_changes;
     struct watch *watch;
+    controller_main_fn *main; /* what a controller's process runs */
     struct segment segment;
     struct array_sockets sockets;
     struct images images;      /* their descriptors, until the controllers have them */
@@ -71,7 +76,9 @@ struct configurator {
         clock; /* a timerfd: deadlines, and looking whether a dead one's I/O has landed */
     struct watched_controller controllers[CONTROLLERS_MAX];
     struct control_line lines[CONTROLLERS_MAX]; /* to them */
+    struct heartbeats heartbeats;
     struct rebuilds rebuilds;
+    struct element_move *moves;        /* that are under way (element_move.h) */
     int control_ends[CONTROLLERS_MAX]; /* theirs, until each has its own */
     struct volume_resync *resyncs;     /* by volume */
     enum configurator_phase phase;

@@ -19,7 +19,7 @@ static void say_death(const struct configurator *configurator, uint32_t id, cons
                                            : "cannot be reached");
 }
 
-static void declare_dead(struct configurator *configurator, uint32_t id)
+void configurator_declare_dead(struct configurator *configurator, uint32_t id)
 {
     seat_declare_dead(configurator_seat(configurator, id), configurator->controllers[id].epoch);
     configurator_publish_membership(configurator);
@@ -54,10 +54,13 @@ void configurator_controller_died(struct watched *watched, uint32_t events)
     if (!in_order) {
         configurator->failed = true;
         say_death(configurator, controller->id, &info);
-        declare_dead(configurator, controller->id);
+        configurator_declare_dead(configurator, controller->id);
         stop_if_starting(configurator, controller->id);
+    } else if (configurator->phase == CONFIGURATOR_RUNNING) {
+        configurator_publish_membership(configurator);
+        sockets_close_controller(&configurator->sockets, controller->id);
     }
-    seats_ended(configurator, controller->id);
+    seats_ended(configurator, controller->id, in_order);
     configurator_look_at_phase(configurator);
     rebuilds_look(configurator);
     scrubs_look(configurator);

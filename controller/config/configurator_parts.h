@@ -17,6 +17,10 @@ struct seat *configurator_seat(const struct configurator *configurator, uint32_t
 /* Closes a descriptor that is open (not -1), and says so in it. */
 void close_if_open(int *fd);
 
+/* A lifeline and a control line for a controller that is to be started; those that it had are
+ * closed. 0 or -errno. */
+int configurator_equip(struct configurator *configurator, uint32_t id);
+
 /* --- configurator_phases.c --- */
 
 /* After a seat or a link changed: everybody looks. */
@@ -34,7 +38,27 @@ void configurator_kill_all(struct configurator *configurator);
 
 enum { START_SECONDS = 30 }; /* then controllers will not come up any more */
 
+/* --- configurator_spawn.c --- */
+
+/* A life of this epoch begins in a seat, before a process can look at it. */
+void configurator_begin_life(struct configurator *configurator, uint32_t id, uint32_t epoch);
+
+/* Makes the controller's process: with its descriptors, those of the elements that are open, and
+ * its sockets. Closes our copies of what is its own alone. 0 or -errno. */
+int configurator_spawn(struct configurator *configurator, uint32_t id);
+
+/* A second description of each image that is open, for us and for all controllers, which may take
+ * its element over one day. Without one its owner, should it die, never counts as drained, and the
+ * element fails: safe, and not worth an end. */
+void configurator_open_witnesses(struct configurator *configurator);
+
+/* The descriptions that hold the locks now belong to the controllers. */
+void configurator_hand_over_elements(struct configurator *configurator);
+
 /* --- configurator_deaths.c --- */
+
+/* The process of a seat's life is gone: it is DEAD for everybody, and its sockets are closed. */
+void configurator_declare_dead(struct configurator *configurator, uint32_t id);
 
 /* A pidfd became readable; of a struct watched_controller. */
 void configurator_controller_died(struct watched *watched, uint32_t events);

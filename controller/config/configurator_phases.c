@@ -3,6 +3,7 @@
  */
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "controller/config/configurator_parts.h"
@@ -77,6 +78,17 @@ void configurator_stop(struct configurator *configurator)
     request_all(configurator, SEAT_REQUEST_QUIESCE);
 }
 
+/* Without heartbeats nobody finds one that is stuck; that is not worth an end. */
+static void begin_to_run(struct configurator *configurator)
+{
+    int error = heartbeats_begin(configurator);
+
+    if (error != 0)
+        fprintf(stderr, "anyport: nobody looks for controllers that are stuck: %s\n",
+                strerror(-error));
+    configurator_enter_phase(configurator, CONFIGURATOR_RUNNING, 0);
+}
+
 void configurator_look_at_phase(struct configurator *configurator)
 {
     bool late = watch_now_ns() > configurator->deadline_ns;
@@ -89,7 +101,7 @@ void configurator_look_at_phase(struct configurator *configurator)
     switch (configurator->phase) {
     case CONFIGURATOR_STARTING:
         if (all_alive_are(configurator, SEAT_RUNNING)) {
-            configurator_enter_phase(configurator, CONFIGURATOR_RUNNING, 0);
+            begin_to_run(configurator);
             rebuilds_look(configurator);
         } else if (late) {
             fprintf(stderr, "anyport: controllers did not come up within %d s\n", START_SECONDS);

@@ -18,10 +18,62 @@
 #include "controller/config/configurator_parts.h"
 #include "controller/config/placement.h"
 #include "controller/config/refusal.h"
+#include "io/inherit.h"
+
+enum { OTHER_DESCRIPTORS = 16 };
+
+struct descriptors {
+    int *all;
+    size_t count;
+};
+
+static void add(struct descriptors *descriptors, int fd)
+{
+    descriptors->all[descriptors->count++] = fd;
+}
+
+static void add_sockets(struct descriptors *descriptors, const struct array_sockets *sockets,
+                        uint32_t id)
+{
+    add(descriptors, sockets->run_dir_fd);
+    add(descriptors, sockets->front.fd);
+    add(descriptors, sockets->front_tcp.fd);
+    add(descriptors, sockets->own[id].fd);
+    add(descriptors, sockets->own_tcp[id].fd);
+}
+
+/* All that a controller has of what was opened for it. Whatever else the configuration controller
+ * has open by now is not named here: clients of the admin socket, pidfds, the control
+ * lines and lifelines of others, with which those would seem to live as long as this one. */
+static int keep_own(struct configurator *configurator, uint32_t id)
+{
+    const struct images *images = &configurator->images;
+    struct descriptors own = {
+        .all =
+            calloc(OTHER_DESCRIPTORS + 2 * CONTROLLERS_MAX + 2 * images->count, sizeof *own.all)};
+
+    if (own.all == NULL)
+        return -ENOMEM;
+    add(&own, configurator->segment.fd);
+    add(&own, configurator->notice.fd);
+    add(&own, configurator->control_ends[id]);
+    add(&own, configurator->lifelines_own[id]);
+    for (uint32_t i = 0; i < configurator->config->controllers; i++) {
+        add(&own, configurator->doorbells[i]);
+        add(&own, configurator->lifelines[i]);
+    }
+    for (uint32_t i = 0; i < images->count; i++) {
+        add(&own, images->elements[i].fd);
+        add(&own, configurator->witnesses[i].fd);
+    }
+    add_sockets(&own, &configurator->sockets, id);
+    int error = inherit_only(own.all, own.count);
+    free(own.all);
+    return error;
+}
 
 /* In the new process: keep what is its own, give up the rest. */
-static void become_controller(struct configurator *configurator, uint32_t id, pid_t parent,
-                              controller_main_fn *main)
+static void become_controller(struct configurator *configurator, uint32_t id, pid_t parent)
 {
     const struct config *config = configurator->config;
     struct controller_process process = {
@@ -43,25 +95,15 @@ static void become_controller(struct configurator *configurator, uint32_t id, pi
     snprintf(name, sizeof name, "anyport-c%u", id);
     (void)prctl(PR_SET_NAME, name);
     watch_done(configurator->watch);
-    close(configurator->clock.fd);
-    for (uint32_t i = 0; i < id; i++) {
-        if (configurator->controllers[i].death.fd >= 0)
-            close(configurator->controllers[i].death.fd);
-    }
-    for (uint32_t i = 0; i < config->controllers; i++) {
-        close_if_open(&configurator->lines[i].watched.fd);
-        if (i == id)
-            continue;
-        close_if_open(&configurator->control_ends[i]);
-        close_if_open(&configurator->lifelines_own[i]); /* else it would seem to live as long */
-    }
     sockets_keep_only(&configurator->sockets, id);
     for (uint32_t i = 0; i < config->elements_count; i++) {
         if (config->elements[i].controller != id)
             element_close(&configurator->images.elements[i]);
     }
+    if (keep_own(configurator, id) != 0)
+        exit(1);
     placement_apply(config->placement, &configurator->segment, id);
-    int status = main(&process);
+    int status = configurator->main(&process);
     configurator->clock.fd = -1;
     configurator->sockets.made_run_dir = false;
     images_free(
@@ -82,14 +124,14 @@ static uint64_t now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-/* Before a process can look at it. */
-static void begin_life(struct configurator *configurator, uint32_t id, uint32_t epoch)
+void configurator_begin_life(struct configurator *configurator, uint32_t id, uint32_t epoch)
 {
     configurator->controllers[id].epoch = epoch;
+    configurator->controllers[id].began_ns = watch_now_ns();
     seat_begin_life(configurator_seat(configurator, id), epoch, now_ns());
 }
 
-static int start_one(struct configurator *configurator, uint32_t id, controller_main_fn *main)
+int configurator_spawn(struct configurator *configurator, uint32_t id)
 {
     struct watched_controller *controller = &configurator->controllers[id];
     struct seat *seat = configurator_seat(configurator, id);
@@ -100,7 +142,7 @@ static int start_one(struct configurator *configurator, uint32_t id, controller_
     if (pid < 0)
         return -errno;
     if (pid == 0)
-        become_controller(configurator, id, self, main);
+        become_controller(configurator, id, self);
     close_if_open(&configurator->lifelines_own[id]);
     close_if_open(&configurator->control_ends[id]);
     store_relaxed(&seat->pid, (uint32_t)pid); /* relaxed: for status only */
@@ -130,15 +172,13 @@ static void give_up_starting(struct configurator *configurator)
     }
 }
 
-/* A second description of each image, for us and for all controllers, which may take its element
- * over one day. Without one its owner, should it die, never counts as drained, and the element
- * fails: safe, and not worth an end. */
-static void open_witnesses(struct configurator *configurator)
+void configurator_open_witnesses(struct configurator *configurator)
 {
     for (uint32_t i = 0; i < configurator->config->elements_count; i++) {
         const struct element *element = &configurator->images.elements[i];
         if (element->fd < 0)
             continue;
+        witness_close(&configurator->witnesses[i]);
         int error = witness_open(&configurator->witnesses[i], element->fd, element->mark_byte);
         if (error != 0)
             fprintf(stderr, "anyport: element %s: cannot open it once more: %s\n",
@@ -146,8 +186,7 @@ static void open_witnesses(struct configurator *configurator)
     }
 }
 
-/* The descriptions that hold the locks now belong to the controllers. */
-static void hand_over_elements(struct configurator *configurator)
+void configurator_hand_over_elements(struct configurator *configurator)
 {
     for (uint32_t i = 0; i < configurator->config->elements_count; i++)
         element_close(&configurator->images.elements[i]);
@@ -158,18 +197,19 @@ int configurator_start(struct configurator *configurator, controller_main_fn *ma
 {
     const struct config *config = configurator->config;
 
+    configurator->main = main;
     configurator_enter_phase(configurator, CONFIGURATOR_STARTING, START_SECONDS);
-    open_witnesses(configurator);
+    configurator_open_witnesses(configurator);
     for (uint32_t i = 0; i < config->controllers; i++)
-        begin_life(configurator, i, SEAT_EPOCH_FIRST);
+        configurator_begin_life(configurator, i, SEAT_EPOCH_FIRST);
     for (uint32_t i = 0; i < config->controllers; i++) {
-        int error = start_one(configurator, i, main);
+        int error = configurator_spawn(configurator, i);
         if (error == 0)
             continue;
         give_up_starting(configurator);
         return refuse_array(config, ret_error, error, "cannot start controller %u: %s", i,
                             strerror(-error));
     }
-    hand_over_elements(configurator);
+    configurator_hand_over_elements(configurator);
     return 0;
 }

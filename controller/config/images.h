@@ -10,10 +10,10 @@
 #include "io/element.h"
 
 struct images {
-    uint32_t count;                           /* of elements */
-    struct element *elements;                 /* open and locked */
-    bool *missing;                            /* those that were created, or would be */
-    bool *absent; /* those that the array starts without; they are missing as well */
+    uint32_t count;           /* of elements */
+    struct element *elements; /* open and locked */
+    bool *missing;            /* those that were created, or would be */
+    bool *absent;             /* those that the array starts without; they are missing as well */
     struct superblock_of_image **superblocks; /* by element; NULL: a bare image */
     bool *changed;                            /* superblocks that are to be written */
     struct standing *standings;               /* by volume; of redundant ones */

@@ -56,8 +56,10 @@ int job_start_ask(struct configurator *configurator, uint32_t volume, enum job_k
     int error = -EPIPE;
 
     for (uint32_t i = 0; i < controllers; i++) {
-        int tried = configurator_ask(configurator, (first + i) % controllers, &message, -1,
-                                     answered, context);
+        uint32_t id = (first + i) % controllers;
+        int tried = seat_takes_jobs(configurator, id)
+                        ? configurator_ask(configurator, id, &message, -1, answered, context)
+                        : -EPIPE;
         if (tried == 0)
             return 0;
         if (tried != -EPIPE)

@@ -51,7 +51,7 @@ static uint32_t choose_runner(const struct volume_rebuild *rebuild)
     for (uint32_t i = 0; i < all.count; i++) {
         if ((members >> i & 1) != 0 &&
             mapping_resolve(&configurator->segment, all.records[i].volume, 0, 0, &place) == 0 &&
-            configurator_can_ask(configurator, place.owner))
+            seat_takes_jobs(configurator, place.owner))
             return place.owner;
     }
     return 0;

@@ -7,34 +7,68 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "controller/config/configurator_parts.h"
+#include "controller/config/seats_parts.h"
 
-static struct seat_care *care_of(struct configurator *configurator, uint32_t id)
+enum {
+    SEAT_QUIESCE_SECONDS = 10, /* hosts that do not let go are dropped */
+    SEAT_STOP_SECONDS = 60,
+};
+
+struct seat_care *seat_care_of(struct configurator *configurator, uint32_t id)
 {
     return &configurator->controllers[id].care;
 }
 
-/* --- the end of what is done --- */
+/* --- steps --- */
 
 /* The care is free before its asker is told: it may ask for something else at once. */
-static void end(struct configurator *configurator, uint32_t id, const char *why)
+void seat_task_over(struct configurator *configurator, uint32_t id, const char *why)
 {
-    struct seat_care over = *care_of(configurator, id);
+    struct seat_care over = *seat_care_of(configurator, id);
 
-    *care_of(configurator, id) = (struct seat_care){.task = SEAT_TASK_NONE};
+    if (over.task == SEAT_TASK_START && why != NULL)
+        seat_start_undo(configurator, id);
+    *seat_care_of(configurator, id) = (struct seat_care){.task = SEAT_TASK_NONE};
     if (over.changed != NULL)
         over.changed(over.context, why);
+    if (over.task == SEAT_TASK_START)
+        volume_changes_look(configurator);
 }
 
-void seats_ended(struct configurator *configurator, uint32_t id)
+static void begin(struct configurator *configurator, uint32_t id, enum seat_task task,
+                  seat_changed *changed, void *context)
 {
-    switch (care_of(configurator, id)->task) {
-    case SEAT_TASK_NONE:
-        break;
-    case SEAT_TASK_KILL:
-        end(configurator, id, NULL);
-        break;
-    }
+    *seat_care_of(configurator, id) =
+        (struct seat_care){.task = task, .changed = changed, .context = context};
+}
+
+void seat_enter_step(struct configurator *configurator, uint32_t id, enum seat_step step,
+                     uint32_t seconds)
+{
+    struct seat_care *care = seat_care_of(configurator, id);
+
+    care->step = step;
+    care->deadline_ns = watch_now_ns() + seconds * 1000000000ull;
+}
+
+bool seat_is_late(const struct seat_care *care)
+{
+    return watch_now_ns() > care->deadline_ns;
+}
+
+void seats_ended(struct configurator *configurator, uint32_t id, bool in_order)
+{
+    const struct seat_care *care = seat_care_of(configurator, id);
+    const char *why = NULL;
+
+    if (care->task == SEAT_TASK_STOP && !in_order)
+        why = care->late ? "it did not stop in time, and was killed" : "it died while it stopped";
+    if (care->task == SEAT_TASK_START)
+        why =
+            care->late ? "it did not come up in time, and was killed" : "it died while it started";
+    seat_task_over(configurator, id, why);
+    if (!in_order)
+        seat_start_after_death(configurator, id);
 }
 
 /* --- what can be done --- */
@@ -51,9 +85,20 @@ const char *seats_refusal(const struct configurator *configurator)
     }
 }
 
-static const char *task_name(enum seat_task task)
+/* What is done to it already, or NULL. */
+static const char *task_refusal(struct configurator *configurator, uint32_t id)
 {
-    return task == SEAT_TASK_KILL ? "it is being killed already" : NULL;
+    switch (seat_care_of(configurator, id)->task) {
+    case SEAT_TASK_KILL:
+        return "it is being killed already";
+    case SEAT_TASK_STOP:
+        return "it is being stopped already";
+    case SEAT_TASK_START:
+        return "it is being started already";
+    case SEAT_TASK_NONE:
+        break;
+    }
+    return NULL;
 }
 
 static uint32_t count_alive(const struct configurator *configurator)
@@ -65,7 +110,21 @@ static uint32_t count_alive(const struct configurator *configurator)
     return count;
 }
 
+bool seat_takes_jobs(const struct configurator *configurator, uint32_t id)
+{
+    return configurator_can_ask(configurator, id) &&
+           configurator->controllers[id].care.task == SEAT_TASK_NONE;
+}
+
 /* --- killing --- */
+
+int seat_send_kill(const struct configurator *configurator, uint32_t id)
+{
+    return syscall(SYS_pidfd_send_signal, configurator->controllers[id].death.fd, SIGKILL, NULL,
+                   0) < 0
+               ? -errno
+               : 0;
+}
 
 static const char *why_not_kill(struct configurator *configurator, uint32_t id, bool force)
 {
@@ -75,8 +134,8 @@ static const char *why_not_kill(struct configurator *configurator, uint32_t id, 
         return why;
     if (!configurator->controllers[id].alive)
         return "it does not run; allowed: one that does";
-    if (care_of(configurator, id)->task == SEAT_TASK_KILL)
-        return task_name(SEAT_TASK_KILL);
+    if (seat_care_of(configurator, id)->task == SEAT_TASK_KILL)
+        return task_refusal(configurator, id);
     if (!force && count_alive(configurator) == 1)
         return "it is the last one that runs, and the array ends with it; allowed: another one, or "
                "--force";
@@ -87,16 +146,109 @@ void seat_kill(struct configurator *configurator, uint32_t id, bool force, seat_
                void *context)
 {
     const char *why = why_not_kill(configurator, id, force);
+    int error = why == NULL ? seat_send_kill(configurator, id) : 0;
 
-    /* By its pidfd: a number may be another process's by now. */
-    if (why == NULL && syscall(SYS_pidfd_send_signal, configurator->controllers[id].death.fd,
-                               SIGKILL, NULL, 0) < 0)
-        why = strerror(errno);
+    if (error != 0)
+        why = strerror(-error);
     if (why != NULL) {
         changed(context, why);
         return;
     }
-    end(configurator, id, "its controller was killed");
-    *care_of(configurator, id) =
-        (struct seat_care){.task = SEAT_TASK_KILL, .changed = changed, .context = context};
+    seat_task_over(configurator, id, "it was killed");
+    begin(configurator, id, SEAT_TASK_KILL, changed, context);
+}
+
+/* --- stopping --- */
+
+static bool owns_any(const struct configurator *configurator, uint32_t id)
+{
+    const struct segment *segment = &configurator->segment;
+
+    for (uint32_t i = 0; i < segment->geometry.elements; i++) {
+        if (owner_load(&segment_element(segment, i)->owner).seat == id)
+            return true;
+    }
+    return false;
+}
+
+static const char *why_not_stop(struct configurator *configurator, uint32_t id)
+{
+    const char *why = seats_refusal(configurator);
+
+    if (why == NULL)
+        why = task_refusal(configurator, id);
+    if (why != NULL)
+        return why;
+    if (!configurator->controllers[id].alive)
+        return "it does not run; allowed: one that does";
+    if (count_alive(configurator) == 1)
+        return "it is the last one that runs; allowed: another one, or to end the array";
+    if (owns_any(configurator, id))
+        return "it owns elements, which nobody would reach; allowed: one that owns none, or kill";
+    return NULL;
+}
+
+static void request(struct configurator *configurator, uint32_t id, enum seat_request request)
+{
+    /* relaxed: published by the membership */
+    store_relaxed(&configurator_seat(configurator, id)->request, request);
+    configurator_publish_membership(configurator);
+}
+
+void seat_stop(struct configurator *configurator, uint32_t id, seat_changed *changed, void *context)
+{
+    const char *why = why_not_stop(configurator, id);
+
+    if (why != NULL) {
+        changed(context, why);
+        return;
+    }
+    begin(configurator, id, SEAT_TASK_STOP, changed, context);
+    seat_enter_step(configurator, id, SEAT_STEP_QUIESCES, SEAT_QUIESCE_SECONDS);
+    request(configurator, id, SEAT_REQUEST_QUIESCE);
+}
+
+static void look_at_stop(struct configurator *configurator, uint32_t id)
+{
+    struct seat_care *care = seat_care_of(configurator, id);
+    bool late = seat_is_late(care);
+
+    if (care->step == SEAT_STEP_QUIESCES) {
+        if (!late && seat_state(configurator_seat(configurator, id)) != SEAT_QUIESCED)
+            return;
+        seat_enter_step(configurator, id, SEAT_STEP_FLUSHES, SEAT_STOP_SECONDS);
+        request(configurator, id, SEAT_REQUEST_STOP);
+    } else if (late && !care->late) {
+        care->late = true;
+        (void)seat_send_kill(configurator, id);
+    }
+}
+
+/* --- looking --- */
+
+void seats_look(struct configurator *configurator)
+{
+    for (uint32_t id = 0; id < configurator->config->controllers; id++) {
+        switch (seat_care_of(configurator, id)->task) {
+        case SEAT_TASK_STOP:
+            look_at_stop(configurator, id);
+            break;
+        case SEAT_TASK_START:
+            seat_start_look(configurator, id);
+            break;
+        case SEAT_TASK_NONE:
+        case SEAT_TASK_KILL:
+            break;
+        }
+    }
+}
+
+bool seats_have_work(const struct configurator *configurator)
+{
+    for (uint32_t id = 0; id < configurator->config->controllers; id++) {
+        enum seat_task task = configurator->controllers[id].care.task;
+        if (task == SEAT_TASK_STOP || task == SEAT_TASK_START)
+            return true;
+    }
+    return false;
 }

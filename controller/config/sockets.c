@@ -166,33 +166,45 @@ static void remove_stale(const struct array_sockets *sockets)
     }
 }
 
+static int open_own_unix(const struct config *config, struct array_sockets *sockets, uint32_t id,
+                         struct config_error *ret_error)
+{
+    char name[24];
+
+    snprintf(name, sizeof name, "c%u", id);
+    return listen_unix(config, sockets, name, 0777, &sockets->own[id], ret_error);
+}
+
+static int open_own_tcp(const struct config *config, struct array_sockets *sockets, uint32_t id,
+                        struct config_error *ret_error)
+{
+    uint16_t front = config->tcp_port;
+
+    return listen_tcp(config, front == 0 ? 0 : (uint16_t)(front + 1 + id), &sockets->own_tcp[id],
+                      ret_error);
+}
+
 static int open_unix(const struct config *config, struct array_sockets *sockets,
                      struct config_error *ret_error)
 {
-    char name[24];
     int error = listen_unix(config, sockets, "front", 0777, &sockets->front, ret_error);
 
     remove_stale(sockets);
     if (error == 0)
         error = listen_unix(config, sockets, "admin", 0600, &sockets->admin, ret_error);
-    for (uint32_t i = 0; i < config->controllers && error == 0; i++) {
-        snprintf(name, sizeof name, "c%u", i);
-        error = listen_unix(config, sockets, name, 0777, &sockets->own[i], ret_error);
-    }
+    for (uint32_t i = 0; i < config->controllers && error == 0; i++)
+        error = open_own_unix(config, sockets, i, ret_error);
     return error;
 }
 
 static int open_tcp(const struct config *config, struct array_sockets *sockets,
                     struct config_error *ret_error)
 {
-    uint16_t front = config->tcp_port;
-
     if (config->tcp_host == NULL)
         return 0;
-    int error = listen_tcp(config, front, &sockets->front_tcp, ret_error);
+    int error = listen_tcp(config, config->tcp_port, &sockets->front_tcp, ret_error);
     for (uint32_t i = 0; i < config->controllers && error == 0; i++)
-        error = listen_tcp(config, front == 0 ? 0 : (uint16_t)(front + 1 + i), &sockets->own_tcp[i],
-                           ret_error);
+        error = open_own_tcp(config, sockets, i, ret_error);
     return error;
 }
 
@@ -234,6 +246,18 @@ void sockets_close_controller(struct array_sockets *sockets, uint32_t controller
 {
     close_one(&sockets->own[controller], true);
     close_one(&sockets->own_tcp[controller], true);
+}
+
+int sockets_open_controller(const struct config *config, struct array_sockets *sockets,
+                            uint32_t controller, struct config_error *ret_error)
+{
+    sockets_close_controller(sockets, controller);
+    int error = config->tcp_host == NULL ? 0 : open_own_tcp(config, sockets, controller, ret_error);
+    if (error == 0)
+        error = open_own_unix(config, sockets, controller, ret_error);
+    if (error != 0)
+        sockets_close_controller(sockets, controller);
+    return error;
 }
 
 void sockets_close(struct array_sockets *sockets)

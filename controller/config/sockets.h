@@ -34,6 +34,11 @@ int sockets_open(const struct config *config, struct array_sockets *ret_sockets,
  * the caller's, or -errno. */
 int sockets_listen_tcp(const struct addrinfo *addresses, int *ret_fd);
 
+/* Makes the sockets of one controller again, at the same places, after they were closed. 0 or
+ * -errno with a message: there are none then. */
+int sockets_open_controller(const struct config *config, struct array_sockets *sockets,
+                            uint32_t controller, struct config_error *ret_error);
+
 /* The sockets of one controller: nobody can connect to them any more. */
 void sockets_close_controller(struct array_sockets *sockets, uint32_t controller);
 

@@ -264,12 +264,19 @@ static void begin_first(struct configurator *configurator)
 
     if (change == NULL || change->step != NULL) /* it is being made already */
         return;
+    if (seats_are_starting(configurator)) /* who starts takes volumes as they are: later */
+        return;
     if (prepare(change) != 0) {
         end(change, false);
         return;
     }
     change->step = first_step(change);
     go_on(change);
+}
+
+void volume_changes_look(struct configurator *configurator)
+{
+    begin_first(configurator);
 }
 
 void volume_changes_done(struct configurator *configurator)

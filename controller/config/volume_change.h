@@ -50,6 +50,9 @@ void volume_create(struct configurator *configurator, const char *entry, volume_
 void volume_delete(struct configurator *configurator, const char *name, volume_changed *changed,
                    void *context);
 
+/* Nothing that changes had to wait for is under way any more: the first one begins. */
+void volume_changes_look(struct configurator *configurator);
+
 /* When nobody answers any more. */
 void volume_changes_done(struct configurator *configurator);
 

@@ -16,6 +16,14 @@ int outbox_init(struct outbox *outbox, struct link *link, uint32_t ring_entries,
     return ring_producer_attach(&outbox->producer, &link->ring, ring_entries);
 }
 
+int outbox_begin(struct outbox *outbox, uint32_t ring_entries)
+{
+    outbox_clear(outbox);
+    outbox->just_failed = outbox->waits_for_room = false;
+    outbox->fault = link_fault_of(outbox->link);
+    return ring_producer_attach(&outbox->producer, &outbox->link->ring, ring_entries);
+}
+
 void outbox_done(struct outbox *outbox)
 {
     free(outbox->entries);

@@ -34,6 +34,9 @@ struct outbox {
  * ring's indices are impossible); call outbox_done in any case. */
 int outbox_init(struct outbox *outbox, struct link *link, uint32_t ring_entries, uint32_t capacity,
                 uint32_t seed);
+/* Empty again, at a ring that was made anew; the link's faults are those that it has now. 0 or
+ * -EPROTO. */
+int outbox_begin(struct outbox *outbox, uint32_t ring_entries);
 void outbox_done(struct outbox *outbox);
 
 /* Puts an entry in, to leave not before due_ns (0: at once). False when it is full: that happens

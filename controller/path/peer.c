@@ -33,6 +33,8 @@ static int attach_links(struct controller *controller, struct peer *peer)
     const struct segment *segment = &controller->segment;
     uint32_t entries = segment->geometry.ring_entries;
 
+    if (seat_is_gone(seat_state(peer->seat))) /* what it left in them, perhaps half done */
+        peer_begin_links(controller, peer->id);
     for (uint32_t fabric = 0; fabric < FABRICS; fabric++) {
         struct link *out = segment_link(segment, controller->id, peer->id, fabric);
         peer->in[fabric] = segment_link(segment, peer->id, controller->id, fabric);
@@ -164,6 +166,8 @@ static void reply_to_peer(struct controller *controller, struct command *command
             controller, peer->id,
             (struct doorbell){.generation = generation, .index = index, .kind = DOORBELL_ANSWER},
             bytes);
+    CRASH_POINT("peer.answered");
+    execute_answered(controller, command);
     count_down(&controller->counters->peer_in_flight, 1);
     peer->executing--;
     command->next = controller->free_peer_commands;
@@ -171,7 +175,8 @@ static void reply_to_peer(struct controller *controller, struct command *command
     controller->free_peer_commands_count++;
 }
 
-static const struct command_origin peer_origin = {.name = "peer", .reply = reply_to_peer};
+static const struct command_origin peer_origin = {
+    .name = "peer", .answers_in_gate = true, .reply = reply_to_peer};
 
 static struct payload_shape shape_of(const struct slot_request *request)
 {
@@ -523,8 +528,11 @@ void peers_look_at_seats(struct controller *controller)
 
     for (uint32_t id = 0; id < peers->count; id++) {
         struct peer *peer = &peers->all[id];
-        enum seat_state state = seat_state(peer->seat);
         if (id == peers->self)
+            continue;
+        peer_look_at_life(controller, peer);
+        enum seat_state state = seat_state(peer->seat);
+        if (peer->starts)
             continue;
         if ((state == SEAT_DEAD || state == SEAT_DRAINED) && !peer->settled) {
             peer->settled = true;

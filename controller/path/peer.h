@@ -48,6 +48,8 @@ struct peer {
     bool lost;          /* dead or damaged: nothing is sent to it, nothing of it is believed */
     bool drained;       /* and its I/O has landed */
     bool settled;       /* it has died, and what its cache had not written was looked for */
+    bool starts;        /* a new life has begun there, and does not run yet; lost as well */
+    uint32_t awaited;   /* epoch of a life that is to begin; 0: none (peer_lives.c) */
     bool recovered;     /* what it had begun is done, and what it had reserved has been given up */
     bool lingers;       /* what it had begun is done, and its payload may still be read */
     uint32_t executing; /* its commands that we work on */
@@ -73,6 +75,19 @@ struct peers {
 /* 0, -ENOMEM or -EPROTO. */
 int peers_init(struct controller *controller, const int *doorbells);
 void peers_done(struct controller *controller);
+
+/* Whether nothing is left here of a life that is over. */
+bool peer_is_over(const struct peer *peer);
+
+/* Such a peer gets a new life, of this epoch: makes the rings to it and from it anew. It is a peer
+ * again when its seat is RUNNING with this epoch. 0, or -EPROTO. */
+int peer_await(struct controller *controller, uint32_t peer, uint32_t life);
+
+/* Makes both rings between us and a peer that is gone empty, before anybody attaches to them. */
+void peer_begin_links(struct controller *controller, uint32_t peer);
+
+/* First of all when a seat is looked at: whether another life has begun in it. */
+void peer_look_at_life(struct controller *controller, struct peer *peer);
 
 /* Whether any ring holds something for us, or has room again for what we hold; loads only. */
 bool peers_have_entries(const struct controller *controller);

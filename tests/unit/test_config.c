@@ -48,6 +48,8 @@ static const char full[] = "array: full\n"
                            "connections: 4096\n"
                            "handshake-timeout: 3600\n"
                            "placement: spread\n"
+                           "heartbeat: 3600\n"
+                           "restart: on-death\n"
                            "interconnect: {model: direct, slots: 4096, ring-entries: 2}\n";
 
 /* --- helpers --- */
@@ -147,6 +149,8 @@ static void has_defaults(void)
     CU_ASSERT_EQUAL(config->connections, CONNECTIONS_DEFAULT);
     CU_ASSERT_EQUAL(config->handshake_seconds, HANDSHAKE_SECONDS_DEFAULT);
     CU_ASSERT_EQUAL(config->placement, PLACEMENT_AUTO);
+    CU_ASSERT_EQUAL(config->heartbeat_seconds, 2);
+    CU_ASSERT_EQUAL(config->restart, RESTART_NEVER);
     CU_ASSERT_EQUAL(config->interconnect.model, MODEL_DIRECT);
     CU_ASSERT_EQUAL(config->interconnect.share, 0);
     CU_ASSERT_EQUAL(config->interconnect.bandwidth, 0);
@@ -215,6 +219,8 @@ static void takes_every_setting(void)
     CU_ASSERT_EQUAL(config->connections, 4096);
     CU_ASSERT_EQUAL(config->handshake_seconds, 3600);
     CU_ASSERT_EQUAL(config->placement, PLACEMENT_SPREAD);
+    CU_ASSERT_EQUAL(config->heartbeat_seconds, 3600);
+    CU_ASSERT_EQUAL(config->restart, RESTART_ON_DEATH);
     CU_ASSERT_EQUAL(config->slots, 4096);
     CU_ASSERT_EQUAL(config->ring_entries, 2);
     config_free(config);
@@ -507,7 +513,7 @@ static void refuses_an_alias_bomb(void)
                         "lab.yaml:1: a: unknown field; allowed: array, run-dir, controllers, "
                         "cache, elements, volumes, ports, buffers, connections, "
                         "handshake-timeout, placement, interconnect, coordination, trace, "
-                        "rebuild, takeover");
+                        "rebuild, heartbeat, restart, takeover");
 }
 
 /* The same where fields are known. */

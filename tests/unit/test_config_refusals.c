@@ -41,7 +41,9 @@ struct refusal {
     "any"
 #define TOP_RULE                                                                                   \
     "array, run-dir, controllers, cache, elements, volumes, ports, buffers, connections, "         \
-    "handshake-timeout, placement, interconnect, coordination, trace, rebuild, takeover"
+    "handshake-timeout, placement, interconnect, coordination, trace, rebuild, heartbeat, "        \
+    "restart, "                                                                                    \
+    "takeover"
 #define FILE_RULE "a mapping of array, elements, volumes and others"
 
 static const struct refusal document[] = {
@@ -427,6 +429,9 @@ static const struct refusal choices_and_switches[] = {
      "lab.yaml:6: cache.mode: '1' is unknown; allowed: off, write-through, write-back"},
     {TOP("cache: {policy: fifo}\n"),
      "lab.yaml:6: cache.policy: 'fifo' is unknown; allowed: s3-fifo, sieve, arc, lru"},
+    {TOP("heartbeat: 3601\n"), "lab.yaml:6: heartbeat: '3601' is out of range; allowed: 0 to 3600"},
+    {TOP("restart: always\n"),
+     "lab.yaml:6: restart: 'always' is unknown; allowed: never, on-death"},
     {TOP("placement: 0\n"), "lab.yaml:6: placement: '0' is unknown; allowed: auto, none, spread"},
     {VOLUME(", read-only: yes"),
      "lab.yaml:5: volumes[0].read-only: 'yes' is neither true nor false; allowed: true, false"},

@@ -87,6 +87,41 @@ static void an_orderly_end_and_a_later_life_are_no_death(void)
     CU_ASSERT_EQUAL(seat_epoch(&later), 9);
 }
 
+static void a_life_begins_with_nothing_said(void)
+{
+    struct seat seat = {.epoch = 8, .pid = 77, .sleeping = 1};
+
+    seat_set_state(&seat, SEAT_DRAINED);
+    seat_refuse(&seat, 3);
+    seat_set_done_with(&seat, 4);
+    store_relaxed(&seat.request, SEAT_REQUEST_STOP); /* relaxed: nobody else is here */
+    seat_begin_life(&seat, 9, 1234);
+    CU_ASSERT_EQUAL(seat_state(&seat), SEAT_STARTING);
+    CU_ASSERT_EQUAL(seat_life(&seat), 9);
+    CU_ASSERT_FALSE(seat_refuses(&seat, 3));
+    CU_ASSERT_FALSE(seat_is_done_with(&seat, 4));
+    CU_ASSERT_FALSE(seat_needs_doorbell(&seat));
+    CU_ASSERT_EQUAL(load_relaxed(&seat.request), SEAT_REQUEST_NONE); /* relaxed: as above */
+    CU_ASSERT_EQUAL(load_relaxed(&seat.pid), 0);
+    CU_ASSERT_EQUAL(load_relaxed(&seat.since_ns), 1234);
+    seat_declare_dead(&seat, 7); /* somebody who is late by a whole life */
+    CU_ASSERT_EQUAL(seat_state(&seat), SEAT_STARTING);
+    CU_ASSERT_EQUAL(seat_life(&seat), 9);
+}
+
+static void one_is_forgotten_and_the_others_are_not(void)
+{
+    struct seat seat = {.epoch = 1};
+
+    for (uint32_t peer = 3; peer < 5; peer++) {
+        seat_refuse(&seat, peer);
+        seat_set_done_with(&seat, peer);
+    }
+    seat_forget(&seat, 4);
+    CU_ASSERT_TRUE(seat_refuses(&seat, 3) && seat_is_done_with(&seat, 3));
+    CU_ASSERT_FALSE(seat_refuses(&seat, 4) || seat_is_done_with(&seat, 4));
+}
+
 int main(void)
 {
     static const struct unit_test tests[] = {
@@ -97,6 +132,8 @@ int main(void)
         {"a death half declared is finished", a_death_half_declared_is_finished},
         {"an orderly end and a later life are no death",
          an_orderly_end_and_a_later_life_are_no_death},
+        {"a life begins with nothing said", a_life_begins_with_nothing_said},
+        {"one is forgotten and the others are not", one_is_forgotten_and_the_others_are_not},
         {"states have names and know who is gone", states_have_names_and_know_who_is_gone},
     };
     return UNIT_RUN("seat", tests);

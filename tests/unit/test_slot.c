@@ -314,6 +314,27 @@ static void every_slot_is_taken_once(void)
     slot_table_done(&table);
 }
 
+/* Whatever the last life had done with it. */
+static void a_renewed_slot_is_free_of_a_later_generation(void)
+{
+    setup(GENERATION);
+    for (int step = 0; step < 4; step++) {
+        uint32_t generation = post();
+        if (step >= 1)
+            CU_ASSERT_TRUE(claim(generation));
+        if (step >= 2)
+            CU_ASSERT_TRUE(complete(generation));
+        if (step >= 3)
+            slot_free(&slot);
+        slots_renew(&slot, 1);
+        CU_ASSERT_EQUAL(state(), SLOT_FREE);
+        CU_ASSERT_FALSE(claim(generation));
+        CU_ASSERT_FALSE(complete(generation));
+        CU_ASSERT_TRUE(post() > generation);
+        slot_free(&slot);
+    }
+}
+
 int main(void)
 {
     static const struct unit_test tests[] = {
@@ -333,6 +354,8 @@ int main(void)
         {"a doorbell says what was put in", a_doorbell_says_what_was_put_in},
         {"what was claimed is not withdrawn", what_was_claimed_is_not_withdrawn},
         {"hostile doorbells are refused", hostile_doorbells_are_refused},
+        {"a renewed slot is free of a later generation",
+         a_renewed_slot_is_free_of_a_later_generation},
         {"every slot is taken once", every_slot_is_taken_once},
     };
     return UNIT_RUN("slot", tests);
