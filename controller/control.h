@@ -34,6 +34,7 @@ struct control_request;
     X(RELEASE_ELEMENT, 4, control_release_element, false) /* element: gives up its image */        \
     X(REPLACE_ELEMENT, 5, control_replace_element, true)  /* takes one: control_element.h */       \
     X(GREET_PEER, 32, control_greet_peer, true)           /* seat, epoch: control_peer.c */        \
+    X(GIVE, 33, control_give, false) /* what, number: handover.h; the answer has a descriptor */   \
     X(ADD_VOLUME, 16, control_add_volume, false) /* volume: control_volume.h, as those below */    \
     X(RELEASE_VOLUME, 17, control_release_volume, false)                                           \
     X(DROP_VOLUME, 18, control_drop_volume, false)                                                 \
@@ -76,12 +77,20 @@ struct control_request {
 /* The controller's end. */
 struct control {
     struct completion completion;
-    int fd; /* -1: there is none, or the configuration controller is gone */
+    int fd;    /* -1: there is none, or the configuration controller is gone */
+    bool ours; /* it came later (handover.h), and is ours to close */
     struct control_request requests[CONTROL_REQUESTS_MAX];
 };
 
 /* Begins to listen to `fd`, which stays the caller's (-1: to nobody). From the next turn on. */
 void control_listen(struct controller *controller, int fd);
+
+/* The same, of a configuration controller that has taken the place of one that died; `fd` is ours.
+ */
+void control_listen_again(struct controller *controller, int fd);
+
+/* Answers with 0 and a copy of a descriptor. */
+void control_answer_with(struct control_request *request, int fd);
 
 /* Answers a request, once: 0 or -errno. It is over then, and what it named with it; a descriptor
  * that nobody has kept is closed. */

@@ -43,6 +43,7 @@ struct watched_controller {
     uint32_t id;
     pid_t pid;
     bool alive;
+    bool adopted;   /* it is not our child: how it ended nobody tells us (adopt.h) */
     uint32_t epoch; /* of its life: that of its seat when it was started */
     struct seat_care care;
     uint64_t began_ns;        /* its life, CLOCK_MONOTONIC */

@@ -16,6 +16,9 @@
 
 enum { BACKLOG = 512 };
 
+#define LOCK_NAME     "configuration.lock"
+#define HANDOVER_NAME "handover%u"
+
 __attribute__((format(printf, 5, 6))) static int refuse(const struct config *config,
                                                         struct config_error *ret_error,
                                                         const char *field, int error,
@@ -32,6 +35,23 @@ __attribute__((format(printf, 5, 6))) static int refuse(const struct config *con
 
 /* --- the run-dir --- */
 
+/* -EBUSY: somebody has it. The file of one that ended meanwhile is not the one that others find. */
+static int take_lock(struct array_sockets *sockets, int flags)
+{
+    struct stat status;
+
+    sockets->lock_fd =
+        openat(sockets->run_dir_fd, LOCK_NAME, O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, 0600);
+    if (sockets->lock_fd < 0)
+        return -errno;
+    if (flock(sockets->lock_fd, LOCK_EX | LOCK_NB) == 0 && fstat(sockets->lock_fd, &status) == 0 &&
+        status.st_nlink > 0)
+        return 0;
+    close(sockets->lock_fd);
+    sockets->lock_fd = -1;
+    return -EBUSY;
+}
+
 static int open_run_dir(const struct config *config, struct array_sockets *sockets,
                         struct config_error *ret_error)
 {
@@ -44,26 +64,42 @@ static int open_run_dir(const struct config *config, struct array_sockets *socke
     if (sockets->run_dir == NULL || sockets->run_dir_fd < 0)
         return refuse(config, ret_error, "run-dir", -errno, "cannot open %s: %s", config->run_dir,
                       strerror(errno));
-    if (flock(sockets->run_dir_fd, LOCK_EX | LOCK_NB) < 0)
-        return refuse(config, ret_error, "run-dir", -EBUSY,
-                      "an array is running in %s (or controllers of one still are); allowed: "
-                      "another run-dir",
+    int error = take_lock(sockets, O_CREAT);
+    if (error != 0)
+        return refuse(config, ret_error, "run-dir", error,
+                      error == -EBUSY ? "an array is running in %s; allowed: another run-dir"
+                                      : "cannot make the lock in %s",
                       sockets->run_dir);
-    return 0;
+    if (flock(sockets->run_dir_fd, LOCK_EX | LOCK_NB) == 0)
+        return 0;
+    close(sockets->lock_fd); /* the file is that of the array which runs there */
+    sockets->lock_fd = -1;
+    return refuse(config, ret_error, "run-dir", -EBUSY,
+                  "controllers of an array are running in %s, and their configuration controller "
+                  "has died; allowed: anyport run --adopt, SIGTERM to each of them, or another "
+                  "run-dir",
+                  sockets->run_dir);
 }
 
 /* --- Unix --- */
 
-static int listen_unix(const struct config *config, const struct array_sockets *sockets,
-                       const char *name, mode_t mode, struct array_socket *ret_socket,
-                       struct config_error *ret_error)
+static int name_unix(const struct array_sockets *sockets, const char *name,
+                     struct array_socket *ret_socket)
+{
+    if (asprintf(&ret_socket->path, "%s/%s.sock", sockets->run_dir, name) >= 0)
+        return 0;
+    ret_socket->path = NULL;
+    return -ENOMEM;
+}
+
+static int listen_unix_as(const struct config *config, const struct array_sockets *sockets,
+                          const char *name, int type, mode_t mode, struct array_socket *ret_socket,
+                          struct config_error *ret_error)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
 
-    if (asprintf(&ret_socket->path, "%s/%s.sock", sockets->run_dir, name) < 0) {
-        ret_socket->path = NULL;
+    if (name_unix(sockets, name, ret_socket) != 0)
         return refuse(config, ret_error, "run-dir", -ENOMEM, "not enough memory");
-    }
     if (strlen(ret_socket->path) >= sizeof address.sun_path)
         return refuse(config, ret_error, "run-dir", -ENAMETOOLONG,
                       "%s is too long for a socket's path; allowed: %zu bytes", ret_socket->path,
@@ -71,7 +107,7 @@ static int listen_unix(const struct config *config, const struct array_sockets *
     strcpy(address.sun_path, ret_socket->path);
     /* The flock says that no array runs here, so a socket that is still here is a dead one's. */
     (void)unlink(ret_socket->path);
-    ret_socket->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ret_socket->fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
     mode_t umask_before = umask(0777 & ~mode);
     int bound = bind(ret_socket->fd, (struct sockaddr *)&address, sizeof address);
     umask(umask_before);
@@ -79,6 +115,13 @@ static int listen_unix(const struct config *config, const struct array_sockets *
         return refuse(config, ret_error, "run-dir", -errno, "cannot listen on %s: %s",
                       ret_socket->path, strerror(errno));
     return 0;
+}
+
+static int listen_unix(const struct config *config, const struct array_sockets *sockets,
+                       const char *name, mode_t mode, struct array_socket *ret_socket,
+                       struct config_error *ret_error)
+{
+    return listen_unix_as(config, sockets, name, SOCK_STREAM, mode, ret_socket, ret_error);
 }
 
 /* --- TCP --- */
@@ -115,7 +158,7 @@ int sockets_listen_tcp(const struct addrinfo *addresses, int *ret_fd)
     return error;
 }
 
-static uint16_t bound_port(int fd)
+uint16_t sockets_port(int fd)
 {
     union {
         struct sockaddr any;
@@ -146,7 +189,7 @@ static int listen_tcp(const struct config *config, uint16_t port, struct array_s
     if (error != 0)
         return refuse(config, ret_error, "ports.tcp", error, "cannot listen on %s port %u: %s",
                       config->tcp_host, port, strerror(-error));
-    ret_socket->port = bound_port(ret_socket->fd);
+    ret_socket->port = sockets_port(ret_socket->fd);
     return 0;
 }
 
@@ -158,8 +201,8 @@ static void remove_stale(const struct array_sockets *sockets)
     struct stat status;
     char name[24];
 
-    for (uint32_t i = sockets->controllers; i < CONTROLLERS_MAX; i++) {
-        snprintf(name, sizeof name, "c%u.sock", i);
+    for (uint32_t i = 2 * sockets->controllers; i < 2 * CONTROLLERS_MAX; i++) {
+        snprintf(name, sizeof name, i % 2 == 0 ? "c%u.sock" : HANDOVER_NAME ".sock", i / 2);
         if (fstatat(sockets->run_dir_fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
             S_ISSOCK(status.st_mode))
             (void)unlinkat(sockets->run_dir_fd, name, 0);
@@ -172,7 +215,11 @@ static int open_own_unix(const struct config *config, struct array_sockets *sock
     char name[24];
 
     snprintf(name, sizeof name, "c%u", id);
-    return listen_unix(config, sockets, name, 0777, &sockets->own[id], ret_error);
+    int error = listen_unix(config, sockets, name, 0777, &sockets->own[id], ret_error);
+    snprintf(name, sizeof name, HANDOVER_NAME, id);
+    return error != 0 ? error
+                      : listen_unix_as(config, sockets, name, SOCK_SEQPACKET, 0600,
+                                       &sockets->handover[id], ret_error);
 }
 
 static int open_own_tcp(const struct config *config, struct array_sockets *sockets, uint32_t id,
@@ -208,17 +255,25 @@ static int open_tcp(const struct config *config, struct array_sockets *sockets,
     return error;
 }
 
-int sockets_open(const struct config *config, struct array_sockets *ret_sockets,
-                 struct config_error *ret_error)
+static struct array_sockets none(const struct config *config)
 {
     struct array_sockets sockets = {.run_dir_fd = -1,
+                                    .lock_fd = -1,
                                     .controllers = config->controllers,
                                     .front.fd = -1,
                                     .front_tcp.fd = -1,
                                     .admin.fd = -1};
 
     for (uint32_t i = 0; i < CONTROLLERS_MAX; i++)
-        sockets.own[i].fd = sockets.own_tcp[i].fd = -1;
+        sockets.own[i].fd = sockets.own_tcp[i].fd = sockets.handover[i].fd = -1;
+    return sockets;
+}
+
+int sockets_open(const struct config *config, struct array_sockets *ret_sockets,
+                 struct config_error *ret_error)
+{
+    struct array_sockets sockets = none(config);
+
     int error = open_run_dir(config, &sockets, ret_error);
     if (error == 0)
         error = open_tcp(config, &sockets, ret_error);
@@ -236,7 +291,7 @@ static void close_one(struct array_socket *socket, bool remove)
 {
     if (socket->fd >= 0)
         close(socket->fd);
-    if (remove && socket->fd >= 0 && socket->path != NULL)
+    if (remove && socket->path != NULL)
         (void)unlink(socket->path);
     free(socket->path);
     *socket = (struct array_socket){.fd = -1};
@@ -246,6 +301,7 @@ void sockets_close_controller(struct array_sockets *sockets, uint32_t controller
 {
     close_one(&sockets->own[controller], true);
     close_one(&sockets->own_tcp[controller], true);
+    close_one(&sockets->handover[controller], true);
 }
 
 int sockets_open_controller(const struct config *config, struct array_sockets *sockets,
@@ -267,13 +323,17 @@ void sockets_close(struct array_sockets *sockets)
     close_one(&sockets->admin, true);
     for (uint32_t i = 0; i < sockets->controllers; i++)
         sockets_close_controller(sockets, i);
+    if (sockets->lock_fd >= 0) { /* first the name: who finds it gone makes another one */
+        (void)unlinkat(sockets->run_dir_fd, LOCK_NAME, 0);
+        close(sockets->lock_fd);
+    }
     if (sockets->made_run_dir && sockets->run_dir != NULL)
         (void)rmdir(sockets->run_dir);
     if (sockets->run_dir_fd >= 0)
         close(sockets->run_dir_fd);
     free(sockets->run_dir);
     sockets->run_dir = NULL;
-    sockets->run_dir_fd = -1;
+    sockets->run_dir_fd = sockets->lock_fd = -1;
 }
 
 void sockets_keep_only(struct array_sockets *sockets, uint32_t controller)
@@ -284,5 +344,96 @@ void sockets_keep_only(struct array_sockets *sockets, uint32_t controller)
             continue;
         close_one(&sockets->own[i], false);
         close_one(&sockets->own_tcp[i], false);
+        close_one(&sockets->handover[i], false);
     }
+}
+
+/* --- taking over from one that has died --- */
+
+static int find_run_dir(const struct config *config, struct array_sockets *sockets,
+                        struct config_error *ret_error)
+{
+    sockets->run_dir = realpath(config->run_dir, NULL);
+    sockets->run_dir_fd = open(config->run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (sockets->run_dir == NULL || sockets->run_dir_fd < 0)
+        return refuse(config, ret_error, "run-dir", -errno,
+                      "no array runs in %s: %s; allowed: anyport run without --adopt",
+                      config->run_dir, strerror(errno));
+    int error = take_lock(sockets, 0);
+    if (error == -EBUSY)
+        return refuse(config, ret_error, "run-dir", error,
+                      "the configuration controller of the array in %s is alive", sockets->run_dir);
+    if (error != 0)
+        return refuse(config, ret_error, "run-dir", error,
+                      "no array runs in %s; allowed: anyport run without --adopt",
+                      sockets->run_dir);
+    return 0;
+}
+
+static int name_all(const struct config *config, struct array_sockets *sockets)
+{
+    char name[24];
+    int error = name_unix(sockets, "front", &sockets->front);
+
+    for (uint32_t i = 0; i < config->controllers && error == 0; i++) {
+        snprintf(name, sizeof name, "c%u", i);
+        error = name_unix(sockets, name, &sockets->own[i]);
+        snprintf(name, sizeof name, HANDOVER_NAME, i);
+        if (error == 0)
+            error = name_unix(sockets, name, &sockets->handover[i]);
+    }
+    return error;
+}
+
+void sockets_leave(struct array_sockets *sockets)
+{
+    sockets->made_run_dir = false;
+    close_one(&sockets->front, false);
+    close_one(&sockets->front_tcp, false);
+    close_one(&sockets->admin, false);
+    for (uint32_t i = 0; i < sockets->controllers; i++) {
+        close_one(&sockets->own[i], false);
+        close_one(&sockets->handover[i], false);
+    }
+    if (sockets->lock_fd >= 0)
+        close(sockets->lock_fd);
+    sockets->lock_fd = -1;
+}
+
+int sockets_adopt(const struct config *config, struct array_sockets *ret_sockets,
+                  struct config_error *ret_error)
+{
+    struct array_sockets sockets = none(config);
+    int error = find_run_dir(config, &sockets, ret_error);
+
+    if (error == 0 && name_all(config, &sockets) != 0)
+        error = refuse(config, ret_error, "run-dir", -ENOMEM, "not enough memory");
+    if (error == 0)
+        error = listen_unix(config, &sockets, "admin", 0600, &sockets.admin, ret_error);
+    if (error != 0) {
+        sockets_leave(&sockets);
+        sockets_close(&sockets);
+        return error;
+    }
+    sockets.made_run_dir = true; /* by the first one; it is taken away where it is empty */
+    *ret_sockets = sockets;
+    return 0;
+}
+
+int sockets_connect_handover(const struct array_sockets *sockets, uint32_t controller)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    const char *path = sockets->handover[controller].path;
+
+    if (path == NULL || strlen(path) >= sizeof address.sun_path)
+        return -ENAMETOOLONG;
+    strcpy(address.sun_path, path);
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
+        return fd;
+    int error = -errno;
+    close(fd);
+    return error;
 }
