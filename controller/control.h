@@ -33,8 +33,10 @@ struct control_request;
     X(START_JOB, 3, control_start_job, false)             /* volume, kind: recovery/job.h */       \
     X(RELEASE_ELEMENT, 4, control_release_element, false) /* element: gives up its image */        \
     X(REPLACE_ELEMENT, 5, control_replace_element, true)  /* takes one: control_element.h */       \
-    X(GREET_PEER, 32, control_greet_peer, true)           /* seat, epoch: control_peer.c */        \
-    X(GIVE, 33, control_give, false) /* what, number: handover.h; the answer has a descriptor */   \
+    X(MOVE_ELEMENT, 32, control_move_element, false)      /* element, seat: recovery/let_go.h */   \
+    X(WATCH_ELEMENT, 33, control_watch_element, true)     /* element, and its image */             \
+    X(GREET_PEER, 34, control_greet_peer, true)           /* seat, epoch: control_peer.c */        \
+    X(GIVE, 35, control_give, false) /* what, number: handover.h; the answer has a descriptor */   \
     X(ADD_VOLUME, 16, control_add_volume, false) /* volume: control_volume.h, as those below */    \
     X(RELEASE_VOLUME, 17, control_release_volume, false)                                           \
     X(DROP_VOLUME, 18, control_drop_volume, false)                                                 \

@@ -42,6 +42,7 @@ enum {
     TAKEOVER_TICK_MS = 1,        /* how often it is looked whether a dead owner's I/O has landed */
     TAKEOVER_TURN_MS = 200,      /* then another survivor takes what the one before has not */
     TAKEOVER_DRAIN_SECONDS = 30, /* then the image is given up */
+    MOVE_SECONDS = 15,           /* that letting an element go may take, and then taking it */
     ADOPT_WRITES = 16,           /* of what a dead controller's cache held, at once */
     ADOPT_RUN_BLOCKS = 16,       /* of one of them */
     CACHE_STREAMS = 4,           /* sequential readers of one element that are known */

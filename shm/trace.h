@@ -66,6 +66,7 @@ enum trace_level { TRACE_LEVELS(X) TRACE_LEVELS_END, TRACE_LEVEL_DEFAULT = TRACE
     X(TRACE_REDONE, "redone", EVENTS)                 /* of volume; detail: whose write */         \
     X(TRACE_ELEMENT_FAILED, "element-failed", EVENTS) /* detail: the element */                    \
     X(TRACE_ELEMENT_TAKING, "element-taking", EVENTS) /* we take it; detail: the element */        \
+    X(TRACE_ELEMENT_LET_GO, "element-let-go", EVENTS) /* to peer; detail: the element */           \
     X(TRACE_ELEMENT_TAKEN, "element-taken", EVENTS)   /* it is ours; detail: the element */        \
     X(TRACE_MEMBERS_FAILED, "members-failed", EVENTS) /* of volume; detail: mask of them */        \
     X(TRACE_JOB, "job", COMMANDS)                     /* as arrived, of a job instead of a host */

@@ -116,3 +116,31 @@ void admin_element_replace(const struct admin_service *service, const json_t *pa
         replace_element(service->configurator, (uint32_t)element, image, (uint64_t)size, replaced,
                         reply);
 }
+
+/* --- element.move --- */
+
+static void moved(void *context, const struct element_moved *moved)
+{
+    struct admin_reply *reply = context;
+
+    if (moved->status != 0)
+        admin_reply_error(reply, RPC_FAILED, moved->text);
+    else
+        admin_reply_result(reply, json_object());
+}
+
+void admin_element_move(const struct admin_service *service, const json_t *params,
+                        struct admin_reply *reply)
+{
+    const json_t *controller = json_object_get(params, "controller");
+    json_int_t target = json_integer_value(controller);
+    int element = find_element(service, params, reply);
+
+    if (element < 0)
+        return;
+    if (!json_is_integer(controller) || target < 0 || target >= CONTROLLERS_MAX)
+        admin_reply_error(reply, RPC_INVALID_PARAMS, "allowed: a controller's number");
+    else
+        element_move_start(service->configurator, (uint32_t)element, (uint32_t)target, moved,
+                           reply);
+}

@@ -9,6 +9,7 @@ const struct admin_method admin_methods[] = {
     {.name = "link.fail", .start = admin_link_fail},
     {.name = "link.repair", .start = admin_link_repair},
     {.name = "trace.level", .start = admin_trace_level},
+    {.name = "element.move", .start = admin_element_move},
     {.name = "element.replace", .start = admin_element_replace},
     {.name = "scrub.start", .start = admin_scrub_start},
     {.name = "volume.create", .start = admin_volume_create},

@@ -25,6 +25,10 @@ void admin_volume_create(const struct admin_service *service, const json_t *para
 void admin_volume_delete(const struct admin_service *service, const json_t *params,
                          struct admin_reply *reply);
 
+/* element.move {name, controller} -> {}: when the controller owns it, or owned it already */
+void admin_element_move(const struct admin_service *service, const json_t *params,
+                        struct admin_reply *reply);
+
 /* element.fail {name, force} -> {} */
 void admin_element_fail(const struct admin_service *service, const json_t *params,
                         struct admin_reply *reply);

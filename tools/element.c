@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -19,6 +20,7 @@ struct request {
     const char *name;
     const char *array;
     const char *image;
+    const char *to; /* the number of a controller */
     uint64_t size_bytes;
     bool force, json;
 };
@@ -30,13 +32,15 @@ static bool is(const struct request *request, const char *what)
 
 static void check(const struct request *request, struct argp_state *state)
 {
-    if (!is(request, "fail") && !is(request, "replace"))
-        argp_error(state, "%s: unknown; allowed: list, fail, replace",
+    if (!is(request, "fail") && !is(request, "move") && !is(request, "replace"))
+        argp_error(state, "%s: unknown; allowed: list, fail, move, replace",
                    request->what != NULL ? request->what : "what?");
     else if (request->name == NULL)
         argp_error(state, "which element?");
     else if (request->json)
         argp_error(state, "--json is for list");
+    else if ((request->to != NULL) != is(request, "move"))
+        argp_error(state, "--to is for move, which wants it: the controller's number");
     else if (request->force && !is(request, "fail"))
         argp_error(state, "--force is for fail");
     else if ((request->image != NULL || request->size_bytes != 0) && !is(request, "replace"))
@@ -55,6 +59,12 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         return 0;
     case 'i':
         request->image = argument;
+        return 0;
+    case 't':
+        if (argument[0] == '\0' || strspn(argument, "0123456789") != strlen(argument) ||
+            strlen(argument) > 4)
+            argp_error(state, "%s: no controller; allowed: its number", argument);
+        request->to = argument;
         return 0;
     case 'j':
         request->json = true;
@@ -78,13 +88,14 @@ static const struct argp_option options[] = {
     {"force", 'f', NULL, 0, "fail: also where a volume is lost by it", 0},
     {"image", 'i', "FILE", 0, "replace: by a new image, which is created", 0},
     {"size", 's', "SIZE", 0, "replace: of the element on the new image (default: as it was)", 0},
+    {"to", 't', "N", 0, "move: the controller that is to own the element", 0},
     {"json", 'j', NULL, 0, "list: print one JSON object with a version field", 0},
     {0}};
 
 static const struct argp parser = {
     options,
     parse_option,
-    "list [ARRAY]\nfail NAME [ARRAY]\nreplace NAME [ARRAY]",
+    "list [ARRAY]\nfail NAME [ARRAY]\nmove NAME --to N [ARRAY]\nreplace NAME [ARRAY]",
     "List the elements of a running array, or change one.\v"
     "ARRAY is its run-dir or its admin socket; without it, $ANYPORT_ADMIN.",
     NULL,
@@ -116,6 +127,8 @@ static json_t *params_of(const struct request *request)
 {
     json_t *params = json_pack("{s:s}", "name", request->name);
 
+    if (request->to != NULL)
+        (void)json_object_set_new(params, "controller", json_integer(atoll(request->to)));
     if (request->force)
         (void)json_object_set_new(params, "force", json_true());
     if (request->image != NULL)

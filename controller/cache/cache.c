@@ -42,6 +42,7 @@ struct command *cache_own_take(struct controller *controller, uint32_t element, 
     if (own == NULL)
         return NULL;
     cache->free_own = own->next;
+    cache->elements[element].own++;
     own->next = NULL;
     own->origin = &cache_origin;
     own->owner = NULL;
@@ -74,6 +75,7 @@ void cache_own_free(struct controller *controller, struct command *own)
 
     own->next = cache->free_own;
     cache->free_own = own;
+    cache->elements[own->element].own--;
     struct command *waiter = command_queue_pop(&cache->own_waiters);
     if (waiter != NULL)
         command_complete(controller, waiter, 0);
@@ -101,23 +103,10 @@ struct cache_counters *cache_counters_of(struct controller *controller, uint32_t
     return &segment_volume(&controller->segment, volume)->cache;
 }
 
-/* Nested calls leave it to the outermost, so that a long line of commands, each of which ends at
- * once, does not stand on the stack. */
 void cache_leave_gate(struct controller *controller, struct command *command)
 {
-    struct gate *gate = &controller->elements[command->element].gate;
-    struct cached_element *element = cache_element(controller, command->element);
-    struct command *ready;
-
-    if (!command->io.gated)
-        return;
-    gate_leave(gate, command);
-    if (element->letting_go)
-        return;
-    element->letting_go = true;
-    while ((ready = gate_next_ready(gate)) != NULL)
-        command_complete(controller, ready, 0);
-    element->letting_go = false;
+    if (command->io.gated && !command->origin->answers_in_gate)
+        execute_let_go_on(controller, command);
 }
 
 /* --- starting and stopping --- */
@@ -137,7 +126,6 @@ static uint32_t choose_elements(struct controller *controller)
     for (uint32_t i = 0; i < controller->elements_count; i++) {
         struct owned_element *element = &controller->elements[i];
         element->cached = is_to_be_cached(controller, &element->file);
-        element->gate.exclusive |= element->cached;
         count += element->cached;
     }
     return count;
@@ -246,6 +234,42 @@ void cache_element_forget(struct controller *controller, uint32_t index)
         cache_blocks_forget(&controller->cache->blocks, index);
 }
 
+void cache_element_leaves(struct controller *controller, uint32_t index)
+{
+    if (controller->cache == NULL)
+        return;
+    cache_element(controller, index)->leaves = true;
+    write_back_pump(controller);
+}
+
+void cache_element_stays(struct controller *controller, uint32_t index)
+{
+    if (controller->cache != NULL)
+        cache_element(controller, index)->leaves = false;
+}
+
+static bool waits_for_room(const struct cache *cache, uint32_t index)
+{
+    for (const struct command *waiter = cache->room_waiters.head; waiter != NULL;
+         waiter = waiter->next) {
+        if (waiter->element == index)
+            return true;
+    }
+    return false;
+}
+
+bool cache_element_is_busy(struct controller *controller, uint32_t index)
+{
+    struct cache *cache = controller->cache;
+
+    if (cache == NULL)
+        return false;
+    const struct cached_element *element = cache_element(controller, index);
+    return cache->blocks.dirty[index].count > 0 || element->own > 0 ||
+           element->flushers.head != NULL || controller->elements[index].gate.first != NULL ||
+           waits_for_room(cache, index);
+}
+
 void cache_element_taken(struct controller *controller, uint32_t index)
 {
     struct owned_element *element = &controller->elements[index];
@@ -254,7 +278,6 @@ void cache_element_taken(struct controller *controller, uint32_t index)
         return;
     /* The memory for it was taken at start, when there was anything to cache. */
     element->cached = is_to_be_cached(controller, &element->file);
-    element->gate.exclusive |= element->cached;
 }
 
 bool cache_is_busy(const struct controller *controller)

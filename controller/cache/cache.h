@@ -3,8 +3,8 @@
  * do with commands. The blocks themselves are in blocks.h.
  *
  * Order. Below CACHE there is at most one command on any block of a cached element: whatever goes
- * on to EXECUTE enters the element's gate (path/gate.h), which is exclusive there, and leaves it in
- * KEEP. Reads that are answered from the cache do not enter it.
+ * on to EXECUTE enters the element's gate (path/gate.h), and leaves it in KEEP, or, for a peer,
+ * when its answer is published. Reads that are answered from the cache do not enter it.
  *
  *      CACHE                                            EXECUTE                    KEEP
  *      read, all in the cache ---------------------------------------------------> done
@@ -50,7 +50,8 @@ struct read_stream {
 
 struct cached_element {
     struct command_queue flushers; /* FLUSHes that wait for write-back, in order */
-    bool letting_go;               /* of those that waited in the gate */
+    uint32_t own;                  /* commands of the cache's own */
+    bool leaves;                   /* all that is dirty of it is wanted on the element */
     uint8_t next_stream;
     struct read_stream streams[CACHE_STREAMS];
 };
@@ -111,6 +112,13 @@ void cache_stop(struct controller *controller);
  * is nowhere any more. Nothing of it is under way. */
 void cache_element_forget(struct controller *controller, uint32_t element);
 
+/* It is to be let go: what is dirty of it is written back as soon as can be; or it stays. */
+void cache_element_leaves(struct controller *controller, uint32_t element);
+void cache_element_stays(struct controller *controller, uint32_t element);
+
+/* Whether anything of it is dirty, or on its way through the cache. */
+bool cache_element_is_busy(struct controller *controller, uint32_t element);
+
 /* The element has an image now, perhaps its first one here: whether it is cached. */
 void cache_element_taken(struct controller *controller, uint32_t element);
 
@@ -134,7 +142,8 @@ static inline struct block_range cache_range(const struct command *command)
 struct cached_element *cache_element(struct controller *controller, uint32_t element);
 struct cache_counters *cache_counters_of(struct controller *controller, uint32_t volume);
 
-/* Leaves the gate, and lets those go on that waited for it there. */
+/* Leaves the gate, and lets those go on that waited for it there; but for a command that stays in
+ * it until it has answered, or that is not in it. */
 void cache_leave_gate(struct controller *controller, struct command *command);
 
 /* A command of the cache's own, for `count` blocks of the element from `first` on; it has to be
@@ -159,8 +168,9 @@ void cache_take_in_write(struct controller *controller, struct command *command)
 void cache_drop_range(struct controller *controller, struct command *command);
 void cache_put_dirty_range(struct controller *controller, struct command *command);
 
-/* lend.c: the blocks that a write was lent hold its payload, and become dirty. */
-void cache_put_lent(struct controller *controller, struct command *command);
+/* lend.c: the blocks that a write was lent hold its payload, and become dirty; or clean, for it was
+ * written through. */
+void cache_put_lent(struct controller *controller, struct command *command, bool dirty);
 
 /* write_back.c */
 void write_back_pump(struct controller *controller);

@@ -18,7 +18,7 @@ int index_init(struct block_index *index, uint32_t blocks)
 
     *index = (struct block_index){.buckets_mask = buckets - 1};
     index->entries = calloc(blocks, sizeof *index->entries);
-    index->buckets = malloc(buckets * sizeof *index->buckets);
+    index->buckets = aligned_alloc(CACHELINE_BYTES, buckets * sizeof *index->buckets);
     if (index->entries == NULL || index->buckets == NULL) {
         index_done(index);
         return -ENOMEM;

@@ -39,12 +39,26 @@ static bool is_whole(uint64_t offset_bytes, uint64_t length_bytes)
 /* A host that stops in the middle of its payload keeps what it was lent: others go on without. */
 static bool has_blocks(const struct cache *cache, uint32_t count)
 {
+    return cache->lent_blocks + count <= cache->dirty_limit / LENT_SHARE;
+}
+
+static bool has_room(const struct cache *cache, uint32_t count)
+{
     return cache->room_waiters.head == NULL &&
-           cache->lent_blocks + count <= cache->dirty_limit / LENT_SHARE &&
            cache->blocks.dirty_count + cache->reserved + count <= cache->dirty_limit;
 }
 
-static bool writes_back(struct controller *controller, uint32_t index, uint64_t offset_bytes)
+/* Written through, its blocks become clean when the element has them, and need no room. In the
+ * other mode a write that may not become dirty is rare. */
+static bool is_wanted(const struct cache *cache, uint32_t count, uint8_t flags)
+{
+    if (cache->mode == CACHE_WRITE_THROUGH)
+        return has_blocks(cache, count);
+    return cache->mode == CACHE_WRITE_BACK && !cache->write_back.stopping &&
+           (flags & COMMAND_FUA) == 0 && has_blocks(cache, count) && has_room(cache, count);
+}
+
+static bool takes_writes(struct controller *controller, uint32_t index, uint64_t offset_bytes)
 {
     const struct owned_element *element = &controller->elements[index];
 
@@ -58,15 +72,14 @@ bool cache_lends(struct controller *controller, uint32_t volume, uint64_t offset
 {
     const struct cache *cache = controller->cache;
 
-    if (cache == NULL || cache->mode != CACHE_WRITE_BACK || cache->write_back.stopping ||
-        (flags & COMMAND_FUA) != 0 || !is_whole(offset_bytes, length_bytes) ||
-        !has_blocks(cache, (uint32_t)(length_bytes / BLOCK_BYTES)) ||
+    if (cache == NULL || !is_whole(offset_bytes, length_bytes) ||
+        !is_wanted(cache, (uint32_t)(length_bytes / BLOCK_BYTES), flags) ||
         virtual_find(controller, volume) != NULL)
         return false;
     return mapping_resolve(&controller->segment, volume, offset_bytes, length_bytes, ret_place) ==
                0 &&
            ret_place->owner == controller->id &&
-           writes_back(controller, ret_place->element, ret_place->element_offset_bytes);
+           takes_writes(controller, ret_place->element, ret_place->element_offset_bytes);
 }
 
 void cache_lend(struct controller *controller, struct command *command,
@@ -82,28 +95,43 @@ void cache_lend(struct controller *controller, struct command *command,
         list[i] = cache_block_take(&cache->blocks, key + i);
         assert(list[i] != BLOCK_NONE); /* a quarter of all is neither dirty nor reserved */
     }
-    command->cache = (struct command_cache){.reserved = count, .lends = CACHE_LENDS_ROOM};
+    command->cache = (struct command_cache){.lends = CACHE_LENDS_BLOCKS};
+    if (cache->mode == CACHE_WRITE_BACK)
+        command->cache.reserved = count;
     command->element_offset_bytes = place->element_offset_bytes;
     name_payload(controller, command, count);
-    cache->reserved += count;
+    cache->reserved += command->cache.reserved;
     cache->lent_blocks += count;
 }
 
-void cache_put_lent(struct controller *controller, struct command *command)
+static void put_clean(struct cache_blocks *blocks, uint32_t block, uint64_t key, uint32_t volume)
+{
+    uint32_t old = cache_block_find(blocks, key);
+
+    if (old != BLOCK_NONE) /* clean: nothing is written through over what is dirty */
+        cache_block_drop(blocks, old);
+    cache_block_put_clean(blocks, block, key, volume);
+}
+
+void cache_put_lent(struct controller *controller, struct command *command, bool dirty)
 {
     struct cache *cache = controller->cache;
     struct block_range range = cache_range(command);
 
     assert(command->cache.blocks_count == range.end - range.first);
-    for (uint32_t i = 0; i < command->cache.blocks_count; i++)
-        cache_block_put_dirty(&cache->blocks, command->cache.blocks[i],
-                              key_of(command->element, range.first + i), command->volume);
+    for (uint32_t i = 0; i < command->cache.blocks_count; i++) {
+        uint64_t key = key_of(command->element, range.first + i);
+        if (dirty)
+            cache_block_put_dirty(&cache->blocks, command->cache.blocks[i], key, command->volume);
+        else
+            put_clean(&cache->blocks, command->cache.blocks[i], key, command->volume);
+    }
     cache->lent_blocks -= command->cache.blocks_count;
     command->cache.lends = CACHE_LENDS_NOTHING;
     command->cache.blocks = NULL;
 }
 
-static void take_back_room(struct controller *controller, struct command *command)
+static void take_back_blocks(struct controller *controller, struct command *command)
 {
     struct cache *cache = controller->cache;
 
@@ -150,6 +178,8 @@ bool cache_pin(struct controller *controller, struct command *command)
         assert(list[i] != BLOCK_NONE);
         cache_block_hit(&cache->blocks, list[i]);
         cache_block_pin(&cache->blocks, list[i]);
+        /* Its first word decides how it is sent (hostif/answer.c): at the end of the turn. */
+        __builtin_prefetch(cache_block_data(&cache->blocks, list[i]));
     }
     cache->pinned_blocks += count;
     command->cache.lends = CACHE_LENDS_PINNED;
@@ -171,8 +201,8 @@ void cache_take_back(struct controller *controller, struct command *command)
     enum cache_lends lends = (enum cache_lends)command->cache.lends;
 
     command->cache.lends = CACHE_LENDS_NOTHING;
-    if (lends == CACHE_LENDS_ROOM)
-        take_back_room(controller, command);
+    if (lends == CACHE_LENDS_BLOCKS)
+        take_back_blocks(controller, command);
     else if (lends == CACHE_LENDS_PINNED)
         unpin(controller, command);
     command->cache.blocks = NULL;

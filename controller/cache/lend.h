@@ -1,8 +1,9 @@
 /*
  * Blocks of the cache as payload, so that nothing is copied between the two.
  *
- *      a write that will be written back   its blocks are taken before its payload comes; the
- *                                          socket is received into them, and CACHE publishes them
+ *      a write of whole blocks             its blocks are taken before its payload comes; the
+ *                                          socket is received into them; CACHE publishes them as
+ *                                          dirty, or, when it was written through, KEEP as clean
  *      a read that the cache answers       its blocks are pinned, and the socket is sent from them,
  *                                          until the answer has left
  *
@@ -16,12 +17,13 @@
 #include "controller/path/command.h"
 #include "shm/mapping.h"
 
-/* Whether a host's write of whole blocks finds room to become dirty at once, here; then cache_lend
- * finds blocks for it, if nothing else happens in between. It need not wait for anything. */
+/* Whether a host's write is of whole blocks of an element that is cached here, and need not wait
+ * for room to become dirty; then cache_lend finds blocks for it, if nothing else happens in
+ * between. */
 bool cache_lends(struct controller *controller, uint32_t volume, uint64_t offset_bytes,
                  uint64_t length_bytes, uint8_t flags, struct mapping_place *ret_place);
 
-/* Gives such a write, which has no buffer, its blocks, and reserves room for them. */
+/* Gives such a write, which has no buffer, its blocks, and what room they need. */
 void cache_lend(struct controller *controller, struct command *command,
                 const struct mapping_place *place);
 

@@ -85,8 +85,8 @@ static enum stage_verdict pass(struct controller *controller, struct command *co
 
 static enum stage_verdict absorb(struct controller *controller, struct command *command)
 {
-    if (command->cache.lends == CACHE_LENDS_ROOM)
-        cache_put_lent(controller, command);
+    if (command->cache.lends == CACHE_LENDS_BLOCKS)
+        cache_put_lent(controller, command, true);
     else
         cache_put_dirty_range(controller, command);
     write_back_became_dirty(controller);
@@ -149,6 +149,17 @@ static enum stage_verdict enter_gate(struct controller *controller, struct comma
     if (!gate_enter(&owned(controller, command)->gate, command))
         return wait_for(command, UNTIL_GATE);
     return in_gate(controller, command);
+}
+
+/* A write of whole blocks for which there is room, when nobody is in the gate: it would be out of
+ * it again before anybody else could come. */
+static enum stage_verdict enter_to_absorb(struct controller *controller, struct command *command)
+{
+    bool whole = (command->element_offset_bytes | command->length_bytes) % BLOCK_BYTES == 0;
+
+    if (command->cache.reserved > 0 && whole && gate_is_empty(&owned(controller, command)->gate))
+        return in_gate(controller, command);
+    return enter_gate(controller, command);
 }
 
 /* --- what each operation does first --- */
@@ -216,20 +227,19 @@ static enum stage_verdict take_room(struct controller *controller, struct comman
         command->cache.reserved = blocks_of(command);
         controller->cache->reserved += command->cache.reserved;
     }
-    return enter_gate(controller, command);
+    return enter_to_absorb(controller, command);
 }
 
 static enum stage_verdict look_write(struct controller *controller, struct command *command)
 {
     struct cache *cache = controller->cache;
-    bool has_room = command->cache.lends == CACHE_LENDS_ROOM;
 
     if (!may_be_written_back(controller, command)) {
         give_room(controller, command);
         return enter_gate(controller, command);
     }
-    if (has_room)
-        return enter_gate(controller, command);
+    if (command->cache.reserved > 0)
+        return enter_to_absorb(controller, command);
     if (cache->room_waiters.head == NULL && cache_room_for(controller, command))
         return take_room(controller, command);
     tracked(controller, command);
@@ -270,7 +280,7 @@ static void begin(struct command *command)
 {
     const struct command_cache *before = &command->cache;
 
-    if (before->lends == CACHE_LENDS_ROOM)
+    if (before->lends == CACHE_LENDS_BLOCKS)
         command->cache = (struct command_cache){.blocks = before->blocks,
                                                 .blocks_count = before->blocks_count,
                                                 .lends = before->lends,
@@ -282,7 +292,7 @@ static void begin(struct command *command)
 enum stage_verdict cache_look(struct controller *controller, struct command *command)
 {
     begin(command);
-    if (command->cache.lends == CACHE_LENDS_ROOM && command->target != controller->id &&
+    if (command->cache.lends == CACHE_LENDS_BLOCKS && command->target != controller->id &&
         !cache_unlend(controller, command)) {
         aggregate_add(&command->aggregate, command->offset_bytes, -ENOMEM);
         return STAGE_DONE;
@@ -341,6 +351,8 @@ static void keep(struct controller *controller, struct command *command)
 
     if (command->op == COMMAND_READ && command->cache.keeps && command->status == 0)
         cache_take_in_read(controller, command);
+    else if (command->cache.lends == CACHE_LENDS_BLOCKS && command->status == 0)
+        cache_put_lent(controller, command, false);
     else if (command->op == COMMAND_WRITE && command->length_bytes <= CACHE_LOOK_BYTES &&
              command->status == 0)
         cache_take_in_write(controller, command);

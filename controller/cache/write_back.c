@@ -149,7 +149,7 @@ static uint64_t wanted_number(const struct cache *cache, uint32_t element)
 
     /* What is on its way already is not counted: else, once there is much, each new block would
      * follow at once, alone. */
-    if (write_back->stopping ||
+    if (write_back->stopping || cache->elements[element].leaves ||
         cache->blocks.dirty_count - write_back->blocks_in_flight > cache->dirty_background)
         return UINT64_MAX;
     if (flusher != NULL && flusher->cache.number > number)

@@ -74,6 +74,7 @@ static void controller_noticed(struct watched *watched, uint32_t events)
     configurator_look_at_phase(CONFIGURATOR_OF(watched, notice));
     rebuilds_look(CONFIGURATOR_OF(watched, notice));
     seats_look(CONFIGURATOR_OF(watched, notice));
+    element_moves_look(CONFIGURATOR_OF(watched, notice));
 }
 
 /* It ticks only while something has to be looked at, so an idle array wakes nobody. */
@@ -81,7 +82,8 @@ static void set_clock(struct configurator *configurator)
 {
     bool wanted = configurator->phase == CONFIGURATOR_STARTING ||
                   configurator->phase == CONFIGURATOR_QUIESCING ||
-                  configurator->phase == CONFIGURATOR_STOPPING || seats_have_work(configurator);
+                  configurator->phase == CONFIGURATOR_STOPPING || seats_have_work(configurator) ||
+                  configurator->moves != NULL;
     struct itimerspec interval = {0};
 
     for (uint32_t id = 0; id < configurator->config->controllers; id++)
@@ -101,6 +103,7 @@ static void clock_ticked(struct watched *watched, uint32_t events)
     (void)!read(watched->fd, &count, sizeof count);
     for (uint32_t id = 0; id < configurator->config->controllers; id++)
         control_line_look_at_time(&configurator->lines[id], watch_now_ns());
+    element_moves_look(configurator);
     configurator_look_at_draining(configurator);
     configurator_look_at_phase(configurator);
     seats_look(configurator);
@@ -259,6 +262,7 @@ void configurator_close(struct configurator *configurator)
         close_if_open(&configurator->control_ends[i]);
         control_line_close(&configurator->lines[i]);
     }
+    element_moves_done(configurator);
     volume_changes_done(configurator);
     rebuilds_done(configurator);
     segment_done(&configurator->segment);

@@ -14,6 +14,7 @@
 #include "controller/config/control_line.h"
 #include "controller/config/heartbeats.h"
 #include "controller/config/images.h"
+#include "controller/config/element_move.h"
 #include "controller/config/rebuilds.h"
 #include "controller/config/resyncs.h"
 #include "controller/config/seats.h"
@@ -78,6 +79,7 @@ struct configurator {
     struct control_line lines[CONTROLLERS_MAX]; /* to them */
     struct heartbeats heartbeats;
     struct rebuilds rebuilds;
+    struct element_move *moves;        /* that are under way (element_move.h) */
     int control_ends[CONTROLLERS_MAX]; /* theirs, until each has its own */
     struct volume_resync *resyncs;     /* by volume */
     enum configurator_phase phase;

@@ -278,6 +278,23 @@ static void renew_witness(struct replacing *replacing)
     (void)witness_open(witness, replacing->element.fd, replacing->element.mark_byte);
 }
 
+static void watched(void *context, int status)
+{
+    (void)context, (void)status; /* who has none cannot take the element over, and says so then */
+}
+
+/* All controllers get a descriptor of the image, for the case that its owner dies. */
+static void pass_witness(struct replacing *replacing)
+{
+    struct configurator *configurator = replacing->configurator;
+    const struct control_message message = {.kind = CONTROL_WATCH_ELEMENT,
+                                            .arguments = {replacing->index}};
+    int fd = configurator->witnesses[replacing->index].fd;
+
+    for (uint32_t id = 0; id < configurator->config->controllers && fd >= 0; id++)
+        (void)configurator_ask(configurator, id, &message, fd, watched, NULL);
+}
+
 /* A controller that was too slow may take the image yet, so that stays where it is. */
 static void fail_late(struct replacing *replacing)
 {
@@ -302,6 +319,7 @@ static void taken(void *context, int status)
         return;
     }
     renew_witness(replacing);
+    pass_witness(replacing);
     remember_image(replacing);
     (void)each_volume(replacing, want_rebuild, replacing);
     end(replacing,

@@ -144,3 +144,17 @@ int integrity_end(struct integrity *integrity, const struct element *element, co
                                    integrity->tail.intents_offset_bytes);
     return error != 0 ? error : element_sync_now(element);
 }
+
+int integrity_keep(struct integrity *integrity, const struct element *element)
+{
+    const struct intents *intents = integrity->intents;
+    uint64_t *all = calloc(intents->words, sizeof *all);
+
+    if (all == NULL)
+        return -ENOMEM;
+    for (uint64_t word = 0; word < intents->words; word++)
+        all[word] = intents->set[word] | intents->kept[word];
+    int error = integrity_end(integrity, element, all, false);
+    free(all);
+    return error;
+}

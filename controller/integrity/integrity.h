@@ -40,6 +40,10 @@ void integrity_free(struct integrity *integrity); /* NULL is allowed */
 int integrity_end(struct integrity *integrity, const struct element *element, const uint64_t *keep,
                   bool agree);
 
+/* The same for an element that another controller goes on with, while writes may be under way on
+ * other members: all intents stand, and say that the checksums are right. */
+int integrity_keep(struct integrity *integrity, const struct element *element);
+
 /* Where the bitmap is in the tail, and what is to be written there: the writing that was begun. */
 struct loop_io integrity_intents_io(const struct integrity *integrity);
 

@@ -52,10 +52,12 @@ enum command_flags {
 /* Who wants the answer. */
 struct command_origin {
     const char *name;
-    bool host;      /* a host command: counted as such */
-    bool travels;   /* may be redirected to the owner of its element */
-    bool uncounted; /* nobody asked for it: no volume counts it */
-    bool finds;     /* what it READs wherever command_place says: it need not be in its buffer */
+    bool host;            /* a host command: counted as such */
+    bool travels;         /* may be redirected to the owner of its element */
+    bool uncounted;       /* nobody asked for it: no volume counts it */
+    bool answers_in_gate; /* its reply calls execute_answered, when the answer is published (gate.h)
+                           */
+    bool finds; /* what it READs wherever command_place says: it need not be in its buffer */
     /* The command has its status and, for READ and EXTENTS, its payload; it is the origin's again.
      */
     void (*reply)(struct controller *controller, struct command *command);
@@ -96,7 +98,7 @@ struct command_io {
 enum cache_own { OWN_WRITE_BACK, OWN_FILL, OWN_READ_AHEAD };
 
 /* What a host command has of the cache (cache/lend.h). */
-enum cache_lends { CACHE_LENDS_NOTHING, CACHE_LENDS_ROOM, CACHE_LENDS_PINNED };
+enum cache_lends { CACHE_LENDS_NOTHING, CACHE_LENDS_BLOCKS, CACHE_LENDS_PINNED };
 
 /* Where a command is with the owner's cache (cache/cache.h). */
 struct command_cache {

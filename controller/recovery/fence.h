@@ -18,8 +18,9 @@ struct fence {
     bool (*is_passed)(struct controller *controller, const struct fence *fence);
     /* What is done then; its result is the answer. */
     int (*pass)(struct controller *controller, const struct fence *fence);
-    uint64_t number; /* of the last command on a virtual volume that had begun */
-    uint32_t what;   /* the volume, or the element */
+    uint64_t deadline_ns; /* is_passed's own */
+    uint64_t number;      /* of the last command on a virtual volume that had begun */
+    uint32_t what;        /* the volume, or the element */
 };
 
 struct fences {

@@ -83,6 +83,30 @@ static void count_takeover(struct element_record *record, uint64_t taken_ns)
     store_relaxed(&record->taken_ns, taken_ns);                              /* relaxed: as above */
 }
 
+static void say_taken(const struct controller *controller, uint32_t element, uint64_t taken_ns)
+{
+    fprintf(stderr, "anyport: c%u: element %s is owned by c%u now%s, %llu ms after it was free\n",
+            controller->id, record_of(controller, element)->name, controller->id,
+            has_failed(controller, element) ? ", and has failed" : "",
+            (unsigned long long)(taken_ns / 1000000u));
+}
+
+/* What the owner before was executing has ended with it, and counts for nobody: who waits for the
+ * element to be idle (control_element.c) would wait for ever. */
+static void forget_in_flight(const struct controller *controller, uint32_t element)
+{
+    const struct segment *segment = &controller->segment;
+
+    /* relaxed: a dead owner's counters, which are ours now */
+    store_relaxed(&record_of(controller, element)->counters.in_flight, 0);
+    for (uint32_t i = 0; i < mapping_volumes_end(segment); i++) {
+        struct volume_record *volume = segment_volume(segment, i);
+        if (mapping_has_volume(segment, i) && !mapping_is_virtual(segment, i) &&
+            volume->element == element)
+            store_relaxed(&volume->counters.in_flight, 0); /* relaxed: as above */
+    }
+}
+
 static void own(struct controller *controller, uint32_t element)
 {
     struct taking *taking = &takeover_of(controller)->elements[element];
@@ -94,16 +118,16 @@ static void own(struct controller *controller, uint32_t element)
         settle_failed_elements(controller, NULL); /* its owner before may not have come to it */
         adopt_drop(&takeover_of(controller)->adoption, element);
     }
-    count_takeover(record, taken_ns);
+    forget_in_flight(controller, element);
+    if (!taking->handed)
+        count_takeover(record, taken_ns);
     (void)owner_change(&record->owner, taking->owner,
                        owner_next(taking->owner, OWNER_OWNED, controller->id, controller->epoch));
     CRASH_POINT("takeover.owned");
     tracing_event(controller, TRACE_ELEMENT_TAKEN, TRACE_NO_CONTROLLER, element);
     leave(takeover_of(controller), taking);
-    fprintf(stderr, "anyport: c%u: element %s is owned by c%u now%s, %llu ms after it was free\n",
-            controller->id, record->name, controller->id,
-            has_failed(controller, element) ? ", and has failed" : "",
-            (unsigned long long)(taken_ns / 1000000u));
+    if (!taking->handed)
+        say_taken(controller, element, taken_ns);
     tell_everybody(controller);
 }
 
@@ -301,6 +325,7 @@ static void look_at(struct controller *controller, uint32_t element)
     if (taking->step == TAKE_NOT) {
         takeover->active++;
         taking->begun_ns = now_ns;
+        taking->handed = handed;
         taking->step = TAKE_LATER;
     }
     taking->due_ns =

@@ -38,6 +38,7 @@ struct controller;
 struct taking {
     enum taking_step { TAKE_NOT, TAKE_LATER, TAKE_DRAIN, TAKE_ADOPT } step;
     struct owner owner; /* from DRAIN on: the word that is ours */
+    bool handed;        /* its owner before let it go */
     uint64_t due_ns;    /* LATER: when to try */
     uint64_t begun_ns;  /* when its owner was found to be gone, or it was handed to us */
 };

@@ -162,10 +162,8 @@ static uint32_t stale_now(const struct world *world, const struct sim_volume *vo
 
     for (uint32_t i = 0; i < volume->members; i++) {
         uint32_t element = volume->member_element[i];
-        const struct element_record *record = segment_element(&world->segment, element);
-        /* relaxed: one thread */
-        if (world->images[element].has_failed ||
-            world->machines[load_relaxed(&record->owner)].state == MACHINE_DEAD)
+        struct owner owner = owner_load(&segment_element(&world->segment, element)->owner);
+        if (world->element_failed[element] || world->machines[owner.seat].state == MACHINE_DEAD)
             stale |= 1u << i;
     }
     return stale;

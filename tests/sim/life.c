@@ -334,12 +334,11 @@ static bool all_landed(struct world *world)
 /* Well; or with what a failed element has lost (controller/finish.h). */
 static bool may_end_so(const struct machine *machine)
 {
-    const struct config *config = machine->world->config;
+    const struct world *world = machine->world;
     bool lost = false;
 
-    for (uint32_t i = 0; i < config->elements_count; i++)
-        lost = lost || (config->elements[i].controller == machine->id &&
-                        machine->world->images[i].has_failed);
+    for (uint32_t i = 0; i < world->config->elements_count; i++)
+        lost = lost || world->element_failed[i];
     return machine->run_status == 0 || (machine->run_status == -EIO && lost);
 }
 

@@ -105,7 +105,7 @@ static void draw_config(struct plan *plan, struct dice *dice)
     add_interconnect(plan, dice);
     add(plan, "coordination: {policy: strict, region: %uKiB}\n", power_of_two(dice, 256, 3));
     add_cache(plan, dice);
-    add(plan, "takeover: {enabled: %s}\n", dice_once_in(dice, 4) ? "false" : "true");
+    add(plan, "takeover: {enabled: %s}\n", dice_once_in(dice, 3) ? "false" : "true");
     add(plan, "elements:\n");
     plan->element_bytes = (2 * 2 + 1) * MEMBER_BYTES_UNIT;
     for (uint32_t i = 0; i < plan->elements; i++)

@@ -56,10 +56,13 @@ static bool all_done(struct world *world)
     return true;
 }
 
+/* By a host of any controller that lives. */
 static void run_script(struct world *world, const struct wish *wishes, uint32_t count)
 {
-    uint64_t host = dice_below(&world->dice, world->machines_count);
+    uint32_t host = (uint32_t)dice_below(&world->dice, world->machines_count);
 
+    while (world->machines[host].state == MACHINE_DEAD)
+        host = (host + 1) % world->machines_count;
     host_begin_script(&world->machines[host].host, wishes, count);
     (void)machines_run_until(world, all_done, HOSTS_NS);
 }
@@ -220,6 +223,17 @@ static bool all_died(const struct world *world)
     return true;
 }
 
+/* What caches have is not on the images before it was asked for. */
+static void judge_recovery(struct world *world)
+{
+    uint32_t count = world->records_count;
+
+    ask_all(world, COMMAND_FLUSH); /* an element that has failed says no */
+    world->records_count = count;
+    if (!world->failed)
+        judge_settled(world);
+}
+
 /* Nothing may hang, leak or fail for no reason. */
 static void look_before_end(struct world *world, enum sim_end end)
 {
@@ -232,7 +246,7 @@ static void look_before_end(struct world *world, enum sim_end end)
         if (!world->failed)
             judge_leaks(world);
         if (!world->failed && !all_died(world))
-            judge_settled(world);
+            judge_recovery(world);
     }
     if (!world->failed)
         judge_errors(world);
