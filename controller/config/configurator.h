@@ -17,6 +17,7 @@
 #include "controller/config/element_move.h"
 #include "controller/config/rebuilds.h"
 #include "controller/config/resyncs.h"
+#include "controller/config/seat_moves.h"
 #include "controller/config/seats.h"
 #include "controller/config/sockets.h"
 #include "controller/config/volume_change.h"
@@ -47,6 +48,7 @@ struct watched_controller {
     bool adopted;   /* it is not our child: how it ended nobody tells us (adopt.h) */
     uint32_t epoch; /* of its life: that of its seat when it was started */
     struct seat_care care;
+    struct seat_moves moves;
     uint64_t began_ns;        /* its life, CLOCK_MONOTONIC */
     uint32_t deaths_in_a_row; /* each soon after its life began */
 };
