@@ -1,4 +1,4 @@
-#include "controller/config/sockets.h"
+#include "controller/config/sockets_parts.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,13 +16,10 @@
 
 enum { BACKLOG = 512 };
 
-#define LOCK_NAME     "configuration.lock"
-#define HANDOVER_NAME "handover%u"
+#define LOCK_NAME "configuration.lock"
 
-__attribute__((format(printf, 5, 6))) static int refuse(const struct config *config,
-                                                        struct config_error *ret_error,
-                                                        const char *field, int error,
-                                                        const char *format, ...)
+int sockets_refuse(const struct config *config, struct config_error *ret_error, const char *field,
+                   int error, const char *format, ...)
 {
     va_list arguments;
     int length = snprintf(ret_error->text, sizeof ret_error->text, "%s: %s: ", config->path, field);
@@ -36,7 +33,7 @@ __attribute__((format(printf, 5, 6))) static int refuse(const struct config *con
 /* --- the run-dir --- */
 
 /* -EBUSY: somebody has it. The file of one that ended meanwhile is not the one that others find. */
-static int take_lock(struct array_sockets *sockets, int flags)
+int sockets_take_lock(struct array_sockets *sockets, int flags)
 {
     struct stat status;
 
@@ -57,34 +54,36 @@ static int open_run_dir(const struct config *config, struct array_sockets *socke
 {
     sockets->made_run_dir = mkdir(config->run_dir, 0777) == 0;
     if (!sockets->made_run_dir && errno != EEXIST)
-        return refuse(config, ret_error, "run-dir", -errno, "cannot create %s: %s", config->run_dir,
-                      strerror(errno));
+        return sockets_refuse(config, ret_error, "run-dir", -errno, "cannot create %s: %s",
+                              config->run_dir, strerror(errno));
     sockets->run_dir = realpath(config->run_dir, NULL);
     sockets->run_dir_fd = open(config->run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (sockets->run_dir == NULL || sockets->run_dir_fd < 0)
-        return refuse(config, ret_error, "run-dir", -errno, "cannot open %s: %s", config->run_dir,
-                      strerror(errno));
-    int error = take_lock(sockets, O_CREAT);
+        return sockets_refuse(config, ret_error, "run-dir", -errno, "cannot open %s: %s",
+                              config->run_dir, strerror(errno));
+    int error = sockets_take_lock(sockets, O_CREAT);
     if (error != 0)
-        return refuse(config, ret_error, "run-dir", error,
-                      error == -EBUSY ? "an array is running in %s; allowed: another run-dir"
-                                      : "cannot make the lock in %s",
-                      sockets->run_dir);
+        return sockets_refuse(config, ret_error, "run-dir", error,
+                              error == -EBUSY
+                                  ? "an array is running in %s; allowed: another run-dir"
+                                  : "cannot make the lock in %s",
+                              sockets->run_dir);
     if (flock(sockets->run_dir_fd, LOCK_EX | LOCK_NB) == 0)
         return 0;
     close(sockets->lock_fd); /* the file is that of the array which runs there */
     sockets->lock_fd = -1;
-    return refuse(config, ret_error, "run-dir", -EBUSY,
-                  "controllers of an array are running in %s, and their configuration controller "
-                  "has died; allowed: anyport run --adopt, SIGTERM to each of them, or another "
-                  "run-dir",
-                  sockets->run_dir);
+    return sockets_refuse(
+        config, ret_error, "run-dir", -EBUSY,
+        "controllers of an array are running in %s, and their configuration controller "
+        "has died; allowed: anyport run --adopt, SIGTERM to each of them, or another "
+        "run-dir",
+        sockets->run_dir);
 }
 
 /* --- Unix --- */
 
-static int name_unix(const struct array_sockets *sockets, const char *name,
-                     struct array_socket *ret_socket)
+int sockets_name_unix(const struct array_sockets *sockets, const char *name,
+                      struct array_socket *ret_socket)
 {
     if (asprintf(&ret_socket->path, "%s/%s.sock", sockets->run_dir, name) >= 0)
         return 0;
@@ -98,12 +97,12 @@ static int listen_unix_as(const struct config *config, const struct array_socket
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
 
-    if (name_unix(sockets, name, ret_socket) != 0)
-        return refuse(config, ret_error, "run-dir", -ENOMEM, "not enough memory");
+    if (sockets_name_unix(sockets, name, ret_socket) != 0)
+        return sockets_refuse(config, ret_error, "run-dir", -ENOMEM, "not enough memory");
     if (strlen(ret_socket->path) >= sizeof address.sun_path)
-        return refuse(config, ret_error, "run-dir", -ENAMETOOLONG,
-                      "%s is too long for a socket's path; allowed: %zu bytes", ret_socket->path,
-                      sizeof address.sun_path - 1);
+        return sockets_refuse(config, ret_error, "run-dir", -ENAMETOOLONG,
+                              "%s is too long for a socket's path; allowed: %zu bytes",
+                              ret_socket->path, sizeof address.sun_path - 1);
     strcpy(address.sun_path, ret_socket->path);
     /* The flock says that no array runs here, so a socket that is still here is a dead one's. */
     (void)unlink(ret_socket->path);
@@ -112,14 +111,14 @@ static int listen_unix_as(const struct config *config, const struct array_socket
     int bound = bind(ret_socket->fd, (struct sockaddr *)&address, sizeof address);
     umask(umask_before);
     if (bound < 0 || listen(ret_socket->fd, BACKLOG) < 0)
-        return refuse(config, ret_error, "run-dir", -errno, "cannot listen on %s: %s",
-                      ret_socket->path, strerror(errno));
+        return sockets_refuse(config, ret_error, "run-dir", -errno, "cannot listen on %s: %s",
+                              ret_socket->path, strerror(errno));
     return 0;
 }
 
-static int listen_unix(const struct config *config, const struct array_sockets *sockets,
-                       const char *name, mode_t mode, struct array_socket *ret_socket,
-                       struct config_error *ret_error)
+int sockets_listen_unix(const struct config *config, const struct array_sockets *sockets,
+                        const char *name, mode_t mode, struct array_socket *ret_socket,
+                        struct config_error *ret_error)
 {
     return listen_unix_as(config, sockets, name, SOCK_STREAM, mode, ret_socket, ret_error);
 }
@@ -182,13 +181,14 @@ static int listen_tcp(const struct config *config, uint16_t port, struct array_s
     snprintf(service, sizeof service, "%u", port);
     int problem = getaddrinfo(config->tcp_host, service, &hints, &addresses);
     if (problem != 0)
-        return refuse(config, ret_error, "ports.tcp", -EINVAL, "cannot resolve %s: %s",
-                      config->tcp_host, gai_strerror(problem));
+        return sockets_refuse(config, ret_error, "ports.tcp", -EINVAL, "cannot resolve %s: %s",
+                              config->tcp_host, gai_strerror(problem));
     int error = sockets_listen_tcp(addresses, &ret_socket->fd);
     freeaddrinfo(addresses);
     if (error != 0)
-        return refuse(config, ret_error, "ports.tcp", error, "cannot listen on %s port %u: %s",
-                      config->tcp_host, port, strerror(-error));
+        return sockets_refuse(config, ret_error, "ports.tcp", error,
+                              "cannot listen on %s port %u: %s", config->tcp_host, port,
+                              strerror(-error));
     ret_socket->port = sockets_port(ret_socket->fd);
     return 0;
 }
@@ -215,7 +215,7 @@ static int open_own_unix(const struct config *config, struct array_sockets *sock
     char name[24];
 
     snprintf(name, sizeof name, "c%u", id);
-    int error = listen_unix(config, sockets, name, 0777, &sockets->own[id], ret_error);
+    int error = sockets_listen_unix(config, sockets, name, 0777, &sockets->own[id], ret_error);
     snprintf(name, sizeof name, HANDOVER_NAME, id);
     return error != 0 ? error
                       : listen_unix_as(config, sockets, name, SOCK_SEQPACKET, 0600,
@@ -234,11 +234,11 @@ static int open_own_tcp(const struct config *config, struct array_sockets *socke
 static int open_unix(const struct config *config, struct array_sockets *sockets,
                      struct config_error *ret_error)
 {
-    int error = listen_unix(config, sockets, "front", 0777, &sockets->front, ret_error);
+    int error = sockets_listen_unix(config, sockets, "front", 0777, &sockets->front, ret_error);
 
     remove_stale(sockets);
     if (error == 0)
-        error = listen_unix(config, sockets, "admin", 0600, &sockets->admin, ret_error);
+        error = sockets_listen_unix(config, sockets, "admin", 0600, &sockets->admin, ret_error);
     for (uint32_t i = 0; i < config->controllers && error == 0; i++)
         error = open_own_unix(config, sockets, i, ret_error);
     return error;
@@ -255,7 +255,7 @@ static int open_tcp(const struct config *config, struct array_sockets *sockets,
     return error;
 }
 
-static struct array_sockets none(const struct config *config)
+struct array_sockets sockets_none(const struct config *config)
 {
     struct array_sockets sockets = {.run_dir_fd = -1,
                                     .lock_fd = -1,
@@ -272,7 +272,7 @@ static struct array_sockets none(const struct config *config)
 int sockets_open(const struct config *config, struct array_sockets *ret_sockets,
                  struct config_error *ret_error)
 {
-    struct array_sockets sockets = none(config);
+    struct array_sockets sockets = sockets_none(config);
 
     int error = open_run_dir(config, &sockets, ret_error);
     if (error == 0)
@@ -287,7 +287,7 @@ int sockets_open(const struct config *config, struct array_sockets *ret_sockets,
     return 0;
 }
 
-static void close_one(struct array_socket *socket, bool remove)
+void sockets_close_one(struct array_socket *socket, bool remove)
 {
     if (socket->fd >= 0)
         close(socket->fd);
@@ -299,9 +299,9 @@ static void close_one(struct array_socket *socket, bool remove)
 
 void sockets_close_controller(struct array_sockets *sockets, uint32_t controller)
 {
-    close_one(&sockets->own[controller], true);
-    close_one(&sockets->own_tcp[controller], true);
-    close_one(&sockets->handover[controller], true);
+    sockets_close_one(&sockets->own[controller], true);
+    sockets_close_one(&sockets->own_tcp[controller], true);
+    sockets_close_one(&sockets->handover[controller], true);
 }
 
 int sockets_open_controller(const struct config *config, struct array_sockets *sockets,
@@ -318,9 +318,9 @@ int sockets_open_controller(const struct config *config, struct array_sockets *s
 
 void sockets_close(struct array_sockets *sockets)
 {
-    close_one(&sockets->front, true);
-    close_one(&sockets->front_tcp, true);
-    close_one(&sockets->admin, true);
+    sockets_close_one(&sockets->front, true);
+    sockets_close_one(&sockets->front_tcp, true);
+    sockets_close_one(&sockets->admin, true);
     for (uint32_t i = 0; i < sockets->controllers; i++)
         sockets_close_controller(sockets, i);
     if (sockets->lock_fd >= 0) { /* first the name: who finds it gone makes another one */
@@ -338,102 +338,12 @@ void sockets_close(struct array_sockets *sockets)
 
 void sockets_keep_only(struct array_sockets *sockets, uint32_t controller)
 {
-    close_one(&sockets->admin, false);
+    sockets_close_one(&sockets->admin, false);
     for (uint32_t i = 0; i < sockets->controllers; i++) {
         if (i == controller)
             continue;
-        close_one(&sockets->own[i], false);
-        close_one(&sockets->own_tcp[i], false);
-        close_one(&sockets->handover[i], false);
+        sockets_close_one(&sockets->own[i], false);
+        sockets_close_one(&sockets->own_tcp[i], false);
+        sockets_close_one(&sockets->handover[i], false);
     }
-}
-
-/* --- taking over from one that has died --- */
-
-static int find_run_dir(const struct config *config, struct array_sockets *sockets,
-                        struct config_error *ret_error)
-{
-    sockets->run_dir = realpath(config->run_dir, NULL);
-    sockets->run_dir_fd = open(config->run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (sockets->run_dir == NULL || sockets->run_dir_fd < 0)
-        return refuse(config, ret_error, "run-dir", -errno,
-                      "no array runs in %s: %s; allowed: anyport run without --adopt",
-                      config->run_dir, strerror(errno));
-    int error = take_lock(sockets, 0);
-    if (error == -EBUSY)
-        return refuse(config, ret_error, "run-dir", error,
-                      "the configuration controller of the array in %s is alive", sockets->run_dir);
-    if (error != 0)
-        return refuse(config, ret_error, "run-dir", error,
-                      "no array runs in %s; allowed: anyport run without --adopt",
-                      sockets->run_dir);
-    return 0;
-}
-
-static int name_all(const struct config *config, struct array_sockets *sockets)
-{
-    char name[24];
-    int error = name_unix(sockets, "front", &sockets->front);
-
-    for (uint32_t i = 0; i < config->controllers && error == 0; i++) {
-        snprintf(name, sizeof name, "c%u", i);
-        error = name_unix(sockets, name, &sockets->own[i]);
-        snprintf(name, sizeof name, HANDOVER_NAME, i);
-        if (error == 0)
-            error = name_unix(sockets, name, &sockets->handover[i]);
-    }
-    return error;
-}
-
-void sockets_leave(struct array_sockets *sockets)
-{
-    sockets->made_run_dir = false;
-    close_one(&sockets->front, false);
-    close_one(&sockets->front_tcp, false);
-    close_one(&sockets->admin, false);
-    for (uint32_t i = 0; i < sockets->controllers; i++) {
-        close_one(&sockets->own[i], false);
-        close_one(&sockets->handover[i], false);
-    }
-    if (sockets->lock_fd >= 0)
-        close(sockets->lock_fd);
-    sockets->lock_fd = -1;
-}
-
-int sockets_adopt(const struct config *config, struct array_sockets *ret_sockets,
-                  struct config_error *ret_error)
-{
-    struct array_sockets sockets = none(config);
-    int error = find_run_dir(config, &sockets, ret_error);
-
-    if (error == 0 && name_all(config, &sockets) != 0)
-        error = refuse(config, ret_error, "run-dir", -ENOMEM, "not enough memory");
-    if (error == 0)
-        error = listen_unix(config, &sockets, "admin", 0600, &sockets.admin, ret_error);
-    if (error != 0) {
-        sockets_leave(&sockets);
-        sockets_close(&sockets);
-        return error;
-    }
-    sockets.made_run_dir = true; /* by the first one; it is taken away where it is empty */
-    *ret_sockets = sockets;
-    return 0;
-}
-
-int sockets_connect_handover(const struct array_sockets *sockets, uint32_t controller)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    const char *path = sockets->handover[controller].path;
-
-    if (path == NULL || strlen(path) >= sizeof address.sun_path)
-        return -ENAMETOOLONG;
-    strcpy(address.sun_path, path);
-    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return -errno;
-    if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
-        return fd;
-    int error = -errno;
-    close(fd);
-    return error;
 }
