@@ -38,6 +38,9 @@ int segment_create(struct segment *ret_segment, const struct segment_wanted *wan
  * then on. -EPROTO when what the header says does not fit the file: nothing is kept. */
 int segment_attach_read_only(struct segment *ret_segment, int fd);
 
+/* The same for reading and writing, of one of the array's own processes. */
+int segment_attach(struct segment *ret_segment, int fd);
+
 /* A descriptor that can only be mapped for reading, for tools; the caller closes it. Or -errno. */
 int segment_open_read_only(const struct segment *segment);
 

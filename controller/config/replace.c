@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "controller/config/configurator.h"
+#include "controller/config/saved.h"
 #include "controller/control_element.h"
 #include "controller/superblock/image.h"
 #include "controller/volume_state.h"
@@ -271,6 +272,7 @@ static void remember_image(struct replacing *replacing)
     *later = replacing->image;
     replacing->image = NULL;
     replacing->created = false;
+    saved_write(replacing->configurator);
 }
 
 /* Of the description that the owner has now; see hand_over_elements. */
