@@ -60,7 +60,6 @@ static int forget_image(struct owned_element *element, int error)
     mark_free(element->mark);
     free(element->superblock);
     element->integrity = NULL;
-    element->gate.exclusive = false;
     element->mark = NULL;
     element->superblock = NULL;
     return error;

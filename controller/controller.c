@@ -168,7 +168,6 @@ static int open_integrity_of(struct owned_element *element, const struct element
     if (tail->intents_bytes == 0)
         return 0;
     int error = integrity_open(&element->integrity, file, tail);
-    element->gate.exclusive = error == 0 && element->integrity->checksums != NULL;
     return error;
 }
 

@@ -45,8 +45,8 @@
 struct owned_element {
     struct element file;
     struct element_record *record;
-    struct gate gate;  /* order of writes; elements used by whole blocks only */
-    bool cached;       /* its gate is exclusive then (cache/cache.h) */
+    struct gate gate;  /* order of writes, and of all that goes below a cache */
+    bool cached;       /* whether there is one (cache/cache.h) */
     struct mark *mark; /* its superblock; NULL: it has none, or is not ours */
     struct superblock_of_image *superblock; /* of an image that came later: ours to free */
     struct integrity *integrity;         /* write intents and checksums; NULL: neither is needed */
@@ -231,6 +231,12 @@ static inline bool takeover_is_on(const struct controller *controller)
 {
     return segment_header(&controller->segment)->takeover != 0 && !controller->quiescing;
 }
+
+/* The command, which is in its element's gate, leaves it: those go on that it held up. */
+void execute_let_go_on(struct controller *controller, struct command *command);
+
+/* The answer of a peer's command is published: those go on that it held up (path/gate.h). */
+void execute_answered(struct controller *controller, struct command *command);
 
 /* Whether any session waits in line for a command or a buffer. */
 static inline bool controller_has_waiters(const struct controller *controller)

@@ -37,12 +37,17 @@ static void add_memory(struct answer *answer, void *memory, uint64_t bytes)
     answer->bytes += bytes;
 }
 
-/* Bytes of its payload, wherever they lie. */
+/* Bytes of its payload: in its buffer, where a host command's is in one piece, or in blocks of the
+ * cache. */
 static void add_payload(struct answer *answer, const struct command *command, uint64_t at,
                         uint64_t bytes)
 {
     uint64_t named_bytes;
 
+    if (command->cache.blocks == NULL) {
+        add_memory(answer, command->payload + at, bytes);
+        return;
+    }
     answer->vectors_count += command_name_places(
         command, (int64_t)at, (int64_t)(at + bytes), &answer->vectors[answer->vectors_count],
         ANSWER_VECTORS - answer->vectors_count, &named_bytes);

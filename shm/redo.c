@@ -12,12 +12,22 @@ bool redo_claim(struct redo_record *record, struct redo_state found, uint32_t se
     return cas_acq_rel(&record->state, &expected, redo_state_pack(ours));
 }
 
-/* Its own records, and those of others that it had taken over. */
-static bool is_with(const struct redo_record *record, bool own, uint32_t seat)
+static bool lies_in(const struct segment *segment, uint64_t offset_bytes, uint32_t seat)
+{
+    return segment_buffers_seat(segment, offset_bytes, 1) == (int)seat;
+}
+
+/* Of one that lingers it is not known any more whose memory is still read. */
+static bool needs(const struct segment *segment, const struct redo_record *record, uint32_t source,
+                  uint32_t seat)
 {
     struct redo_state state = redo_look(record);
 
-    return state.phase != REDO_FREE && (own || state.seat == seat);
+    if (state.phase == REDO_FREE)
+        return false;
+    return source == seat || state.seat == seat || state.phase == REDO_LINGERS ||
+           (state.phase == REDO_SLICE && (lies_in(segment, record->slice.p_offset_bytes, seat) ||
+                                          lies_in(segment, record->slice.q_offset_bytes, seat)));
 }
 
 bool redo_pending(const struct segment *segment, uint32_t seat)
@@ -25,7 +35,7 @@ bool redo_pending(const struct segment *segment, uint32_t seat)
     for (uint32_t source = 0; source < segment->geometry.controllers; source++) {
         const struct redo_record *records = segment_redo(segment, source);
         for (uint32_t i = 0; i < COMMANDS_MAX; i++) {
-            if (is_with(&records[i], source == seat, seat))
+            if (needs(segment, &records[i], source, seat))
                 return true;
         }
     }

@@ -33,7 +33,7 @@
  *     done comes out as it is, because its parity fits its data.
  *
  * Who dies while it redoes leaves the record as it stands, with its own seat in the state; the
- * parity of a slice that it planned is in its own buffers.
+ * parity of a slice that it planned is in its own buffers, that of one that it found is not.
  *
  * The record is another process's memory to whoever redoes: it is copied once and checked.
  */

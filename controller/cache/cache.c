@@ -103,23 +103,10 @@ struct cache_counters *cache_counters_of(struct controller *controller, uint32_t
     return &segment_volume(&controller->segment, volume)->cache;
 }
 
-/* Nested calls leave it to the outermost, so that a long line of commands, each of which ends at
- * once, does not stand on the stack. */
 void cache_leave_gate(struct controller *controller, struct command *command)
 {
-    struct gate *gate = &controller->elements[command->element].gate;
-    struct cached_element *element = cache_element(controller, command->element);
-    struct command *ready;
-
-    if (!command->io.gated)
-        return;
-    gate_leave(gate, command);
-    if (element->letting_go)
-        return;
-    element->letting_go = true;
-    while ((ready = gate_next_ready(gate)) != NULL)
-        command_complete(controller, ready, 0);
-    element->letting_go = false;
+    if (command->io.gated && !command->origin->answers_in_gate)
+        execute_let_go_on(controller, command);
 }
 
 /* --- starting and stopping --- */
@@ -139,7 +126,6 @@ static uint32_t choose_elements(struct controller *controller)
     for (uint32_t i = 0; i < controller->elements_count; i++) {
         struct owned_element *element = &controller->elements[i];
         element->cached = is_to_be_cached(controller, &element->file);
-        element->gate.exclusive |= element->cached;
         count += element->cached;
     }
     return count;
@@ -292,7 +278,6 @@ void cache_element_taken(struct controller *controller, uint32_t index)
         return;
     /* The memory for it was taken at start, when there was anything to cache. */
     element->cached = is_to_be_cached(controller, &element->file);
-    element->gate.exclusive |= element->cached;
 }
 
 bool cache_is_busy(const struct controller *controller)

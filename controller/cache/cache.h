@@ -3,8 +3,8 @@
  * do with commands. The blocks themselves are in blocks.h.
  *
  * Order. Below CACHE there is at most one command on any block of a cached element: whatever goes
- * on to EXECUTE enters the element's gate (path/gate.h), which is exclusive there, and leaves it in
- * KEEP. Reads that are answered from the cache do not enter it.
+ * on to EXECUTE enters the element's gate (path/gate.h), and leaves it in KEEP, or, for a peer,
+ * when its answer is published. Reads that are answered from the cache do not enter it.
  *
  *      CACHE                                            EXECUTE                    KEEP
  *      read, all in the cache ---------------------------------------------------> done
@@ -52,7 +52,6 @@ struct cached_element {
     struct command_queue flushers; /* FLUSHes that wait for write-back, in order */
     uint32_t own;                  /* commands of the cache's own */
     bool leaves;                   /* all that is dirty of it is wanted on the element */
-    bool letting_go;               /* of those that waited in the gate */
     uint8_t next_stream;
     struct read_stream streams[CACHE_STREAMS];
 };
@@ -143,7 +142,8 @@ static inline struct block_range cache_range(const struct command *command)
 struct cached_element *cache_element(struct controller *controller, uint32_t element);
 struct cache_counters *cache_counters_of(struct controller *controller, uint32_t volume);
 
-/* Leaves the gate, and lets those go on that waited for it there. */
+/* Leaves the gate, and lets those go on that waited for it there; but for a command that stays in
+ * it until it has answered, or that is not in it. */
 void cache_leave_gate(struct controller *controller, struct command *command);
 
 /* A command of the cache's own, for `count` blocks of the element from `first` on; it has to be

@@ -82,15 +82,15 @@ static void look(struct configurator *configurator);
 
 /* Whoever was asked has died: another one is. What is given up makes room for another volume. One
  * who has enough to do is asked again when a job has ended: whoever ends one lets us look, which
- * may have been while we waited for this answer. */
+ * may have been while we waited for this answer; so may the end of this job. */
 static void started(void *context, int status)
 {
     struct volume_rebuild *rebuild = context;
 
     rebuild->asking = false;
-    if (status == 0 || (status == -EBUSY && !rebuild->look_again))
+    if ((status == 0 || status == -EBUSY) && !rebuild->look_again)
         return;
-    if (!job_start_elsewhere(status) && status != -EBUSY)
+    if (status != 0 && status != -EBUSY && !job_start_elsewhere(status))
         give_up(rebuild, status);
     look(rebuild->configurator);
 }

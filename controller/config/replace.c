@@ -92,8 +92,15 @@ static int each_volume(const struct replacing *replacing,
 static int check_member(struct replacing *replacing, uint32_t volume, uint32_t place)
 {
     struct volume_record *record = segment_volume(&replacing->configurator->segment, volume);
+    struct member_states now = member_states_now(record);
 
-    if ((member_states_now(record).failed >> place & 1) != 0)
+    /* The rebuild that goes on would take the new image for the one that it has written to. */
+    if ((now.rebuilding >> place & 1) != 0)
+        return refuse(replacing, -EBUSY,
+                      "volume %s does not know yet that its member failed while it was rebuilt; "
+                      "allowed: in a moment",
+                      record->name);
+    if ((now.failed >> place & 1) != 0)
         return 0;
     return refuse(replacing, -EINVAL,
                   "volume %s is lost without it, so there is nothing to rebuild its member from; "

@@ -44,8 +44,23 @@ static void give_up(const struct volume_resync *resync, int error)
     struct volume_record *record = segment_volume(&resync->configurator->segment, resync->volume);
 
     job_start_fail(record, error);
-    fprintf(stderr, "anyport: volume %s: making its members equal cannot begin: %s\n", record->name,
+    fprintf(stderr, "anyport: volume %s: its members cannot be made equal: %s\n", record->name,
             strerror(-error));
+}
+
+/* One whose runner died, and with it or since then what it needs: nobody will go on with it, and a
+ * rebuild waits for it to end. */
+static bool is_lost(const struct configurator *configurator, const struct volume_resync *resync)
+{
+    struct volume_record *record = segment_volume(&configurator->segment, resync->volume);
+    uint32_t state = load_acquire(&record->job.state); /* pairs with the runner's stores */
+
+    /* relaxed: written before the state */
+    if (resync->asking || load_relaxed(&record->job.kind) != JOB_KIND_RESYNC ||
+        can_be_made_equal(record))
+        return false;
+    return state == JOB_WAITING ||
+           (state == JOB_RUNNING && !job_start_runner_lives(configurator, &record->job));
 }
 
 /* Whoever was asked has died, or ends: another one is. One who has enough to do is asked again when
@@ -119,6 +134,10 @@ void resyncs_look(struct configurator *configurator)
 {
     if (configurator->phase != CONFIGURATOR_RUNNING)
         return;
+    for (uint32_t i = 0; i < mapping_volumes_end(&configurator->segment); i++) {
+        if (is_lost(configurator, &configurator->resyncs[i]))
+            give_up(&configurator->resyncs[i], -EIO);
+    }
     uint32_t under_way = count_under_way(configurator);
     for (uint32_t i = 0; i < mapping_volumes_end(&configurator->segment) && under_way < RESYNCS_MAX;
          i++) {

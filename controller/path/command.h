@@ -52,10 +52,12 @@ enum command_flags {
 /* Who wants the answer. */
 struct command_origin {
     const char *name;
-    bool host;      /* a host command: counted as such */
-    bool travels;   /* may be redirected to the owner of its element */
-    bool uncounted; /* nobody asked for it: no volume counts it */
-    bool finds;     /* what it READs wherever command_place says: it need not be in its buffer */
+    bool host;            /* a host command: counted as such */
+    bool travels;         /* may be redirected to the owner of its element */
+    bool uncounted;       /* nobody asked for it: no volume counts it */
+    bool answers_in_gate; /* its reply calls execute_answered, when the answer is published (gate.h)
+                           */
+    bool finds; /* what it READs wherever command_place says: it need not be in its buffer */
     /* The command has its status and, for READ and EXTENTS, its payload; it is the origin's again.
      */
     void (*reply)(struct controller *controller, struct command *command);

@@ -61,16 +61,32 @@ static void give_scratch(struct controller *controller, struct command *command)
         command_complete(controller, waiter, 0);
 }
 
-static void leave_gate(struct controller *controller, struct command *command)
+/* Nested calls leave it to the outermost, so that a long line of commands, each of which ends at
+ * once, does not stand on the stack. */
+void execute_let_go_on(struct controller *controller, struct command *command)
 {
     struct gate *gate = &execute_owned(controller, command)->gate;
     struct command *ready;
 
-    if (!command->io.gated || command->cache.ordered)
-        return;
     gate_leave(gate, command);
+    if (gate->letting_go)
+        return;
+    gate->letting_go = true;
     while ((ready = gate_next_ready(gate)) != NULL)
         command_complete(controller, ready, 0);
+    gate->letting_go = false;
+}
+
+static void leave_gate(struct controller *controller, struct command *command)
+{
+    if (command->io.gated && !command->cache.ordered && !command->origin->answers_in_gate)
+        execute_let_go_on(controller, command);
+}
+
+void execute_answered(struct controller *controller, struct command *command)
+{
+    if (command->io.gated)
+        execute_let_go_on(controller, command);
 }
 
 /* The superblock may be written again: by the first who finds that something is left to write. */

@@ -65,8 +65,7 @@ int execute_begin_change(struct controller *controller, struct command *command)
 
     if (next != NEXT_OVER)
         return next;
-    if (execute_blockwise(element) && !command->cache.ordered &&
-        !gate_enter(&element->gate, command)) {
+    if (!command->cache.ordered && !gate_enter(&element->gate, command)) {
         command->io.waits_for = WAIT_GATE;
         return NEXT_WAIT;
     }

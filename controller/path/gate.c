@@ -30,19 +30,12 @@ static bool is_long(const struct command *command)
     return last_region(command) - first_region(command) > 1;
 }
 
-static bool is_partial(const struct command *command)
-{
-    return (command->element_offset_bytes | command->length_bytes) % BLOCK_BYTES != 0;
-}
-
 /* Whether the later one of the two waits for the earlier one. */
-static bool must_not_meet(const struct gate *gate, const struct command *a, const struct command *b)
+static bool must_not_meet(const struct command *a, const struct command *b)
 {
     if (block_start(a) >= block_end(b) || block_start(b) >= block_end(a))
         return false;
-    if (gate->exclusive)
-        return !a->io.gate_shared || !b->io.gate_shared;
-    return is_partial(a) || is_partial(b);
+    return !a->io.gate_shared || !b->io.gate_shared;
 }
 
 /* --- places in chains --- */
@@ -107,8 +100,7 @@ static void meet_in_region(struct gate *gate, struct command *command, uint64_t 
 {
     for (struct gate_place *place = chain_of(gate, region)->first; place != NULL;
          place = place->next) {
-        if (is_first_meeting(place, command, region) &&
-            must_not_meet(gate, place->command, command))
+        if (is_first_meeting(place, command, region) && must_not_meet(place->command, command))
             meeting(gate, command, place->command);
     }
 }
@@ -119,13 +111,13 @@ static void meet_all(struct gate *gate, struct command *command, meeting_fn *mee
 {
     if (is_long(command)) {
         for (struct command *other = gate->first; other != NULL; other = other->io.gate_next) {
-            if (must_not_meet(gate, other, command))
+            if (must_not_meet(other, command))
                 meeting(gate, command, other);
         }
         return;
     }
     for (struct gate_place *place = gate->long_ones.first; place != NULL; place = place->next) {
-        if (must_not_meet(gate, place->command, command))
+        if (must_not_meet(place->command, command))
             meeting(gate, command, place->command);
     }
     for (uint64_t region = first_region(command); region <= last_region(command); region++)
@@ -158,8 +150,7 @@ bool gate_enter(struct gate *gate, struct command *command)
     assert(!command->io.gated);
     command->io.gated = true;
     command->io.gate_held_by = 0;
-    gate->partial += is_partial(command);
-    if (gate->partial > 0 || gate->exclusive)
+    if (gate->first != NULL)
         meet_all(gate, command, is_held_by);
     command->io.gate_next = NULL;
     command->io.gate_previous = gate->last;
@@ -186,7 +177,6 @@ void gate_leave(struct gate *gate, struct command *command)
     *(previous != NULL ? &previous->io.gate_next : &gate->first) = next;
     *(next != NULL ? &next->io.gate_previous : &gate->last) = previous;
     give_places(command);
-    gate->partial -= is_partial(command);
     command->io.gated = false;
     command->io.gate_next = command->io.gate_previous = NULL;
     if (gate->waiting > 0)

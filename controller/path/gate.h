@@ -1,17 +1,28 @@
 /*
- * The gate: order between writes of one direct element where one of them covers part of a block.
+ * The gate: what changes one block of an element is done one after the other, in order of arrival.
  *
- * Such a write reads the block, changes it and writes it back; another write of the same block in
- * between would be lost. So each write, zero and trim of a direct element stands on its element's
- * list while it is in progress, in order of arrival, and waits while an earlier one overlaps it (in
- * whole blocks) and one of the two is partial. Whole-block writes never wait for each other.
+ * Each write, zero and trim stands on its element's list while it is in progress, and waits while
+ * an earlier one overlaps it (in whole blocks). Why:
+ *  - One that covers a part of a block of a direct element reads the block, changes it and writes
+ *    it back; another write of the same block in between would be lost.
+ *  - Where blocks have checksums, that of a block must be of the write whose data stays. (A READ
+ *    enters only after it met a block that does not fit, so that no write is under way when it
+ *    looks again.)
+ *  - All that goes below the cache of a cached element enters it, reads too (cache/cache.h); two of
+ *    them that overlap may be there together if both are shared.
+ *  - A write is executed once more when its owner dies before it has answered (path/owner.h), and
+ *    must not undo what came after it. So one of a peer leaves the gate only after its answer is
+ *    published in its slot (command_origin.answers_in_gate). Let W1 be a write of a peer and W2 one
+ *    that overlaps it and began later, at this owner. W2 began when W1 had left the gate, so W1's
+ *    slot was DONE before W2 reached the element, or the cache. Its source finds DONE when it takes
+ *    its slots back, whatever the epoch of who wrote it, and does not send W1 again. What is sent
+ *    again is a write that no later one overlaps which has begun; a host of the dead owner itself
+ *    has no answer, and nobody sends its write again.
  *
- * Where blocks have checksums (`exclusive`), all that overlap wait: of two writes of one block the
- * checksum must be that of the one whose data stays. A READ enters only after it met a block that
- * does not fit, so that no write is under way when it looks again.
- *
- * The gate of a cached element is exclusive as well. All that goes below its cache enters it, reads
- * too (cache/cache.h); two of them that overlap may be there together if both are shared.
+ * That is about writes. A read that overlaps W1 does not wait for it: it may see W1, be answered,
+ * and then W1's owner dies; W1 is executed again when its source has found the next owner, and a
+ * write that was waiting as well may come before it. Who asks for both at the same time is promised
+ * no order between them by NBD; volumes with a reservation (path/coordinate.c) have one.
  *
  * Each command counts the earlier ones that hold it up, and each that leaves counts down in those
  * it held up: nobody is looked at who does not lie near. What lies near is found by regions of
@@ -34,9 +45,8 @@ struct gate_chain {
 
 struct gate {
     struct command *first, *last;
-    uint32_t partial; /* of those on the list; 0: nobody needs to look */
     uint32_t waiting;
-    bool exclusive; /* any two that overlap wait for each other; set before the first enters */
+    bool letting_go;                    /* somebody up the stack lets those go on that are ready */
     struct command *ready, *ready_last; /* of those that wait: whom nobody holds up any more */
     struct gate_chain chains[GATE_CHAINS], long_ones;
 };

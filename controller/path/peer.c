@@ -166,6 +166,8 @@ static void reply_to_peer(struct controller *controller, struct command *command
             controller, peer->id,
             (struct doorbell){.generation = generation, .index = index, .kind = DOORBELL_ANSWER},
             bytes);
+    CRASH_POINT("peer.answered");
+    execute_answered(controller, command);
     count_down(&controller->counters->peer_in_flight, 1);
     peer->executing--;
     command->next = controller->free_peer_commands;
@@ -173,7 +175,8 @@ static void reply_to_peer(struct controller *controller, struct command *command
     controller->free_peer_commands_count++;
 }
 
-static const struct command_origin peer_origin = {.name = "peer", .reply = reply_to_peer};
+static const struct command_origin peer_origin = {
+    .name = "peer", .answers_in_gate = true, .reply = reply_to_peer};
 
 static struct payload_shape shape_of(const struct slot_request *request)
 {

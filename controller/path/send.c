@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "controller/controller.h"
+#include "shm/crash_point.h"
 
 enum { DUE_SOON_NS = 20000 }; /* falling asleep and being woken takes longer */
 
@@ -132,8 +133,10 @@ void peers_flush(struct controller *controller)
     peers->next_due_ns = UINT64_MAX;
     for (uint32_t id = 0; id < peers->count; id++) {
         for (uint32_t fabric = 0; fabric < FABRICS; fabric++) {
-            if (peers->all[id].outboxes[fabric].count > 0 && !peers->all[id].lost)
-                flush_one(controller, &peers->all[id], &peers->all[id].outboxes[fabric]);
+            if (peers->all[id].outboxes[fabric].count == 0 || peers->all[id].lost)
+                continue;
+            flush_one(controller, &peers->all[id], &peers->all[id].outboxes[fabric]);
+            CRASH_POINT("peer.flushed");
         }
     }
     if (peers->next_due_ns != due_before_ns ||

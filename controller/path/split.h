@@ -83,9 +83,10 @@ struct split_scrub {
 
 /* What is said of the command's writes before they begin (shm/redo.h). */
 struct split_redo {
-    struct redo_record *record; /* the command's own for ever, or that of a dead controller */
-    uint8_t phase;              /* enum redo_phase: what we have said in it */
-    bool adopted;            /* it does again what a dead controller began; reserved by that one */
+    uint8_t phase; /* enum redo_phase: what we have said */
+    bool adopted;  /* it does again what a dead controller began; reserved by that one */
+    struct redo_record
+        *record;             /* adopted: that one's; else it is the command's own, by its number */
     struct redo_slice slice; /* adopted in REDO_SLICE: the slice, as it was found and checked */
     bool has_slice;
 };

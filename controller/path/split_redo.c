@@ -13,12 +13,19 @@
 #include "controller/path/split.h"
 #include "shm/crash_point.h"
 
-static void set(struct controller *controller, struct command *command, enum redo_phase phase)
+static struct redo_record *record_of(const struct controller *controller,
+                                     const struct command *command)
+{
+    return command->split->redo.adopted ? command->split->redo.record
+                                        : &controller->redo.records[command - controller->commands];
+}
+
+static void set(const struct controller *controller, struct command *command, enum redo_phase phase)
 {
     command->split->redo.phase = (uint8_t)phase;
-    redo_set(command->split->redo.record, (struct redo_state){.phase = (uint8_t)phase,
-                                                              .seat = (uint8_t)controller->id,
-                                                              .epoch = controller->epoch});
+    redo_set(record_of(controller, command), (struct redo_state){.phase = (uint8_t)phase,
+                                                                 .seat = (uint8_t)controller->id,
+                                                                 .epoch = controller->epoch});
 }
 
 static bool is_said(const struct command *command)
@@ -27,13 +34,13 @@ static bool is_said(const struct command *command)
 }
 
 /* What has been said already is a dead controller's, and is what this command goes by. */
-static void say_command(struct command *command)
+static void say_command(const struct controller *controller, const struct command *command)
 {
     const struct split *split = command->split;
 
     if (is_said(command))
         return;
-    split->redo.record->command = (struct redo_command){
+    record_of(controller, command)->command = (struct redo_command){
         .offset_bytes = split->part_offset_bytes,
         .length_bytes = split->part_bytes,
         .payload_offset_bytes =
@@ -53,7 +60,7 @@ void split_redo_begin(struct controller *controller, struct command *command)
 {
     if (!is_to_be_said(command) || is_said(command))
         return;
-    say_command(command);
+    say_command(controller, command);
     CRASH_POINT("redo.command_written");
     set(controller, command, REDO_BEGUN);
     CRASH_POINT("redo.begun");
@@ -67,8 +74,8 @@ void split_redo_begin_slice(struct controller *controller, struct command *comma
     if (!command_changes_data(command->op) || command->split->redo.phase == REDO_SLICE)
         return;
     assert(command->split->reserved || command->split->redo.adopted);
-    say_command(command);
-    command->split->redo.record->slice = (struct redo_slice){
+    say_command(controller, command);
+    record_of(controller, command)->slice = (struct redo_slice){
         .row = slices->slice.row,
         .member_offset_bytes = slices->slice.member_offset_bytes,
         .length_bytes = slices->slice.length_bytes,

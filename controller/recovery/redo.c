@@ -16,16 +16,16 @@ struct found {
     struct redo_slice slice; /* in REDO_SLICE */
 };
 
-static bool lies_in_buffers_of(const struct controller *controller, uint64_t offset_bytes,
-                               uint64_t within_block, uint64_t bytes, uint32_t seat)
+/* The seat in whose buffers the range lies, whole blocks of it, or -1. */
+static int seat_of(const struct controller *controller, uint64_t offset_bytes,
+                   uint64_t within_block, uint64_t bytes)
 {
     uint64_t lead_bytes = offset_bytes % BLOCK_BYTES;
 
     if (lead_bytes != within_block)
-        return false;
+        return -1;
     bytes = (lead_bytes + bytes + BLOCK_BYTES - 1) & ~(uint64_t)(BLOCK_BYTES - 1);
-    return segment_buffers_seat(&controller->segment, offset_bytes - lead_bytes, bytes) ==
-           (int)seat;
+    return segment_buffers_seat(&controller->segment, offset_bytes - lead_bytes, bytes);
 }
 
 static bool command_makes_sense(const struct controller *controller,
@@ -40,8 +40,8 @@ static bool command_makes_sense(const struct controller *controller,
         command->length_bytes > virtual->layout.size_bytes - command->offset_bytes)
         return false;
     return !command_has_payload(command->op) ||
-           lies_in_buffers_of(controller, command->payload_offset_bytes,
-                              command->offset_bytes % BLOCK_BYTES, command->length_bytes, source);
+           seat_of(controller, command->payload_offset_bytes, command->offset_bytes % BLOCK_BYTES,
+                   command->length_bytes) == (int)source;
 }
 
 /* Its columns lie in the command's range, at the same place of one row. */
@@ -70,12 +70,17 @@ static bool columns_make_sense(const struct layout *layout, const struct found *
     return true;
 }
 
+/* In the source's buffers, or in those of one that had begun to redo and died; whoever claimed the
+ * record after that may have died too. */
 static bool parity_makes_sense(const struct controller *controller, const struct found *found,
                                uint64_t offset_bytes)
 {
-    return offset_bytes == 0 || lies_in_buffers_of(controller, offset_bytes,
-                                                   found->slice.member_offset_bytes % BLOCK_BYTES,
-                                                   found->slice.length_bytes, found->state.seat);
+    int seat = seat_of(controller, offset_bytes, found->slice.member_offset_bytes % BLOCK_BYTES,
+                       found->slice.length_bytes);
+
+    return offset_bytes == 0 ||
+           (seat >= 0 &&
+            seat_is_gone(seat_state(segment_seat(&controller->segment, (uint32_t)seat))));
 }
 
 static bool makes_sense(const struct controller *controller, const struct found *found,
@@ -239,8 +244,8 @@ enum redo_left redo_go_on(struct controller *controller, uint32_t seat)
         left = one > left ? one : left;
     }
     if (left != REDO_LEFT_WRITES && controller->redo.redone[seat] > 0) {
-        fprintf(stderr, "anyport: c%u: finished %u writes that c%u had begun\n", controller->id,
-                controller->redo.redone[seat], seat);
+        fprintf(stderr, "anyport: c%u: finished what c%u had begun to write: commands: %u\n",
+                controller->id, seat, controller->redo.redone[seat]);
         controller->redo.redone[seat] = 0;
     }
     return left;
@@ -253,8 +258,6 @@ void redo_init(struct controller *controller)
     struct redo *redo = &controller->redo;
 
     redo->records = segment_redo(&controller->segment, controller->id);
-    for (uint32_t i = 0; i < COMMANDS_MAX; i++)
-        controller->commands[i].split->redo.record = &redo->records[i];
     redo->free = redo->commands;
 }
 

@@ -37,8 +37,7 @@ enum redo_left {
     REDO_LEFT_WRITES,  /* something is still to be done, here or by another survivor */
 };
 
-/* Gives each host command its record, and the commands of redoing what they need. They and their
- * splits have been made. */
+/* The commands have been made. */
 void redo_init(struct controller *controller);
 
 /* Goes on with what the controller of a seat, which is gone, left behind: takes what is to be

@@ -91,6 +91,22 @@ static void say_taken(const struct controller *controller, uint32_t element, uin
             (unsigned long long)(taken_ns / 1000000u));
 }
 
+/* What the owner before was executing has ended with it, and counts for nobody: who waits for the
+ * element to be idle (control_element.c) would wait for ever. */
+static void forget_in_flight(const struct controller *controller, uint32_t element)
+{
+    const struct segment *segment = &controller->segment;
+
+    /* relaxed: a dead owner's counters, which are ours now */
+    store_relaxed(&record_of(controller, element)->counters.in_flight, 0);
+    for (uint32_t i = 0; i < mapping_volumes_end(segment); i++) {
+        struct volume_record *volume = segment_volume(segment, i);
+        if (mapping_has_volume(segment, i) && !mapping_is_virtual(segment, i) &&
+            volume->element == element)
+            store_relaxed(&volume->counters.in_flight, 0); /* relaxed: as above */
+    }
+}
+
 static void own(struct controller *controller, uint32_t element)
 {
     struct taking *taking = &takeover_of(controller)->elements[element];
@@ -102,6 +118,7 @@ static void own(struct controller *controller, uint32_t element)
         settle_failed_elements(controller, NULL); /* its owner before may not have come to it */
         adopt_drop(&takeover_of(controller)->adoption, element);
     }
+    forget_in_flight(controller, element);
     if (!taking->handed)
         count_takeover(record, taken_ns);
     (void)owner_change(&record->owner, taking->owner,

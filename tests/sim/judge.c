@@ -119,8 +119,15 @@ static void begin_with(struct sim_volume *volume, const struct record *record)
         uint32_t sector = record->first + i;
         uint64_t tag = record->op == COMMAND_READ ? record->seen[i] : record->tag;
         volume->initial[sector] = tag != 0 ? tag : volume->zeroed[sector];
-        if (tag != 0)
-            volume->zeroed[sector] = 0;
+    }
+}
+
+/* Where something else stands, zeroes may be written once more. */
+static void forget_zeroes(struct sim_volume *volume)
+{
+    for (uint32_t i = 0; i < volume->sectors; i++) {
+        if (volume->initial[i] != volume->zeroed[i])
+            volume->zeroed[i] = 0;
     }
 }
 
@@ -141,5 +148,6 @@ void judge_begin(struct world *world)
     for (uint32_t i = 0; i < world->volumes_count; i++) {
         world->volumes[i].lost_members = world->volumes[i].stale_once = 0;
         judge_close(&world->volumes[i]);
+        forget_zeroes(&world->volumes[i]);
     }
 }

@@ -54,6 +54,7 @@ static void replaced(void *context, const struct replaced *replaced)
 {
     struct world *world = context;
 
+    world->replacing = false;
     sim_note(world, "replace: %d: %s", replaced->status,
              replaced->status == 0 ? replaced->image : replaced->text);
     if (replaced->status == 0)
@@ -69,8 +70,9 @@ static void replace(struct world *world, uint32_t element)
     do
         snprintf(path, sizeof path, "/sim/disk%u-%u.img", element, number);
     while (sim_image_at(path) != NULL && ++number < 10);
-    if (number == 10 || world->images_count == SIM_IMAGES_MAX)
+    if (number == 10 || world->images_count == SIM_IMAGES_MAX || world->replacing)
         return;
+    world->replacing = true;
     bool same = dice_once_in(&world->dice, 2);
     sim_note(world, "disk%u is to be replaced by %s", element, same ? "itself" : path);
     replace_element(world->configurator, element, same ? NULL : path, 0, replaced, world);
@@ -104,6 +106,7 @@ static void do_something(struct event *event)
 void operator_begin(struct world *world)
 {
     world->operator_next.fire = do_something;
+    world->replacing = false;
     if (world->plan.operates)
         events_set(&world->events, &world->operator_next,
                    world->now_ns + dice_below(&world->dice, NEXT_NS_MAX));

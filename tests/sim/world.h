@@ -86,6 +86,7 @@ struct world {
     struct event notice; /* to the configuration controller */
     struct event clock;  /* its own */
     struct event links_change, operator_next;
+    bool replacing;                        /* an element's image */
     uint64_t died_ns[SIM_CONTROLLERS_MAX]; /* of those that did */
     bool element_failed[SIM_ELEMENTS_MAX]; /* some I/O of it did, or it was asked for */
     struct record *records;

@@ -1,6 +1,5 @@
 /*
- * The gate: writes of one block follow each other where one of them is partial, and nobody else
- * waits.
+ * The gate: writes of one block follow each other, and nobody else waits.
  */
 #include "controller/path/gate.h"
 
@@ -14,21 +13,43 @@ static struct command write_of(uint64_t offset_bytes, uint64_t bytes)
     return (struct command){.element_offset_bytes = offset_bytes, .length_bytes = bytes};
 }
 
-static void whole_blocks_never_wait(void)
+static void writes_of_one_block_follow_each_other(void)
 {
     struct gate gate = {0};
     struct command first = write_of(0, 8192), same = write_of(0, 8192), next = write_of(4096, 4096);
+    struct command beside = write_of(8192, 4096);
 
     CU_ASSERT_TRUE(gate_enter(&gate, &first));
-    CU_ASSERT_TRUE(gate_enter(&gate, &same));
-    CU_ASSERT_TRUE(gate_enter(&gate, &next));
+    CU_ASSERT_FALSE(gate_enter(&gate, &same));
+    CU_ASSERT_FALSE(gate_enter(&gate, &next));
+    CU_ASSERT_TRUE(gate_enter(&gate, &beside));
+    CU_ASSERT_PTR_NULL(gate_next_ready(&gate));
+    gate_leave(&gate, &first);
+    CU_ASSERT_PTR_EQUAL(gate_next_ready(&gate), &same);
     CU_ASSERT_PTR_NULL(gate_next_ready(&gate));
     gate_leave(&gate, &same);
-    gate_leave(&gate, &first);
+    CU_ASSERT_PTR_EQUAL(gate_next_ready(&gate), &next);
+    gate_leave(&gate, &beside);
     gate_leave(&gate, &next);
     CU_ASSERT_PTR_NULL(gate.first);
     CU_ASSERT_PTR_NULL(gate.last);
-    CU_ASSERT_EQUAL(gate.partial, 0);
+    CU_ASSERT_EQUAL(gate.waiting, 0);
+}
+
+static void those_that_share_do_not_wait_for_each_other(void)
+{
+    struct gate gate = {0};
+    struct command one = write_of(0, 8192), other = write_of(4096, 8192), change = write_of(0, 512);
+
+    one.io.gate_shared = other.io.gate_shared = true;
+    CU_ASSERT_TRUE(gate_enter(&gate, &one));
+    CU_ASSERT_TRUE(gate_enter(&gate, &other));
+    CU_ASSERT_FALSE(gate_enter(&gate, &change));
+    gate_leave(&gate, &other);
+    CU_ASSERT_PTR_NULL(gate_next_ready(&gate));
+    gate_leave(&gate, &one);
+    CU_ASSERT_PTR_EQUAL(gate_next_ready(&gate), &change);
+    gate_leave(&gate, &change);
 }
 
 static void a_partial_write_waits_for_its_block(void)
@@ -49,23 +70,7 @@ static void a_partial_write_waits_for_its_block(void)
     CU_ASSERT_PTR_EQUAL(gate_next_ready(&gate), &behind);
     gate_leave(&gate, &behind);
     gate_leave(&gate, &beside);
-    CU_ASSERT_EQUAL(gate.partial, 0);
     CU_ASSERT_EQUAL(gate.waiting, 0);
-}
-
-static void a_whole_write_waits_for_a_partial_one(void)
-{
-    struct gate gate = {0};
-    struct command partial = write_of(1, 1), whole = write_of(0, 4096), later = write_of(0, 4096);
-
-    CU_ASSERT_TRUE(gate_enter(&gate, &partial));
-    CU_ASSERT_FALSE(gate_enter(&gate, &whole));
-    CU_ASSERT_FALSE(gate_enter(&gate, &later));
-    gate_leave(&gate, &partial);
-    CU_ASSERT_PTR_EQUAL(gate_next_ready(&gate), &whole);
-    CU_ASSERT_PTR_EQUAL(gate_next_ready(&gate), &later); /* both whole: together */
-    gate_leave(&gate, &whole);
-    gate_leave(&gate, &later);
 }
 
 /* Commands that come and go in a random order: at no time do two go on that must not, and all that
@@ -90,12 +95,7 @@ static bool must_not_meet(const struct command *a, const struct command *b)
 {
     uint64_t a_end = a->element_offset_bytes + a->length_bytes;
     uint64_t b_end = b->element_offset_bytes + b->length_bytes;
-    bool partial =
-        ((a->element_offset_bytes | a->length_bytes | b->element_offset_bytes | b->length_bytes) %
-         BLOCK_BYTES) != 0;
-
-    return partial &&
-           a->element_offset_bytes / BLOCK_BYTES < (b_end + BLOCK_BYTES - 1) / BLOCK_BYTES &&
+    return a->element_offset_bytes / BLOCK_BYTES < (b_end + BLOCK_BYTES - 1) / BLOCK_BYTES &&
            b->element_offset_bytes / BLOCK_BYTES < (a_end + BLOCK_BYTES - 1) / BLOCK_BYTES;
 }
 
@@ -163,7 +163,7 @@ static void random_writes_keep_the_order(void)
             }
         }
         CU_ASSERT_PTR_NULL(crowd.gate.first);
-        CU_ASSERT_EQUAL(crowd.gate.waiting + crowd.gate.partial, 0);
+        CU_ASSERT_EQUAL(crowd.gate.waiting, 0);
         if (CU_get_number_of_failures() != failures) {
             printf("seed %u\n", seed);
             return;
@@ -199,16 +199,17 @@ static void many_partial_writes_are_cheap(void)
         }
     }
     CU_ASSERT_EQUAL(left, MANY * ROUNDS);
-    CU_ASSERT_EQUAL(gate.waiting + gate.partial, 0);
+    CU_ASSERT_EQUAL(gate.waiting, 0);
     CU_ASSERT_TRUE((double)(clock() - began) / CLOCKS_PER_SEC < 1);
 }
 
 int main(void)
 {
     static const struct unit_test tests[] = {
-        {"whole blocks never wait", whole_blocks_never_wait},
+        {"writes of one block follow each other", writes_of_one_block_follow_each_other},
+        {"those that share do not wait for each other",
+         those_that_share_do_not_wait_for_each_other},
         {"a partial write waits for its block", a_partial_write_waits_for_its_block},
-        {"a whole write waits for a partial one", a_whole_write_waits_for_a_partial_one},
         {"random writes keep the order", random_writes_keep_the_order},
         {"many partial writes are cheap", many_partial_writes_are_cheap},
     };
