@@ -339,7 +339,8 @@ class Array:
             for pid in processes_of_session(session):
                 os.kill(pid, signal.SIGTERM)
             wait_until(lambda: not processes_of_session(session), 'orphans stop on SIGTERM')
-            same(self.stderr(), '', 'stderr')
+            for line in self.stderr().splitlines():
+                check(self.expected is not None and self.expected.search(line), f'on stderr: {line}')
             self.process.stdout.close()
             self.log.close()
             self.process = None
