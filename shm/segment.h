@@ -50,8 +50,9 @@ void segment_done(struct segment *segment);
 /* Asks for memory behind a range, so that touching it cannot raise SIGBUS. 0, -ENOMEM or -errno. */
 int segment_commit(const struct segment *segment, uint64_t offset_bytes, uint64_t bytes);
 
-/* Maps a committed range of whole pages, so that touching it first costs nothing later: a fault and
- * the clearing of a page cost more than a read of one. Where the kernel cannot, that is all. */
+/* Maps a committed range that begins on a page, so that touching it first costs nothing later: a
+ * fault and the clearing of a page cost more than a read of one. Where the kernel cannot, that is
+ * all. */
 void segment_populate(const struct segment *segment, uint64_t offset_bytes, uint64_t bytes);
 
 static inline struct segment_header *segment_header(const struct segment *segment)

@@ -75,6 +75,7 @@ static void controller_noticed(struct watched *watched, uint32_t events)
     rebuilds_look(CONFIGURATOR_OF(watched, notice));
     seats_look(CONFIGURATOR_OF(watched, notice));
     element_moves_look(CONFIGURATOR_OF(watched, notice));
+    failback_look(CONFIGURATOR_OF(watched, notice));
 }
 
 /* It ticks only while something has to be looked at, so an idle array wakes nobody. */
@@ -104,6 +105,7 @@ static void clock_ticked(struct watched *watched, uint32_t events)
     for (uint32_t id = 0; id < configurator->config->controllers; id++)
         control_line_look_at_time(&configurator->lines[id], watch_now_ns());
     element_moves_look(configurator);
+    failback_look(configurator);
     configurator_look_at_draining(configurator);
     configurator_look_at_phase(configurator);
     seats_look(configurator);
@@ -230,7 +232,7 @@ int configurator_open(struct configurator *configurator, const struct config *co
         error = refuse_array(config, ret_error, -ENOMEM, "not enough memory");
     if (error == 0)
         error = make_segment(configurator, ret_error);
-    if (error == 0 && resyncs_init(configurator) != 0)
+    if (error == 0 && (resyncs_init(configurator) != 0 || failback_init(configurator) != 0))
         error = refuse_array(config, ret_error, -ENOMEM, "not enough memory");
     if (error == 0)
         error = make_descriptors(configurator, ret_error);
@@ -251,6 +253,7 @@ void configurator_close(struct configurator *configurator)
     close_witnesses(configurator);
     heartbeats_end(configurator);
     resyncs_done(configurator);
+    failback_done(configurator);
     if (configurator->notice.fd >= 0)
         close(configurator->notice.fd);
     if (configurator->clock.fd >= 0)

@@ -15,6 +15,7 @@
 #include "controller/config/heartbeats.h"
 #include "controller/config/images.h"
 #include "controller/config/element_move.h"
+#include "controller/config/failback.h"
 #include "controller/config/rebuilds.h"
 #include "controller/config/resyncs.h"
 #include "controller/config/seat_moves.h"
@@ -81,6 +82,7 @@ struct configurator {
     struct control_line lines[CONTROLLERS_MAX]; /* to them */
     struct heartbeats heartbeats;
     struct rebuilds rebuilds;
+    struct failback failback;
     struct element_move *moves;        /* that are under way (element_move.h) */
     int control_ends[CONTROLLERS_MAX]; /* theirs, until each has its own */
     struct volume_resync *resyncs;     /* by volume */

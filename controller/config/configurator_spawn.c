@@ -130,6 +130,7 @@ static void become_controller(struct configurator *configurator, uint32_t id, pi
         &configurator->images); /* their descriptors were the controller's, and are closed */
     free(configurator->witnesses);
     resyncs_done(configurator);
+    failback_done(configurator);
     rebuilds_done(configurator);
     segment_done(&configurator->segment);
     fflush(NULL);

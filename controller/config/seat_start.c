@@ -339,8 +339,6 @@ static void runs_again(struct configurator *configurator, uint32_t id)
     configurator_publish_membership(configurator);
     seat_task_over(configurator, id, NULL);
     rebuild_members(configurator, id);
-    if (configurator->config->takeover && configurator->config->failback == FAILBACK_AUTO)
-        seat_moves_back(configurator, id);
 }
 
 static void look_at_process(struct configurator *configurator, uint32_t id)

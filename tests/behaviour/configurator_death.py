@@ -4,14 +4,14 @@ tells the others of: commands for its elements end with EIO all the same, and th
 import errno
 
 from load import Load, kill_under_load
-from testarray import (DISK, MEMORY, Array, Bystander, folders, libnbd, note, run, same,
-                       wait_until)
+from testarray import (DISK, MEMORY, NO_TAKEOVER, Array, Bystander, folders, libnbd, note, run,
+                       same, wait_until)
 
 VICTIM = 1
 
 
 def one_after_the_other(places, kind):
-    array = Array(places, controllers=4, kinds=(kind,)).start()
+    array = Array(places, controllers=4, kinds=(kind,), takeover=NO_TAKEOVER).start()
     with array.orphaned():
         pid = array.controller(VICTIM)['pid']
         loads = [Load(array, 'vol1', port) for port in ('c0', 'c2', 'c3')]
