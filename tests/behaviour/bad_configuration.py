@@ -316,7 +316,8 @@ def things_in_use(trial, places):
         trial.spoilt('a run-dir in use', lambda fields: fields.update({'run-dir': array.run_dir}),
                      ['run-dir', 'running'], None, RUN)
         same(sorted(os.listdir(array.run_dir)),
-             ['admin.sock', 'c0.sock', 'c1.sock', 'front.sock'], 'the sockets of the array')
+             ['admin.sock', 'array.yaml', 'c0.sock', 'c1.sock', 'configuration.lock', 'front.sock',
+              'handover0.sock', 'handover1.sock'], 'what the array has there')
         array.state()
         os.unlink(hard)
         os.unlink(link)

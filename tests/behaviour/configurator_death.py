@@ -4,8 +4,8 @@ tells the others of: commands for its elements end with EIO all the same, and th
 import errno
 
 from load import Load, kill_under_load
-from testarray import (DISK, MEMORY, NO_TAKEOVER, Array, Bystander, folders, libnbd, note, run, same,
-                       wait_until)
+from testarray import (DISK, MEMORY, NO_TAKEOVER, Array, Bystander, folders, libnbd, note, run,
+                       same, wait_until)
 
 VICTIM = 1
 

@@ -113,13 +113,16 @@ static void stale_sockets_are_replaced(void)
     CU_ASSERT_EQUAL_FATAL(sockets_open(config, &sockets, &why), 0);
     close(sockets.front.fd);
     close(sockets.admin.fd);
-    close(sockets.own[0].fd);
-    close(sockets.own[1].fd);
+    for (int i = 0; i < 2; i++) {
+        close(sockets.own[i].fd);
+        close(sockets.handover[i].fd);
+        free(sockets.own[i].path);
+        free(sockets.handover[i].path);
+    }
+    close(sockets.lock_fd);
     close(sockets.run_dir_fd);
     free(sockets.front.path);
     free(sockets.admin.path);
-    free(sockets.own[0].path);
-    free(sockets.own[1].path);
     free(sockets.run_dir);
     CU_ASSERT_EQUAL(connect_to("lab.run/front.sock"), -ECONNREFUSED);
 
