@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "controller/config/configurator_parts.h"
-#include "controller/config/intents_look.h"
 #include "controller/config/refusal.h"
 #include "controller/config/superblocks.h"
 #include "controller/config/table.h"
@@ -184,12 +183,6 @@ static int make_descriptors(struct configurator *configurator, struct config_err
     return error == 0 ? 0 : refuse_array(config, ret_error, error, "epoll: %s", strerror(-error));
 }
 
-static void say_standing(const struct config *config, const struct images *images)
-{
-    superblocks_say_stale(config, images);
-    intents_say_lost(config, images);
-}
-
 int configurator_open(struct configurator *configurator, const struct config *config,
                       struct watch *watch, struct config_error *ret_error)
 {
@@ -211,7 +204,7 @@ int configurator_open(struct configurator *configurator, const struct config *co
         return error;
     error = images_open(config, &configurator->images, ret_error);
     if (error == 0)
-        say_standing(config, &configurator->images);
+        superblocks_say_stale(config, &configurator->images);
     if (error == 0)
         error = make_witnesses(configurator, ret_error);
     if (error == 0)
