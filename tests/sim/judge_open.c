@@ -93,10 +93,46 @@ static void close_where_written_again(struct world *world)
     }
 }
 
+/* Whether a controller died while the write was under way, so that it may have been sent anew. */
+static bool may_be_done_twice(const struct world *world, const struct record *write)
+{
+    for (uint32_t i = 0; i < SIM_CONTROLLERS_MAX; i++) {
+        if (world->died_ns[i] > write->invoke_ns && world->died_ns[i] < write->return_ns)
+            return true;
+    }
+    return false;
+}
+
+static void open_while(struct sim_volume *volume, const struct record *write)
+{
+    for (uint32_t i = write->first; i < write->first + write->sectors; i++) {
+        bool is_open = volume->open_from_ns[i] != UINT64_MAX;
+        if (!is_open || write->invoke_ns < volume->open_from_ns[i])
+            volume->open_from_ns[i] = write->invoke_ns;
+        if (!is_open || write->return_ns > volume->open_until_ns[i])
+            volume->open_until_ns[i] = write->return_ns;
+    }
+}
+
+/* On a plain volume, what its owner did before it died and did not answer is done once more by who
+ * takes the element over, which is seen where others were served in between. Nothing is said of
+ * what is read there until it is answered. */
+static void open_where_done_twice(struct world *world)
+{
+    for (uint32_t i = 0; i < world->records_count; i++) {
+        const struct record *record = &world->records[i];
+        struct sim_volume *volume = &world->volumes[record->volume];
+        if (is_write(record) && world->plan.takeover && volume->kind == LAYOUT_NONE &&
+            may_be_done_twice(world, record))
+            open_while(volume, record);
+    }
+}
+
 void judge_open_failed(struct world *world)
 {
     open_where_writes_failed(world);
     close_where_written_again(world);
+    open_where_done_twice(world);
 }
 
 bool judge_is_open(const struct sim_volume *volume, uint32_t sector)

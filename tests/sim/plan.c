@@ -105,7 +105,7 @@ static void draw_config(struct plan *plan, struct dice *dice)
     add_interconnect(plan, dice);
     add(plan, "coordination: {policy: strict, region: %uKiB}\n", power_of_two(dice, 256, 3));
     add_cache(plan, dice);
-    add(plan, "takeover: {enabled: %s}\n", dice_once_in(dice, 3) ? "false" : "true");
+    add(plan, "takeover: {enabled: %s}\n", plan->takeover ? "true" : "false");
     add(plan, "elements:\n");
     plan->element_bytes = (2 * 2 + 1) * MEMBER_BYTES_UNIT;
     for (uint32_t i = 0; i < plan->elements; i++)
@@ -138,6 +138,7 @@ void plan_draw(struct plan *ret_plan, struct dice *dice)
         .unit_bytes = dice_once_in(dice, 2) ? 512 : 4096,
         .slots = power_of_two(dice, 4, 6),
         .ring_entries = power_of_two(dice, 4, 5),
+        .takeover = !dice_once_in(dice, 3),
         .cache_mode = cache_modes[dice_below(dice, sizeof cache_modes / sizeof cache_modes[0])],
         .cache_blocks = power_of_two(dice, 8, 5),
         .job_rate_bytes = dice_once_in(dice, 2) ? 0 : (uint64_t)power_of_two(dice, 1 << 20, 6),

@@ -22,6 +22,7 @@ struct plan {
     enum element_mode modes[SIM_ELEMENTS_MAX];
     uint32_t unit_bytes;
     uint32_t slots, ring_entries;
+    bool takeover;
     enum cache_mode cache_mode;
     uint32_t cache_blocks;         /* of each controller: few, so that blocks have to go */
     uint64_t job_rate_bytes;       /* as in the segment's header */

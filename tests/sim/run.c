@@ -143,6 +143,16 @@ static void judge_resyncs(struct world *world, enum sim_end last_end, bool damag
         judge_copies(world);
 }
 
+/* What a volume holds is what was read of it: its members do not differ, and what a stale one held
+ * is not computed from what need not fit. */
+static bool is_known(const struct world *world, uint32_t number)
+{
+    const struct sim_volume *volume = &world->volumes[number];
+
+    return configuration_is_equal(world, number) &&
+           (volume->layout.parities == 0 || volume->failed_before == 0);
+}
+
 /* Volumes that are new, and those whose members may differ, are written as a whole. What another
  * life has left is flushed, so that from now on it is sure. */
 static void settle(struct world *world, bool equal)
@@ -152,8 +162,8 @@ static void settle(struct world *world, bool equal)
 
     for (uint32_t i = 0; i < world->volumes_count; i++) {
         wishes[count++] = (struct wish){.op = COMMAND_FLUSH, .volume = i};
-        if (world->life == 1 || (layout_kind_redundant(world->volumes[i].kind) &&
-                                 !(equal && configuration_is_equal(world, i))))
+        if (world->life == 1 ||
+            (layout_kind_redundant(world->volumes[i].kind) && !(equal && is_known(world, i))))
             wishes[count++] = whole(world, i, COMMAND_WRITE);
     }
     run_script(world, wishes, count);
