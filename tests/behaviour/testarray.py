@@ -233,9 +233,9 @@ class Array:
         self.ports = ['front'] + [f'c{i}' for i in range(controllers)]
         self.process = None
 
-    def start(self):
+    def start(self, *options):
         self.log = open(os.path.join(self.home, 'stderr'), 'w+')
-        self.process = subprocess.Popen([ANYPORT, 'run', self.config], stdout=subprocess.PIPE,
+        self.process = subprocess.Popen([ANYPORT, 'run', *options, self.config], stdout=subprocess.PIPE,
                                         stderr=self.log, stdin=subprocess.DEVNULL, text=True,
                                         start_new_session=True)
         self.session = self.process.pid  # of all its processes, whoever leads them later
