@@ -14,8 +14,7 @@
 #include <string.h>
 
 #include "bench/hit_reference.h"
-#include "controller/cache/index.h"
-#include "controller/cache/policy.h"
+#include "tests/unit/bare_cache.h"
 #include "tests/unit/cache_models.h"
 
 enum { REQUESTS_DEFAULT = 1000000, MODEL_REQUESTS = 30000, MODEL_BLOCKS = 200 };
@@ -65,63 +64,16 @@ static const struct published {
                            3},
 };
 
-/* --- a cache without content --- */
-
-struct bare_cache {
-    struct block_index index;
-    struct cache_policy *policy;
-    uint32_t blocks, used;
-};
-
-static void start(struct bare_cache *cache, enum cache_policy_kind kind, uint32_t blocks)
-{
-    *cache = (struct bare_cache){.blocks = blocks};
-    if (index_init(&cache->index, blocks) != 0 ||
-        cache_policy_new(&cache->policy, kind, blocks) != 0) {
-        fprintf(stderr, "hit_ratio: not enough memory\n");
-        exit(1);
-    }
-}
-
-static void stop(struct bare_cache *cache)
-{
-    cache_policy_free(cache->policy);
-    index_done(&cache->index);
-}
-
-/* True: a hit. Else *ret_gone is the key that went, or MODEL_NO_KEY. */
-static bool request(struct bare_cache *cache, uint64_t key, uint64_t *ret_gone)
-{
-    const struct cache_policy_operations *operations = cache->policy->operations;
-    uint32_t block = index_find(&cache->index, key);
-
-    *ret_gone = MODEL_NO_KEY;
-    if (block != BLOCK_NONE) {
-        operations->hit(cache->policy, block);
-        return true;
-    }
-    if (cache->used < cache->blocks) {
-        block = cache->used++;
-    } else {
-        block = operations->evict(cache->policy, key);
-        *ret_gone = index_key(&cache->index, block);
-        index_remove(&cache->index, block);
-    }
-    index_add(&cache->index, block, key);
-    operations->insert(cache->policy, block, key);
-    return false;
-}
-
 static uint64_t count_hits(const struct hit_trace *trace, enum cache_policy_kind kind,
                            uint32_t blocks)
 {
     struct bare_cache cache;
     uint64_t hits = 0, gone;
 
-    start(&cache, kind, blocks);
+    bare_cache_start(&cache, kind, blocks);
     for (uint32_t i = 0; i < trace->requests; i++)
-        hits += request(&cache, trace->keys[i], &gone);
-    stop(&cache);
+        hits += bare_cache_request(&cache, trace->keys[i], &gone);
+    bare_cache_stop(&cache);
     return hits;
 }
 
@@ -135,17 +87,18 @@ static bool is_as_its_model(const struct hit_trace *trace, uint32_t policy)
     uint32_t i = 0, count = trace->requests < MODEL_REQUESTS ? trace->requests : MODEL_REQUESTS;
     bool same = model != NULL;
 
-    start(&cache, policies[policy].kind, MODEL_BLOCKS);
+    bare_cache_start(&cache, policies[policy].kind, MODEL_BLOCKS);
     if (model != NULL) {
         model->blocks = MODEL_BLOCKS;
         model->hand = MODEL_NO_KEY;
     }
     for (; i < count && same; i++) {
         uint64_t gone, model_gone, key = trace->keys[i];
-        same = request(&cache, key, &gone) == policies[policy].model(model, key, &model_gone) &&
+        same = bare_cache_request(&cache, key, &gone) ==
+                   policies[policy].model(model, key, &model_gone) &&
                gone == model_gone;
     }
-    stop(&cache);
+    bare_cache_stop(&cache);
     free(model);
     if (!same)
         fprintf(stderr, "hit_ratio: %s: %s is not as its model at request %u\n", trace->name,

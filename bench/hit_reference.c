@@ -1,19 +1,7 @@
 #include "bench/hit_reference.h"
 
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
-
-static void *room(size_t count, size_t bytes)
-{
-    void *memory = calloc(count, bytes);
-
-    if (memory == NULL) {
-        fprintf(stderr, "hit_ratio: not enough memory\n");
-        exit(1);
-    }
-    return memory;
-}
 
 /* --- LRU --- */
 
@@ -39,8 +27,8 @@ void hit_reference_lru(const struct hit_trace *trace, const uint32_t *blocks, ui
                        uint64_t *ret_hits)
 {
     uint32_t requests = trace->requests;
-    uint32_t *latest = room(trace->distinct, sizeof *latest); /* 0: never */
-    int32_t *sums = room(requests + 1u, sizeof *sums);
+    uint32_t *latest = hit_room(trace->distinct, sizeof *latest); /* 0: never */
+    int32_t *sums = hit_room(requests + 1u, sizeof *sums);
 
     for (uint32_t size = 0; size < count; size++)
         ret_hits[size] = 0;
@@ -110,8 +98,8 @@ static struct future heap_pop(struct heap *heap)
 /* For each request, when its key is asked for again. */
 static uint32_t *look_ahead(const struct hit_trace *trace)
 {
-    uint32_t *next = room(trace->requests, sizeof *next);
-    uint32_t *later = room(trace->distinct, sizeof *later);
+    uint32_t *next = hit_room(trace->requests, sizeof *next);
+    uint32_t *later = hit_room(trace->distinct, sizeof *later);
 
     for (uint32_t key = 0; key < trace->distinct; key++)
         later[key] = UINT32_MAX;
@@ -127,8 +115,9 @@ uint64_t hit_reference_best(const struct hit_trace *trace, uint32_t blocks)
 {
     enum { NOT_IN = 0 };
     uint32_t *next = look_ahead(trace), used = 0;
-    uint32_t *inside = room(trace->distinct, sizeof *inside); /* when it is asked for again, + 1 */
-    struct heap heap = {.all = room(trace->requests, sizeof *heap.all)};
+    uint32_t *inside =
+        hit_room(trace->distinct, sizeof *inside); /* when it is asked for again, + 1 */
+    struct heap heap = {.all = hit_room(trace->requests, sizeof *heap.all)};
     uint64_t hits = 0;
 
     for (uint32_t i = 0; i < trace->requests; i++) {

@@ -15,7 +15,7 @@ struct maker {
     uint32_t left, loop_first, loop_length; /* of the loop, or the scan, that is under way */
 };
 
-static void *room(size_t count, size_t bytes)
+void *hit_room(size_t count, size_t bytes)
 {
     void *memory = calloc(count, bytes);
 
@@ -149,7 +149,7 @@ static int by_key(const void *one, const void *other)
 /* 0 to distinct - 1, in the order of the spread keys. */
 static void number_keys(struct hit_trace *trace)
 {
-    uint32_t *sorted = room(trace->requests, sizeof *sorted), count = 0;
+    uint32_t *sorted = hit_room(trace->requests, sizeof *sorted), count = 0;
 
     memcpy(sorted, trace->keys, trace->requests * sizeof *sorted);
     qsort(sorted, trace->requests, sizeof *sorted, by_key);
@@ -176,9 +176,9 @@ void hit_trace_make(struct hit_trace *ret_trace, enum hit_trace_kind kind, uint3
     struct maker maker = {.seed = seed};
 
     *ret_trace = (struct hit_trace){.name = names[kind], .requests = requests};
-    ret_trace->keys = room(requests, sizeof *ret_trace->keys);
-    maker.below = room(KEYS, sizeof *maker.below);
-    maker.stack = room(KEYS, sizeof *maker.stack);
+    ret_trace->keys = hit_room(requests, sizeof *ret_trace->keys);
+    maker.below = hit_room(KEYS, sizeof *maker.below);
+    maker.stack = hit_room(KEYS, sizeof *maker.stack);
     for (uint32_t i = 0; i < KEYS; i++)
         maker.stack[i] = i;
     make_zipf(&maker, kind == HIT_TRACE_ZIPF_08 ? 0.8 : 1.0);

@@ -6,6 +6,7 @@
 #ifndef BENCH_HIT_TRACES_H
 #define BENCH_HIT_TRACES_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /* X(NAME, "as it is shown") */
@@ -37,5 +38,8 @@ struct hit_trace {
 void hit_trace_make(struct hit_trace *ret_trace, enum hit_trace_kind kind, uint32_t requests,
                     uint64_t seed);
 void hit_trace_done(struct hit_trace *trace);
+
+/* Zeroed memory, the caller's to free. Ends the program when there is none. */
+void *hit_room(size_t count, size_t bytes);
 
 #endif

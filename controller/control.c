@@ -40,22 +40,34 @@ static struct control_request *free_request(struct control *control)
 }
 
 /* An answer that does not go out is as good as none: who waits for it has a time limit. */
-static void send_answer(const struct control *control, uint64_t number, int status)
+static void send_answer(const struct control *control, uint64_t number, int status, int pass_fd)
 {
     const struct control_answer answer = {.number = number, .status = status};
 
     if (control->fd >= 0)
-        (void)channel_send(control->fd, &answer, sizeof answer, -1);
+        (void)channel_send(control->fd, &answer, sizeof answer, pass_fd);
 }
 
-void control_answer(struct control_request *request, int status)
+static void end_request(struct control_request *request)
 {
-    assert(request->in_use && status <= 0);
+    assert(request->in_use);
     if (request->fd >= 0)
         close(request->fd);
     request->fd = -1;
     request->in_use = false;
-    send_answer(&request->controller->control, request->message.number, status);
+}
+
+void control_answer(struct control_request *request, int status)
+{
+    assert(status <= 0);
+    end_request(request);
+    send_answer(&request->controller->control, request->message.number, status, -1);
+}
+
+void control_answer_with(struct control_request *request, int fd)
+{
+    end_request(request);
+    send_answer(&request->controller->control, request->message.number, 0, fd);
 }
 
 /* What is wrong with a request is what is wrong with any input: -errno, or 0. */
@@ -76,12 +88,24 @@ static void take(struct controller *controller, const struct control_message *me
     if (error != 0) {
         if (fd >= 0)
             close(fd);
-        send_answer(control, message->number, error);
+        send_answer(control, message->number, error, -1);
         return;
     }
     *request = (struct control_request){
         .controller = controller, .message = *message, .fd = fd, .in_use = true};
     kinds[kind].run(request);
+}
+
+/* The configuration controller is gone: we go on without, until there is another one. */
+static void lose(struct controller *controller)
+{
+    struct control *control = &controller->control;
+
+    if (control->ours)
+        close(control->fd);
+    control->fd = -1;
+    control->ours = false;
+    handover_listen(controller);
 }
 
 static void ready(struct completion *completion, int result)
@@ -100,7 +124,7 @@ static void ready(struct completion *completion, int result)
     if (error == 0 || error == -EAGAIN || error == -EINTR || error == -EBADMSG)
         loop_poll_in(controller->loop, control->fd, completion);
     else
-        control->fd = -1; /* the configuration controller is gone: we go on without */
+        lose(controller);
 }
 
 void control_listen(struct controller *controller, int fd)
@@ -111,4 +135,10 @@ void control_listen(struct controller *controller, int fd)
     control->completion.fire = ready;
     if (fd >= 0)
         loop_poll_in(controller->loop, fd, &control->completion);
+}
+
+void control_listen_again(struct controller *controller, int fd)
+{
+    controller->control.ours = true;
+    control_listen(controller, fd);
 }

@@ -36,6 +36,7 @@ struct control_request;
     X(MOVE_ELEMENT, 32, control_move_element, false)      /* element, seat: recovery/let_go.h */   \
     X(WATCH_ELEMENT, 33, control_watch_element, true)     /* element, and its image */             \
     X(GREET_PEER, 34, control_greet_peer, true)           /* seat, epoch: control_peer.c */        \
+    X(GIVE, 35, control_give, false) /* what, number: handover.h; the answer has a descriptor */   \
     X(ADD_VOLUME, 16, control_add_volume, false) /* volume: control_volume.h, as those below */    \
     X(RELEASE_VOLUME, 17, control_release_volume, false)                                           \
     X(DROP_VOLUME, 18, control_drop_volume, false)                                                 \
@@ -78,12 +79,20 @@ struct control_request {
 /* The controller's end. */
 struct control {
     struct completion completion;
-    int fd; /* -1: there is none, or the configuration controller is gone */
+    int fd;    /* -1: there is none, or the configuration controller is gone */
+    bool ours; /* it came later (handover.h), and is ours to close */
     struct control_request requests[CONTROL_REQUESTS_MAX];
 };
 
 /* Begins to listen to `fd`, which stays the caller's (-1: to nobody). From the next turn on. */
 void control_listen(struct controller *controller, int fd);
+
+/* The same, of a configuration controller that has taken the place of one that died; `fd` is ours.
+ */
+void control_listen_again(struct controller *controller, int fd);
+
+/* Answers with 0 and a copy of a descriptor. */
+void control_answer_with(struct control_request *request, int fd);
 
 /* Answers a request, once: 0 or -errno. It is over then, and what it named with it; a descriptor
  * that nobody has kept is closed. */

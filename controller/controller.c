@@ -357,6 +357,7 @@ int controller_new(struct controller **ret_controller, const struct controller_s
     controller->notice_fd = start->notice_fd;
     controller->doorbell.fire = doorbell_rang;
     loop_doorbell_listen(controller->loop, controller->doorbell_fd, &controller->doorbell);
+    handover_init(controller, start->handover, start->doorbells);
     control_listen(controller, start->control != NULL ? *start->control : -1);
     *ret_controller = controller;
     return 0;

@@ -18,6 +18,7 @@
 
 #include "controller/control.h"
 #include "controller/control_volume.h"
+#include "controller/handover.h"
 #include "controller/idle.h"
 #include "controller/integrity/integrity.h"
 #include "controller/path/command.h"
@@ -142,6 +143,7 @@ struct controller {
     uint64_t sweep_ns;      /* until the next sweep, as losses of late suggest */
     struct timer due_timer; /* for what leaves by a link later; the turn sends it */
 
+    struct handover handover;
     struct control control; /* what the configuration controller asks */
     struct errands errands;
     struct settle settle;
@@ -176,6 +178,7 @@ struct controller_start {
     const int *doorbells;         /* eventfds by seat */
     int notice_fd;                /* an eventfd: rung when the seat's state changed */
     const int *lifelines;         /* the others', by seat (deaths.h); NULL: none */
+    const int *handover;          /* by enum handover_what, those below SINGLE; NULL: none */
     const int *control;           /* our end of the control channel; NULL: none */
     const struct witness *images; /* of every element (takeover.h); NULL: none */
     /* By element index; NULL: it has none. They outlive the controller. All NULL: none has one. */

@@ -12,6 +12,7 @@ struct watched_life {
     struct controller *controller;
     struct seat *seat;
     uint32_t epoch;
+    int lifeline;
     int own_fd; /* of a lifeline that came later; -1: it is the caller's */
     bool heard;
 };
@@ -33,6 +34,7 @@ _Static_assert(offsetof(struct watched_life, hung_up) == 0, "life_ended relies o
 static void watch_life(struct watched_life *life, uint32_t epoch, int lifeline)
 {
     life->epoch = epoch;
+    life->lifeline = lifeline;
     life->heard = false;
     loop_poll_in(life->controller->loop, lifeline, &life->hung_up);
 }
@@ -48,10 +50,13 @@ int deaths_watch(struct controller *controller, const int *lifelines)
         return -ENOMEM;
     for (uint32_t id = 0; id < count; id++) {
         struct seat *seat = segment_seat(&controller->segment, id);
+        controller->lives[id] = (struct watched_life){.hung_up.fire = life_ended,
+                                                      .controller = controller,
+                                                      .seat = seat,
+                                                      .lifeline = lifelines[id],
+                                                      .own_fd = -1};
         if (id == controller->id)
             continue;
-        controller->lives[id] = (struct watched_life){
-            .hung_up.fire = life_ended, .controller = controller, .seat = seat, .own_fd = -1};
         /* relaxed: set before we were started; of one that was declared dead it says nothing */
         watch_life(&controller->lives[id], load_relaxed(&seat->epoch), lifelines[id]);
     }
@@ -61,6 +66,11 @@ int deaths_watch(struct controller *controller, const int *lifelines)
 bool deaths_was_heard(const struct controller *controller, uint32_t id)
 {
     return controller->lives == NULL || controller->lives[id].heard;
+}
+
+int deaths_lifeline(const struct controller *controller, uint32_t id)
+{
+    return controller->lives != NULL ? controller->lives[id].lifeline : -1;
 }
 
 static void close_own(struct watched_life *life)

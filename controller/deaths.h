@@ -27,6 +27,9 @@ bool deaths_was_heard(const struct controller *controller, uint32_t id);
  * which is ours from then on. */
 void deaths_watch_again(struct controller *controller, uint32_t id, uint32_t epoch, int lifeline);
 
+/* The lifeline of a seat, our own among them, as it is listened to now, or -1. */
+int deaths_lifeline(const struct controller *controller, uint32_t id);
+
 /* After the loop is gone. */
 void deaths_done(struct controller *controller);
 

@@ -31,6 +31,7 @@ enum {
     WORKSPACES_BYTES = 4 << 20,     /* of a controller's buffers, for computing parity in */
     CACHE_BYTES_DEFAULT = 64 << 20, /* one controller's cache */
     CACHE_BYTES_MIN = 1 << 20,
+    CACHE_MAPPED_BYTES = 256 << 20, /* of a cache, when it is taken; the rest as it is touched */
     CACHE_LOOK_BYTES = 1 << 20,           /* longer commands are neither looked up nor taken in */
     CACHE_WRITE_BACK_BYTES_MAX = 1 << 20, /* longer writes are written through */
     CACHE_COMMANDS_MAX = 128,             /* I/Os of a cache's own, at once */

@@ -175,9 +175,10 @@ static int check_attached(struct segment *segment, uint64_t file_bytes)
     return 0;
 }
 
-int segment_attach_read_only(struct segment *ret_segment, int fd)
+static int attach(struct segment *ret_segment, int fd, bool read_only)
 {
-    struct segment segment = {.fd = fd, .read_only = true};
+    struct segment segment = {.fd = fd, .read_only = read_only};
+    int protection = read_only ? PROT_READ : PROT_READ | PROT_WRITE;
     struct stat status;
     int error;
 
@@ -191,7 +192,8 @@ int segment_attach_read_only(struct segment *ret_segment, int fd)
     if (status.st_size < PAGE_BYTES || seals < 0 || (seals & F_SEAL_SHRINK) == 0)
         goto failed;
     segment.geometry.bytes = (uint64_t)status.st_size;
-    segment.base = mmap(NULL, segment.geometry.bytes, PROT_READ, MAP_SHARED, fd, 0);
+    segment.base =
+        mmap(NULL, segment.geometry.bytes, protection, MAP_SHARED | MAP_NORESERVE, fd, 0);
     if (segment.base == MAP_FAILED) {
         error = -errno;
         goto failed;
@@ -205,6 +207,16 @@ int segment_attach_read_only(struct segment *ret_segment, int fd)
 failed:
     close(fd);
     return error;
+}
+
+int segment_attach_read_only(struct segment *ret_segment, int fd)
+{
+    return attach(ret_segment, fd, true);
+}
+
+int segment_attach(struct segment *ret_segment, int fd)
+{
+    return attach(ret_segment, fd, false);
 }
 
 int segment_open_read_only(const struct segment *segment)

@@ -38,6 +38,9 @@ int segment_create(struct segment *ret_segment, const struct segment_wanted *wan
  * then on. -EPROTO when what the header says does not fit the file: nothing is kept. */
 int segment_attach_read_only(struct segment *ret_segment, int fd);
 
+/* The same for reading and writing, of one of the array's own processes. */
+int segment_attach(struct segment *ret_segment, int fd);
+
 /* A descriptor that can only be mapped for reading, for tools; the caller closes it. Or -errno. */
 int segment_open_read_only(const struct segment *segment);
 
@@ -47,8 +50,9 @@ void segment_done(struct segment *segment);
 /* Asks for memory behind a range, so that touching it cannot raise SIGBUS. 0, -ENOMEM or -errno. */
 int segment_commit(const struct segment *segment, uint64_t offset_bytes, uint64_t bytes);
 
-/* Maps a committed range of whole pages, so that touching it first costs nothing later: a fault and
- * the clearing of a page cost more than a read of one. Where the kernel cannot, that is all. */
+/* Maps a committed range that begins on a page, so that touching it first costs nothing later: a
+ * fault and the clearing of a page cost more than a read of one. Where the kernel cannot, that is
+ * all. */
 void segment_populate(const struct segment *segment, uint64_t offset_bytes, uint64_t bytes);
 
 static inline struct segment_header *segment_header(const struct segment *segment)

@@ -15,7 +15,9 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "controller/config/adopt.h"
 #include "controller/config/configurator.h"
+#include "controller/config/saved.h"
 #include "hostif/ports.h"
 #include "tools/admin.h"
 #include "tools/admin_methods.h"
@@ -31,6 +33,15 @@ struct orphan_stop {
     int signal_fd;
 };
 
+/* Its end is seen at once by who our parent is; that another one has taken its place, by our
+ * control channel. */
+static bool is_led(const struct orphan_stop *stop)
+{
+    const struct control *control = &stop->controller->control;
+
+    return control->ours || getppid() == stop->parent;
+}
+
 /* While the configuration controller lives, it alone ends us in order: a signal to the whole group
  * must not end us before hosts are served. Without it, SIGTERM is the way to stop. */
 static void signal_came(struct completion *completion, int result)
@@ -41,7 +52,7 @@ static void signal_came(struct completion *completion, int result)
     (void)result;
     while (read(stop->signal_fd, &info, sizeof info) == sizeof info)
         continue;
-    if (getppid() != stop->parent)
+    if (!is_led(stop))
         controller_stop(stop->controller);
     loop_poll_in(stop->controller->loop, stop->signal_fd, completion);
 }
@@ -107,6 +118,7 @@ static int controller_process_main(const struct controller_process *process)
 struct runner {
     const char *config_path;
     const char *command; /* NULL: none */
+    bool adopt;
     struct config *config;
     struct watch watch;
     struct configurator configurator;
@@ -123,6 +135,9 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
     struct runner *runner = state->input;
 
     switch (key) {
+    case 'a':
+        runner->adopt = true;
+        return 0;
     case 'r':
         runner->command = argument;
         return 0;
@@ -134,6 +149,8 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
     case ARGP_KEY_END:
         if (runner->config_path == NULL)
             argp_error(state, "which configuration?");
+        if (runner->adopt && runner->command != NULL)
+            argp_error(state, "--run is for an array that is started; allowed: without --adopt");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -141,6 +158,10 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 }
 
 static const struct argp_option options[] = {
+    {"adopt", 'a', NULL, 0,
+     "Take the place of the configuration controller of this array, which has died while its "
+     "controllers go on",
+     0},
     {"run", 'r', "COMMAND", 0,
      "When every port answers, run COMMAND under sh -c with $front, $c0, $c1 ... (socket paths), "
      "$config and $ANYPORT_ADMIN set; then shut down and exit with its status",
@@ -262,6 +283,44 @@ static void raise_descriptor_limit(void)
     }
 }
 
+/* The configuration that the array has now takes the place of that which was named. */
+static int adopt_array(struct runner *runner, struct config_error *ret_why)
+{
+    struct config *now;
+    int error = saved_load(runner->config, &now, ret_why);
+
+    if (error != 0)
+        return error;
+    config_free(runner->config);
+    runner->config = now;
+    return configurator_adopt(&runner->configurator, now, &runner->watch, controller_process_main,
+                              ret_why);
+}
+
+static int open_array(struct runner *runner, struct config_error *ret_why)
+{
+    if (runner->adopt)
+        return adopt_array(runner, ret_why);
+    return configurator_open(&runner->configurator, runner->config, &runner->watch, ret_why);
+}
+
+static int start_array(struct runner *runner)
+{
+    struct configurator *configurator = &runner->configurator;
+    struct config_error why;
+
+    configurator->on_phase = phase_entered;
+    configurator->on_phase_context = runner;
+    if (runner->adopt) {
+        say_ready(runner);
+        return 0;
+    }
+    int error = configurator_start(configurator, controller_process_main, &why);
+    if (error != 0)
+        fprintf(stderr, "anyport: %s\n", why.text);
+    return error;
+}
+
 static int prepare(struct runner *runner)
 {
     struct config_error why;
@@ -276,7 +335,7 @@ static int prepare(struct runner *runner)
     }
     if (error == 0) {
         raise_descriptor_limit();
-        error = configurator_open(&runner->configurator, runner->config, &runner->watch, &why);
+        error = open_array(runner, &why);
     }
     if (error != 0)
         fprintf(stderr, "anyport: %s\n", why.text);
@@ -286,19 +345,13 @@ static int prepare(struct runner *runner)
 static int serve(struct runner *runner)
 {
     struct configurator *configurator = &runner->configurator;
-    struct config_error why;
 
-    configurator->on_phase = phase_entered;
-    configurator->on_phase_context = runner;
-    int error = configurator_start(configurator, controller_process_main, &why);
-    if (error != 0) {
-        fprintf(stderr, "anyport: %s\n", why.text);
+    if (start_array(runner) != 0)
         return EXIT_FAILED;
-    }
-    error = admin_new(&runner->admin, &runner->watch, configurator->sockets.admin.fd,
-                      &(struct admin_service){.segment = &configurator->segment,
-                                              .configurator = configurator,
-                                              .changes = admin_methods});
+    int error = admin_new(&runner->admin, &runner->watch, configurator->sockets.admin.fd,
+                          &(struct admin_service){.segment = &configurator->segment,
+                                                  .configurator = configurator,
+                                                  .changes = admin_methods});
     if (error != 0) {
         fprintf(stderr, "anyport: no admin socket: %s\n", strerror(-error));
         configurator_stop(configurator);

@@ -80,17 +80,29 @@ static void print_controllers(const json_t *result)
         number(one, "executed"), number(one, "redirected_out"), number(one, "redirected_in"));
 }
 
+/* "c2", or "c2(c1)": owned by c2, and the configuration says c1. */
+static const char *element_owner(const json_t *element, char into[2 * NUMBER_BYTES])
+{
+    int64_t now = number(element, "controller"), home = number(element, "configured_controller");
+
+    if (now == home)
+        snprintf(into, 2 * NUMBER_BYTES, "c%" PRId64, now);
+    else
+        snprintf(into, 2 * NUMBER_BYTES, "c%" PRId64 "(c%" PRId64 ")", now, home);
+    return into;
+}
+
 static void print_elements(const json_t *result)
 {
-    char size[SIZE_TEXT_BYTES];
+    char size[SIZE_TEXT_BYTES], owner[2 * NUMBER_BYTES];
     const json_t *one;
     size_t i;
 
     printf("%-20s %-10s %-11s %10s %-8s %11s %11s %7s\n", "ELEMENT", "CONTROLLER", "STATE", "SIZE",
            "IO", "READS", "WRITES", "ERRORS");
     json_array_foreach(json_object_get(result, "elements"), i, one)
-        printf("%-20s c%-9" PRId64 " %-11s %10s %-8s %11" PRId64 " %11" PRId64 " %7" PRId64 "\n",
-               text(one, "name"), number(one, "controller"), text(one, "state"),
+        printf("%-20s %-10s %-11s %10s %-8s %11" PRId64 " %11" PRId64 " %7" PRId64 "\n",
+               text(one, "name"), element_owner(one, owner), text(one, "state"),
                size_text((uint64_t)number(one, "size"), size), text(one, "io"),
                number(one, "reads"), number(one, "writes"), number(one, "errors"));
 }

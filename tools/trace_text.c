@@ -127,6 +127,9 @@ static void say_detail(struct text *text, const struct segment *segment,
     case TRACE_PEER_BACK:
         say(text, " epoch %" PRIu64, event->detail);
         break;
+    case TRACE_ELEMENT_TAKING:
+    case TRACE_ELEMENT_TAKEN:
+    case TRACE_ELEMENT_LET_GO:
     case TRACE_ELEMENT_FAILED:
         say(text, " element %" PRIu64, event->detail);
         break;

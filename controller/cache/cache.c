@@ -180,22 +180,30 @@ static int make_blocks(struct controller *controller, struct cache *cache)
         .elements = controller->elements_count,
     };
     /* Now, and all of it: there is no answer to a host for memory that is missing later. */
-    uint64_t offset_bytes = segment_cache_offset(segment, controller->id);
-    uint64_t bytes = cache_region_bytes(segment->geometry.cache_bytes);
-    int error = segment_commit(segment, offset_bytes, bytes);
+    int error = segment_commit(segment, segment_cache_offset(segment, controller->id),
+                               cache_region_bytes(segment->geometry.cache_bytes));
 
-    if (error != 0)
-        return error;
-    segment_populate(segment, offset_bytes, bytes);
-    return cache_blocks_init(&cache->blocks, &wanted);
+    return error != 0 ? error : cache_blocks_init(&cache->blocks, &wanted);
+}
+
+/* The beginning, which is used first. All of a large cache would take longer than a start may. */
+static void map_blocks(const struct controller *controller)
+{
+    const struct segment *segment = &controller->segment;
+    uint64_t bytes = cache_region_bytes(segment->geometry.cache_bytes);
+
+    segment_populate(segment, segment_cache_offset(segment, controller->id),
+                     bytes < CACHE_MAPPED_BYTES ? bytes : CACHE_MAPPED_BYTES);
 }
 
 int cache_new(struct controller *controller, const char **ret_what)
 {
     const struct segment_header *header = segment_header(&controller->segment);
 
-    if (controller->segment.geometry.cache_bytes == 0 || header->cache_mode == CACHE_OFF ||
-        (choose_elements(controller) == 0 && !may_come(controller)))
+    if (controller->segment.geometry.cache_bytes == 0 || header->cache_mode == CACHE_OFF)
+        return 0;
+    bool used_now = choose_elements(controller) > 0;
+    if (!used_now && !may_come(controller))
         return 0;
     *ret_what = "the memory of its cache";
     struct cache *cache = calloc(1, sizeof *cache);
@@ -209,6 +217,8 @@ int cache_new(struct controller *controller, const char **ret_what)
     int error = cache->elements == NULL ? -ENOMEM : make_own_commands(controller, cache);
     if (error == 0)
         error = make_blocks(controller, cache);
+    if (error == 0 && used_now)
+        map_blocks(controller);
     cache->write_back.slice_timer.fire = write_back_next_slice;
     cache->dirty_limit = cache->blocks.region.blocks / 4 * 3;
     cache->dirty_background = cache->blocks.region.blocks / 2;

@@ -152,12 +152,14 @@ static enum stage_verdict enter_gate(struct controller *controller, struct comma
 }
 
 /* A write of whole blocks for which there is room, when nobody is in the gate: it would be out of
- * it again before anybody else could come. */
+ * it again before anybody else could come. Not a peer's, which stays there until it has answered:
+ * once it has given its room back, one that waited for that may be absorbed before it has. */
 static enum stage_verdict enter_to_absorb(struct controller *controller, struct command *command)
 {
     bool whole = (command->element_offset_bytes | command->length_bytes) % BLOCK_BYTES == 0;
 
-    if (command->cache.reserved > 0 && whole && gate_is_empty(&owned(controller, command)->gate))
+    if (command->cache.reserved > 0 && whole && !command->origin->answers_in_gate &&
+        gate_is_empty(&owned(controller, command)->gate))
         return in_gate(controller, command);
     return enter_gate(controller, command);
 }

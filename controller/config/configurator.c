@@ -14,6 +14,7 @@
 #include "controller/config/configurator_parts.h"
 #include "controller/config/intents_look.h"
 #include "controller/config/refusal.h"
+#include "controller/config/saved.h"
 #include "controller/config/superblocks.h"
 #include "controller/config/table.h"
 
@@ -74,6 +75,7 @@ static void controller_noticed(struct watched *watched, uint32_t events)
     rebuilds_look(CONFIGURATOR_OF(watched, notice));
     seats_look(CONFIGURATOR_OF(watched, notice));
     element_moves_look(CONFIGURATOR_OF(watched, notice));
+    failback_look(CONFIGURATOR_OF(watched, notice));
 }
 
 /* It ticks only while something has to be looked at, so an idle array wakes nobody. */
@@ -103,6 +105,7 @@ static void clock_ticked(struct watched *watched, uint32_t events)
     for (uint32_t id = 0; id < configurator->config->controllers; id++)
         control_line_look_at_time(&configurator->lines[id], watch_now_ns());
     element_moves_look(configurator);
+    failback_look(configurator);
     configurator_look_at_draining(configurator);
     configurator_look_at_phase(configurator);
     seats_look(configurator);
@@ -124,16 +127,14 @@ void close_if_open(int *fd)
 }
 
 /* They see something only when there is a controller to be seen (configurator_start). */
-static int make_witnesses(struct configurator *configurator, struct config_error *ret_error)
+int configurator_make_witnesses(struct configurator *configurator)
 {
     uint32_t count = configurator->config->elements_count;
 
     configurator->witnesses = calloc(count, sizeof *configurator->witnesses);
-    if (configurator->witnesses == NULL)
-        return refuse_array(configurator->config, ret_error, -ENOMEM, "not enough memory");
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; configurator->witnesses != NULL && i < count; i++)
         configurator->witnesses[i].fd = -1;
-    return 0;
+    return configurator->witnesses == NULL ? -ENOMEM : 0;
 }
 
 static void close_witnesses(struct configurator *configurator)
@@ -162,15 +163,23 @@ int configurator_equip(struct configurator *configurator, uint32_t id)
                              &configurator->control_ends[id]);
 }
 
+int configurator_watch_own(struct configurator *configurator)
+{
+    configurator->notice.ready = controller_noticed;
+    configurator->clock = (struct watched){
+        .ready = clock_ticked, .fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)};
+    if (configurator->clock.fd < 0)
+        return -errno;
+    int error = watch_add(configurator->watch, &configurator->notice, EPOLLIN);
+    return error != 0 ? error : watch_add(configurator->watch, &configurator->clock, EPOLLIN);
+}
+
 static int make_descriptors(struct configurator *configurator, struct config_error *ret_error)
 {
     const struct config *config = configurator->config;
 
-    configurator->notice =
-        (struct watched){.ready = controller_noticed, .fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
-    configurator->clock = (struct watched){
-        .ready = clock_ticked, .fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)};
-    bool made = configurator->notice.fd >= 0 && configurator->clock.fd >= 0;
+    configurator->notice.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    bool made = configurator->notice.fd >= 0;
     for (uint32_t i = 0; i < config->controllers && made; i++) {
         configurator->doorbells[i] = eventfd(0, EFD_CLOEXEC);
         made = configurator->doorbells[i] >= 0 && configurator_equip(configurator, i) == 0;
@@ -178,10 +187,10 @@ static int make_descriptors(struct configurator *configurator, struct config_err
     if (!made)
         return refuse_array(config, ret_error, -errno,
                             "cannot make an eventfd, a pipe or a socket: %s", strerror(errno));
-    int error = watch_add(configurator->watch, &configurator->notice, EPOLLIN);
-    if (error == 0)
-        error = watch_add(configurator->watch, &configurator->clock, EPOLLIN);
-    return error == 0 ? 0 : refuse_array(config, ret_error, error, "epoll: %s", strerror(-error));
+    int error = configurator_watch_own(configurator);
+    return error == 0
+               ? 0
+               : refuse_array(config, ret_error, error, "cannot watch: %s", strerror(-error));
 }
 
 static void say_standing(const struct config *config, const struct images *images)
@@ -190,8 +199,8 @@ static void say_standing(const struct config *config, const struct images *image
     intents_say_lost(config, images);
 }
 
-int configurator_open(struct configurator *configurator, const struct config *config,
-                      struct watch *watch, struct config_error *ret_error)
+void configurator_clear(struct configurator *configurator, const struct config *config,
+                        struct watch *watch)
 {
     *configurator = (struct configurator){.config = config,
                                           .watch = watch,
@@ -199,11 +208,18 @@ int configurator_open(struct configurator *configurator, const struct config *co
                                           .clock.fd = -1,
                                           .segment.fd = -1,
                                           .heartbeats.watched.fd = -1};
-    configurator->sockets.run_dir_fd = -1;
+    configurator->sockets.run_dir_fd = configurator->sockets.lock_fd = -1;
     for (uint32_t i = 0; i < CONTROLLERS_MAX; i++) {
         configurator->doorbells[i] = configurator->lifelines[i] = configurator->lifelines_own[i] =
-            configurator->control_ends[i] = configurator->lines[i].watched.fd = -1;
+            configurator->control_ends[i] = configurator->lines[i].watched.fd =
+                configurator->controllers[i].death.fd = -1;
     }
+}
+
+int configurator_open(struct configurator *configurator, const struct config *config,
+                      struct watch *watch, struct config_error *ret_error)
+{
+    configurator_clear(configurator, config, watch);
     /* The sockets first: what they may meet (an array that runs already, a port in use) is found
      * before an image is created. */
     int error = sockets_open(config, &configurator->sockets, ret_error);
@@ -212,11 +228,11 @@ int configurator_open(struct configurator *configurator, const struct config *co
     error = images_open(config, &configurator->images, ret_error);
     if (error == 0)
         say_standing(config, &configurator->images);
-    if (error == 0)
-        error = make_witnesses(configurator, ret_error);
+    if (error == 0 && configurator_make_witnesses(configurator) != 0)
+        error = refuse_array(config, ret_error, -ENOMEM, "not enough memory");
     if (error == 0)
         error = make_segment(configurator, ret_error);
-    if (error == 0 && resyncs_init(configurator) != 0)
+    if (error == 0 && (resyncs_init(configurator) != 0 || failback_init(configurator) != 0))
         error = refuse_array(config, ret_error, -ENOMEM, "not enough memory");
     if (error == 0)
         error = make_descriptors(configurator, ret_error);
@@ -229,12 +245,15 @@ int configurator_open(struct configurator *configurator, const struct config *co
 
 void configurator_close(struct configurator *configurator)
 {
+    if (configurator->sockets.lock_fd >= 0)
+        saved_remove(&configurator->sockets);
     if (configurator->sockets.run_dir != NULL)
         sockets_close(&configurator->sockets);
     images_close(&configurator->images);
     close_witnesses(configurator);
     heartbeats_end(configurator);
     resyncs_done(configurator);
+    failback_done(configurator);
     if (configurator->notice.fd >= 0)
         close(configurator->notice.fd);
     if (configurator->clock.fd >= 0)

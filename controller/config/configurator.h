@@ -15,8 +15,10 @@
 #include "controller/config/heartbeats.h"
 #include "controller/config/images.h"
 #include "controller/config/element_move.h"
+#include "controller/config/failback.h"
 #include "controller/config/rebuilds.h"
 #include "controller/config/resyncs.h"
+#include "controller/config/seat_moves.h"
 #include "controller/config/seats.h"
 #include "controller/config/sockets.h"
 #include "controller/config/volume_change.h"
@@ -44,8 +46,10 @@ struct watched_controller {
     uint32_t id;
     pid_t pid;
     bool alive;
+    bool adopted;   /* it is not our child: how it ended nobody tells us (adopt.h) */
     uint32_t epoch; /* of its life: that of its seat when it was started */
     struct seat_care care;
+    struct seat_moves moves;
     uint64_t began_ns;        /* its life, CLOCK_MONOTONIC */
     uint32_t deaths_in_a_row; /* each soon after its life began */
 };
@@ -78,6 +82,7 @@ struct configurator {
     struct control_line lines[CONTROLLERS_MAX]; /* to them */
     struct heartbeats heartbeats;
     struct rebuilds rebuilds;
+    struct failback failback;
     struct element_move *moves;        /* that are under way (element_move.h) */
     int control_ends[CONTROLLERS_MAX]; /* theirs, until each has its own */
     struct volume_resync *resyncs;     /* by volume */

@@ -11,10 +11,14 @@
 
 static void say_death(const struct configurator *configurator, uint32_t id, const siginfo_t *info)
 {
-    fprintf(stderr, "anyport: controller %u (process %d) %s %d; its elements %s\n", id,
-            (int)configurator->controllers[id].pid,
-            info->si_code == CLD_EXITED ? "exited with status" : "was killed by signal",
-            info->si_status,
+    char how[48] = "has ended";
+
+    if (!configurator->controllers[id].adopted)
+        snprintf(how, sizeof how, "%s %d",
+                 info->si_code == CLD_EXITED ? "exited with status" : "was killed by signal",
+                 info->si_status);
+    fprintf(stderr, "anyport: controller %u (process %d) %s; its elements %s\n", id,
+            (int)configurator->controllers[id].pid, how,
             configurator->config->takeover ? "are taken over by those that are left"
                                            : "cannot be reached");
 }
@@ -35,14 +39,25 @@ static void stop_if_starting(struct configurator *configurator, uint32_t id)
     configurator_stop(configurator);
 }
 
+/* How the process ended. Of one that is not our child only its seat tells. */
+static bool has_ended(const struct watched_controller *controller, siginfo_t *ret_info)
+{
+    *ret_info = (siginfo_t){0};
+    if (!controller->adopted)
+        return waitid(P_PID, (id_t)controller->pid, ret_info, WEXITED | WNOHANG) == 0 &&
+               ret_info->si_pid != 0;
+    ret_info->si_code = CLD_EXITED;
+    return true;
+}
+
 void configurator_controller_died(struct watched *watched, uint32_t events)
 {
     struct watched_controller *controller = (struct watched_controller *)(void *)watched;
     struct configurator *configurator = controller->configurator;
-    siginfo_t info = {0};
+    siginfo_t info;
 
     (void)events;
-    if (waitid(P_PID, (id_t)controller->pid, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
+    if (!has_ended(controller, &info))
         return;
     watch_remove(configurator->watch, watched);
     close(watched->fd);

@@ -17,6 +17,17 @@ struct seat *configurator_seat(const struct configurator *configurator, uint32_t
 /* Closes a descriptor that is open (not -1), and says so in it. */
 void close_if_open(int *fd);
 
+/* Nothing is made yet, so all of it can be closed. */
+void configurator_clear(struct configurator *configurator, const struct config *config,
+                        struct watch *watch);
+
+/* Room for witnesses, of nothing. 0 or -ENOMEM. */
+int configurator_make_witnesses(struct configurator *configurator);
+
+/* Watches the eventfd that controllers ring, which is there, and a clock of its own. 0 or -errno.
+ */
+int configurator_watch_own(struct configurator *configurator);
+
 /* A lifeline and a control line for a controller that is to be started; those that it had are
  * closed. 0 or -errno. */
 int configurator_equip(struct configurator *configurator, uint32_t id);
@@ -29,6 +40,9 @@ void configurator_publish_membership(struct configurator *configurator);
 /* The phase begins: it is late after so many seconds. */
 void configurator_enter_phase(struct configurator *configurator, enum configurator_phase phase,
                               uint32_t seconds);
+
+/* All controllers serve: RUNNING, with heartbeats. */
+void configurator_begin_to_run(struct configurator *configurator);
 
 /* Goes on to the next phase when the present one is complete, or its time is over. */
 void configurator_look_at_phase(struct configurator *configurator);

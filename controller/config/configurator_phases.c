@@ -1,12 +1,11 @@
 /*
  * The array's phases, from the start of its controllers to their end.
  */
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "controller/config/configurator_parts.h"
+#include "controller/config/seats_parts.h"
 
 enum {
     QUIESCE_SECONDS = 10, /* hosts that do not let go are dropped */
@@ -66,7 +65,7 @@ void configurator_kill_all(struct configurator *configurator)
 {
     for (uint32_t i = 0; i < configurator->config->controllers; i++) {
         if (configurator->controllers[i].alive)
-            (void)kill(configurator->controllers[i].pid, SIGKILL);
+            (void)seat_send_kill(configurator, i);
     }
 }
 
@@ -79,7 +78,7 @@ void configurator_stop(struct configurator *configurator)
 }
 
 /* Without heartbeats nobody finds one that is stuck; that is not worth an end. */
-static void begin_to_run(struct configurator *configurator)
+void configurator_begin_to_run(struct configurator *configurator)
 {
     int error = heartbeats_begin(configurator);
 
@@ -101,7 +100,7 @@ void configurator_look_at_phase(struct configurator *configurator)
     switch (configurator->phase) {
     case CONFIGURATOR_STARTING:
         if (all_alive_are(configurator, SEAT_RUNNING)) {
-            begin_to_run(configurator);
+            configurator_begin_to_run(configurator);
             rebuilds_look(configurator);
         } else if (late) {
             fprintf(stderr, "anyport: controllers did not come up within %d s\n", START_SECONDS);

@@ -18,6 +18,7 @@
 #include "controller/config/configurator_parts.h"
 #include "controller/config/placement.h"
 #include "controller/config/refusal.h"
+#include "controller/config/saved.h"
 #include "io/inherit.h"
 
 enum { OTHER_DESCRIPTORS = 16 };
@@ -40,6 +41,22 @@ static void add_sockets(struct descriptors *descriptors, const struct array_sock
     add(descriptors, sockets->front_tcp.fd);
     add(descriptors, sockets->own[id].fd);
     add(descriptors, sockets->own_tcp[id].fd);
+    add(descriptors, sockets->handover[id].fd);
+}
+
+static void list_handover(const struct configurator *configurator, uint32_t id,
+                          int ret_single[HANDOVER_SINGLE])
+{
+    const struct array_sockets *sockets = &configurator->sockets;
+
+    ret_single[HANDOVER_SEGMENT] = configurator->segment.fd;
+    ret_single[HANDOVER_NOTICE] = configurator->notice.fd;
+    ret_single[HANDOVER_RUN_DIR] = sockets->run_dir_fd;
+    ret_single[HANDOVER_FRONT] = sockets->front.fd;
+    ret_single[HANDOVER_FRONT_TCP] = sockets->front_tcp.fd;
+    ret_single[HANDOVER_OWN] = sockets->own[id].fd;
+    ret_single[HANDOVER_OWN_TCP] = sockets->own_tcp[id].fd;
+    ret_single[HANDOVER_LISTENING] = sockets->handover[id].fd;
 }
 
 /* All that a controller has of what was opened for it. Whatever else the configuration controller
@@ -76,6 +93,7 @@ static int keep_own(struct configurator *configurator, uint32_t id)
 static void become_controller(struct configurator *configurator, uint32_t id, pid_t parent)
 {
     const struct config *config = configurator->config;
+    int handover[HANDOVER_SINGLE];
     struct controller_process process = {
         .start = {.id = id,
                   .segment = configurator->segment,
@@ -85,6 +103,7 @@ static void become_controller(struct configurator *configurator, uint32_t id, pi
                   .notice_fd = configurator->notice.fd,
                   .lifelines = configurator->lifelines,
                   .images = configurator->witnesses,
+                  .handover = handover,
                   .control = &configurator->control_ends[id]},
         .sockets = &configurator->sockets,
         .config = config,
@@ -100,6 +119,7 @@ static void become_controller(struct configurator *configurator, uint32_t id, pi
         if (config->elements[i].controller != id)
             element_close(&configurator->images.elements[i]);
     }
+    list_handover(configurator, id, handover);
     if (keep_own(configurator, id) != 0)
         exit(1);
     placement_apply(config->placement, &configurator->segment, id);
@@ -110,6 +130,7 @@ static void become_controller(struct configurator *configurator, uint32_t id, pi
         &configurator->images); /* their descriptors were the controller's, and are closed */
     free(configurator->witnesses);
     resyncs_done(configurator);
+    failback_done(configurator);
     rebuilds_done(configurator);
     segment_done(&configurator->segment);
     fflush(NULL);
@@ -150,6 +171,7 @@ int configurator_spawn(struct configurator *configurator, uint32_t id)
     controller->id = id;
     controller->pid = pid;
     controller->alive = true;
+    controller->adopted = false;
     controller->death = (struct watched){.ready = configurator_controller_died,
                                          .fd = (int)syscall(SYS_pidfd_open, pid, 0)};
     if (controller->death.fd < 0)
@@ -211,5 +233,6 @@ int configurator_start(struct configurator *configurator, controller_main_fn *ma
                             strerror(-error));
     }
     configurator_hand_over_elements(configurator);
+    saved_write(configurator);
     return 0;
 }

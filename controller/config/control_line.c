@@ -44,22 +44,37 @@ static void ready(struct watched *watched, uint32_t events)
 
 _Static_assert(offsetof(struct control_line, watched) == 0, "ready relies on it");
 
+static void close_end(struct control_line *line)
+{
+    close(line->watched.fd);
+    line->watched.fd = -1;
+}
+
+/* Numbers begin anywhere: an answer to what somebody else has asked over another line must not be
+ * taken for one of ours. */
+int control_line_take(struct control_line *ret_line, struct watch *watch, int end)
+{
+    *ret_line = (struct control_line){
+        .watched = {.ready = ready, .fd = end}, .watch = watch, .last_number = watch_now_ns()};
+    int error = watch_add(watch, &ret_line->watched, EPOLLIN);
+
+    if (error != 0)
+        close_end(ret_line);
+    return error;
+}
+
 int control_line_open(struct control_line *ret_line, struct watch *watch, int *ret_end)
 {
     int ends[2], error = channel_pair(ends);
 
     if (error != 0)
         return error;
-    *ret_line = (struct control_line){.watched = {.ready = ready, .fd = ends[0]}, .watch = watch};
-    error = watch_add(watch, &ret_line->watched, EPOLLIN);
-    if (error != 0) {
-        close(ends[0]);
+    error = control_line_take(ret_line, watch, ends[0]);
+    if (error == 0)
+        *ret_end = ends[1];
+    else
         close(ends[1]);
-        ret_line->watched.fd = -1;
-        return error;
-    }
-    *ret_end = ends[1];
-    return 0;
+    return error;
 }
 
 static struct control_asked *free_place(struct control_line *line)

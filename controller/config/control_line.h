@@ -32,6 +32,10 @@ struct control_line {
  * -errno. */
 int control_line_open(struct control_line *ret_line, struct watch *watch, int *ret_end);
 
+/* A line over an end that is there already, and is the line's from then on. 0 or -errno: then it is
+ * closed. */
+int control_line_take(struct control_line *ret_line, struct watch *watch, int end);
+
 /* Asks: `message` has kind and arguments, the number is filled in here; `pass_fd` stays the
  * caller's (-1: none). 0: `answered` is called exactly once, from a later turn of the watch or from
  * one of the two functions below. -EPIPE: the line is closed; -EBUSY: too much is outstanding; or

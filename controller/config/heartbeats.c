@@ -11,8 +11,8 @@
 #include "controller/config/seats_parts.h"
 
 enum {
-    LOOKS = 4,              /* in a heartbeat */
-    DEVICE_HEARTBEATS = 10, /* that a device may take */
+    LOOKS = 4,            /* in a heartbeat */
+    WAIT_HEARTBEATS = 10, /* that something in the kernel may take */
 };
 
 #define SECOND_NS 1000000000ull
@@ -30,9 +30,8 @@ enum heartbeat_verdict heartbeat_judge(char state, uint64_t silent_ns, uint64_t 
     case 'R':
         return used_ns >= heartbeat_ns / LOOKS ? HEARTBEAT_LOOPS : HEARTBEAT_WAIT;
     case 'S':
-        return HEARTBEAT_SLEEPS;
     case 'D':
-        return silent_ns >= DEVICE_HEARTBEATS * heartbeat_ns ? HEARTBEAT_DEVICE : HEARTBEAT_WAIT;
+        return silent_ns >= WAIT_HEARTBEATS * heartbeat_ns ? HEARTBEAT_WAITS : HEARTBEAT_WAIT;
     default: /* traced; or a process that ends, which is heard of otherwise */
         return HEARTBEAT_WAIT;
     }
@@ -45,10 +44,8 @@ static const char *verdict_text(enum heartbeat_verdict verdict)
         return "it is stopped by a signal";
     case HEARTBEAT_LOOPS:
         return "it loops";
-    case HEARTBEAT_SLEEPS:
-        return "it sleeps, and was woken";
-    case HEARTBEAT_DEVICE:
-        return "it waits for a device";
+    case HEARTBEAT_WAITS:
+        return "it waits in the kernel";
     case HEARTBEAT_WAIT:
         break;
     }

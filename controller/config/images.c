@@ -145,7 +145,7 @@ static int create_missing(const struct config *config, struct images *images,
     return error;
 }
 
-static int make_lists(const struct config *config, struct images *images)
+int images_make_lists(const struct config *config, struct images *images)
 {
     uint32_t count = config->elements_count;
 
@@ -170,7 +170,7 @@ static int make_lists(const struct config *config, struct images *images)
 static int open_or_check(const struct config *config, bool create, struct images *images,
                          struct config_error *ret_error)
 {
-    int error = make_lists(config, images);
+    int error = images_make_lists(config, images);
 
     if (error != 0)
         snprintf(ret_error->text, sizeof ret_error->text, "%s: not enough memory", config->path);

@@ -28,6 +28,10 @@ struct images {
 int images_open(const struct config *config, struct images *ret_images,
                 struct config_error *ret_error);
 
+/* Lists of nothing, of a configuration's elements and volumes. 0 or -ENOMEM; images_free takes them
+ * away in any case. */
+int images_make_lists(const struct config *config, struct images *images);
+
 /* Looks only: whether images_open would work now. Nothing is created or written, no lock is kept.
  */
 int images_check(const struct config *config, struct config_error *ret_error);

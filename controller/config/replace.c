@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "controller/config/configurator.h"
+#include "controller/config/saved.h"
 #include "controller/control_element.h"
 #include "controller/superblock/image.h"
 #include "controller/volume_state.h"
@@ -54,7 +54,7 @@ static void end(struct replacing *replacing, const struct replaced *replaced)
 {
     element_close(&replacing->element);
     if (replaced->status != 0 && replacing->created)
-        (void)unlink(replacing->image);
+        element_remove(replacing->image);
     replacing->done(replacing->context, replaced);
     free(replacing->image);
     free(replacing);
@@ -206,9 +206,10 @@ static int create_image(struct replacing *replacing)
 
     if (superblock == NULL)
         return refuse(replacing, -ENOMEM, "not enough memory");
-    int error = access(wanted.image, F_OK) == 0
+    int error = element_exists(wanted.image)
                     ? refuse(replacing, -EEXIST,
-                             "%.300s exists; allowed: the path of an image that is to be created",
+                             "%.300s exists, or cannot be looked at; allowed: the path of an image "
+                             "that is to be created",
                              wanted.image)
                     : 0;
     if (error == 0 && (error = element_create(&replacing->element, &wanted, &why)) != 0)
@@ -271,6 +272,7 @@ static void remember_image(struct replacing *replacing)
     *later = replacing->image;
     replacing->image = NULL;
     replacing->created = false;
+    saved_write(replacing->configurator);
 }
 
 /* Of the description that the owner has now; see hand_over_elements. */

@@ -29,7 +29,6 @@
 #include "controller/layout/layout.h"
 #include "controller/volume_state.h"
 #include "shm/cache_region.h"
-#include "shm/crash_point.h"
 #include "shm/mapping.h"
 #include "shm/member_states.h"
 #include "shm/redo.h"
@@ -200,7 +199,6 @@ static void spawn(struct configurator *configurator, uint32_t id)
     /* relaxed: we are its only writer */
     store_relaxed(&seat->restarts, load_relaxed(&seat->restarts) + 1);
     configurator_begin_life(configurator, id, next_life(configurator, id));
-    CRASH_POINT("seat.begun");
     int error = configurator_spawn(configurator, id);
     if (error == 0) {
         configurator_hand_over_elements(configurator);

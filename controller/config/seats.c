@@ -183,8 +183,9 @@ static const char *why_not_stop(struct configurator *configurator, uint32_t id)
         return "it does not run; allowed: one that does";
     if (count_alive(configurator) == 1)
         return "it is the last one that runs; allowed: another one, or to end the array";
-    if (owns_any(configurator, id))
-        return "it owns elements, which nobody would reach; allowed: one that owns none, or kill";
+    if (!configurator->config->takeover && owns_any(configurator, id))
+        return "it owns elements, which nobody would reach; allowed: one that owns none, kill, or "
+               "takeover: {enabled: true}";
     return NULL;
 }
 
@@ -204,6 +205,12 @@ void seat_stop(struct configurator *configurator, uint32_t id, seat_changed *cha
         return;
     }
     begin(configurator, id, SEAT_TASK_STOP, changed, context);
+    seat_enter_step(configurator, id, SEAT_STEP_EMPTIES, 0);
+    seat_moves_away(configurator, id);
+}
+
+void seat_stop_empty(struct configurator *configurator, uint32_t id)
+{
     seat_enter_step(configurator, id, SEAT_STEP_QUIESCES, SEAT_QUIESCE_SECONDS);
     request(configurator, id, SEAT_REQUEST_QUIESCE);
 }
@@ -213,6 +220,8 @@ static void look_at_stop(struct configurator *configurator, uint32_t id)
     struct seat_care *care = seat_care_of(configurator, id);
     bool late = seat_is_late(care);
 
+    if (care->step == SEAT_STEP_EMPTIES) /* moves have time limits of their own */
+        return;
     if (care->step == SEAT_STEP_QUIESCES) {
         if (!late && seat_state(configurator_seat(configurator, id)) != SEAT_QUIESCED)
             return;

@@ -4,7 +4,8 @@
  * only killing interrupts another.
  *
  *      kill     SIGKILL; over when the process is gone
- *      stop     QUIESCE  its hosts are let go
+ *      stop     EMPTY    its elements go to others
+ *               QUIESCE  its hosts are let go
  *               STOP     it flushes and exits; its seat is STOPPED
  *      start    seat_start.c
  */
@@ -28,7 +29,8 @@ enum seat_task {
 };
 
 enum seat_step {
-    SEAT_STEP_QUIESCES, /* stop: its hosts go */
+    SEAT_STEP_EMPTIES,  /* stop: its elements go (seat_moves.h) */
+    SEAT_STEP_QUIESCES, /* its hosts go */
     SEAT_STEP_FLUSHES,
     SEAT_STEP_WAITS,  /* start: until nothing of its last life is left */
     SEAT_STEP_GREETS, /* all that live are told */
@@ -55,7 +57,8 @@ struct seat_care {
 void seat_kill(struct configurator *configurator, uint32_t id, bool force, seat_changed *changed,
                void *context);
 
-/* An orderly end of one controller, which owns no element and is not the last that is alive. */
+/* An orderly end of one controller, which is not the last that is alive. Without takeover it owns
+ * no element. */
 void seat_stop(struct configurator *configurator, uint32_t id, seat_changed *changed,
                void *context);
 

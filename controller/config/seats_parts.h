@@ -22,6 +22,9 @@ const char *seats_refusal(const struct configurator *configurator);
 /* SIGKILL to a controller by its pidfd: a number may be another process's by now. 0 or -errno. */
 int seat_send_kill(const struct configurator *configurator, uint32_t id);
 
+/* One that is being stopped owns nothing any more: its hosts are let go. */
+void seat_stop_empty(struct configurator *configurator, uint32_t id);
+
 /* Goes on with a start. */
 void seat_start_look(struct configurator *configurator, uint32_t id);
 

@@ -1,4 +1,4 @@
-#include "controller/config/sockets.h"
+#include "controller/config/sockets_parts.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,10 +16,10 @@
 
 enum { BACKLOG = 512 };
 
-__attribute__((format(printf, 5, 6))) static int refuse(const struct config *config,
-                                                        struct config_error *ret_error,
-                                                        const char *field, int error,
-                                                        const char *format, ...)
+#define LOCK_NAME "configuration.lock"
+
+int sockets_refuse(const struct config *config, struct config_error *ret_error, const char *field,
+                   int error, const char *format, ...)
 {
     va_list arguments;
     int length = snprintf(ret_error->text, sizeof ret_error->text, "%s: %s: ", config->path, field);
@@ -32,53 +32,95 @@ __attribute__((format(printf, 5, 6))) static int refuse(const struct config *con
 
 /* --- the run-dir --- */
 
+/* -EBUSY: somebody has it. The file of one that ended meanwhile is not the one that others find. */
+int sockets_take_lock(struct array_sockets *sockets, int flags)
+{
+    struct stat status;
+
+    sockets->lock_fd =
+        openat(sockets->run_dir_fd, LOCK_NAME, O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, 0600);
+    if (sockets->lock_fd < 0)
+        return -errno;
+    if (flock(sockets->lock_fd, LOCK_EX | LOCK_NB) == 0 && fstat(sockets->lock_fd, &status) == 0 &&
+        status.st_nlink > 0)
+        return 0;
+    close(sockets->lock_fd);
+    sockets->lock_fd = -1;
+    return -EBUSY;
+}
+
 static int open_run_dir(const struct config *config, struct array_sockets *sockets,
                         struct config_error *ret_error)
 {
     sockets->made_run_dir = mkdir(config->run_dir, 0777) == 0;
     if (!sockets->made_run_dir && errno != EEXIST)
-        return refuse(config, ret_error, "run-dir", -errno, "cannot create %s: %s", config->run_dir,
-                      strerror(errno));
+        return sockets_refuse(config, ret_error, "run-dir", -errno, "cannot create %s: %s",
+                              config->run_dir, strerror(errno));
     sockets->run_dir = realpath(config->run_dir, NULL);
     sockets->run_dir_fd = open(config->run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (sockets->run_dir == NULL || sockets->run_dir_fd < 0)
-        return refuse(config, ret_error, "run-dir", -errno, "cannot open %s: %s", config->run_dir,
-                      strerror(errno));
-    if (flock(sockets->run_dir_fd, LOCK_EX | LOCK_NB) < 0)
-        return refuse(config, ret_error, "run-dir", -EBUSY,
-                      "an array is running in %s (or controllers of one still are); allowed: "
-                      "another run-dir",
-                      sockets->run_dir);
-    return 0;
+        return sockets_refuse(config, ret_error, "run-dir", -errno, "cannot open %s: %s",
+                              config->run_dir, strerror(errno));
+    int error = sockets_take_lock(sockets, O_CREAT);
+    if (error != 0)
+        return sockets_refuse(config, ret_error, "run-dir", error,
+                              error == -EBUSY
+                                  ? "an array is running in %s; allowed: another run-dir"
+                                  : "cannot make the lock in %s",
+                              sockets->run_dir);
+    if (flock(sockets->run_dir_fd, LOCK_EX | LOCK_NB) == 0)
+        return 0;
+    close(sockets->lock_fd); /* the file is that of the array which runs there */
+    sockets->lock_fd = -1;
+    return sockets_refuse(
+        config, ret_error, "run-dir", -EBUSY,
+        "controllers of an array are running in %s, and their configuration controller "
+        "has died; allowed: anyport run --adopt, SIGTERM to each of them, or another "
+        "run-dir",
+        sockets->run_dir);
 }
 
 /* --- Unix --- */
 
-static int listen_unix(const struct config *config, const struct array_sockets *sockets,
-                       const char *name, mode_t mode, struct array_socket *ret_socket,
-                       struct config_error *ret_error)
+int sockets_name_unix(const struct array_sockets *sockets, const char *name,
+                      struct array_socket *ret_socket)
+{
+    if (asprintf(&ret_socket->path, "%s/%s.sock", sockets->run_dir, name) >= 0)
+        return 0;
+    ret_socket->path = NULL;
+    return -ENOMEM;
+}
+
+static int listen_unix_as(const struct config *config, const struct array_sockets *sockets,
+                          const char *name, int type, mode_t mode, struct array_socket *ret_socket,
+                          struct config_error *ret_error)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
 
-    if (asprintf(&ret_socket->path, "%s/%s.sock", sockets->run_dir, name) < 0) {
-        ret_socket->path = NULL;
-        return refuse(config, ret_error, "run-dir", -ENOMEM, "not enough memory");
-    }
+    if (sockets_name_unix(sockets, name, ret_socket) != 0)
+        return sockets_refuse(config, ret_error, "run-dir", -ENOMEM, "not enough memory");
     if (strlen(ret_socket->path) >= sizeof address.sun_path)
-        return refuse(config, ret_error, "run-dir", -ENAMETOOLONG,
-                      "%s is too long for a socket's path; allowed: %zu bytes", ret_socket->path,
-                      sizeof address.sun_path - 1);
+        return sockets_refuse(config, ret_error, "run-dir", -ENAMETOOLONG,
+                              "%s is too long for a socket's path; allowed: %zu bytes",
+                              ret_socket->path, sizeof address.sun_path - 1);
     strcpy(address.sun_path, ret_socket->path);
     /* The flock says that no array runs here, so a socket that is still here is a dead one's. */
     (void)unlink(ret_socket->path);
-    ret_socket->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ret_socket->fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
     mode_t umask_before = umask(0777 & ~mode);
     int bound = bind(ret_socket->fd, (struct sockaddr *)&address, sizeof address);
     umask(umask_before);
     if (bound < 0 || listen(ret_socket->fd, BACKLOG) < 0)
-        return refuse(config, ret_error, "run-dir", -errno, "cannot listen on %s: %s",
-                      ret_socket->path, strerror(errno));
+        return sockets_refuse(config, ret_error, "run-dir", -errno, "cannot listen on %s: %s",
+                              ret_socket->path, strerror(errno));
     return 0;
+}
+
+int sockets_listen_unix(const struct config *config, const struct array_sockets *sockets,
+                        const char *name, mode_t mode, struct array_socket *ret_socket,
+                        struct config_error *ret_error)
+{
+    return listen_unix_as(config, sockets, name, SOCK_STREAM, mode, ret_socket, ret_error);
 }
 
 /* --- TCP --- */
@@ -115,7 +157,7 @@ int sockets_listen_tcp(const struct addrinfo *addresses, int *ret_fd)
     return error;
 }
 
-static uint16_t bound_port(int fd)
+uint16_t sockets_port(int fd)
 {
     union {
         struct sockaddr any;
@@ -139,14 +181,15 @@ static int listen_tcp(const struct config *config, uint16_t port, struct array_s
     snprintf(service, sizeof service, "%u", port);
     int problem = getaddrinfo(config->tcp_host, service, &hints, &addresses);
     if (problem != 0)
-        return refuse(config, ret_error, "ports.tcp", -EINVAL, "cannot resolve %s: %s",
-                      config->tcp_host, gai_strerror(problem));
+        return sockets_refuse(config, ret_error, "ports.tcp", -EINVAL, "cannot resolve %s: %s",
+                              config->tcp_host, gai_strerror(problem));
     int error = sockets_listen_tcp(addresses, &ret_socket->fd);
     freeaddrinfo(addresses);
     if (error != 0)
-        return refuse(config, ret_error, "ports.tcp", error, "cannot listen on %s port %u: %s",
-                      config->tcp_host, port, strerror(-error));
-    ret_socket->port = bound_port(ret_socket->fd);
+        return sockets_refuse(config, ret_error, "ports.tcp", error,
+                              "cannot listen on %s port %u: %s", config->tcp_host, port,
+                              strerror(-error));
+    ret_socket->port = sockets_port(ret_socket->fd);
     return 0;
 }
 
@@ -158,8 +201,8 @@ static void remove_stale(const struct array_sockets *sockets)
     struct stat status;
     char name[24];
 
-    for (uint32_t i = sockets->controllers; i < CONTROLLERS_MAX; i++) {
-        snprintf(name, sizeof name, "c%u.sock", i);
+    for (uint32_t i = 2 * sockets->controllers; i < 2 * CONTROLLERS_MAX; i++) {
+        snprintf(name, sizeof name, i % 2 == 0 ? "c%u.sock" : HANDOVER_NAME ".sock", i / 2);
         if (fstatat(sockets->run_dir_fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
             S_ISSOCK(status.st_mode))
             (void)unlinkat(sockets->run_dir_fd, name, 0);
@@ -172,7 +215,11 @@ static int open_own_unix(const struct config *config, struct array_sockets *sock
     char name[24];
 
     snprintf(name, sizeof name, "c%u", id);
-    return listen_unix(config, sockets, name, 0777, &sockets->own[id], ret_error);
+    int error = sockets_listen_unix(config, sockets, name, 0777, &sockets->own[id], ret_error);
+    snprintf(name, sizeof name, HANDOVER_NAME, id);
+    return error != 0 ? error
+                      : listen_unix_as(config, sockets, name, SOCK_SEQPACKET, 0600,
+                                       &sockets->handover[id], ret_error);
 }
 
 static int open_own_tcp(const struct config *config, struct array_sockets *sockets, uint32_t id,
@@ -187,11 +234,11 @@ static int open_own_tcp(const struct config *config, struct array_sockets *socke
 static int open_unix(const struct config *config, struct array_sockets *sockets,
                      struct config_error *ret_error)
 {
-    int error = listen_unix(config, sockets, "front", 0777, &sockets->front, ret_error);
+    int error = sockets_listen_unix(config, sockets, "front", 0777, &sockets->front, ret_error);
 
     remove_stale(sockets);
     if (error == 0)
-        error = listen_unix(config, sockets, "admin", 0600, &sockets->admin, ret_error);
+        error = sockets_listen_unix(config, sockets, "admin", 0600, &sockets->admin, ret_error);
     for (uint32_t i = 0; i < config->controllers && error == 0; i++)
         error = open_own_unix(config, sockets, i, ret_error);
     return error;
@@ -208,17 +255,25 @@ static int open_tcp(const struct config *config, struct array_sockets *sockets,
     return error;
 }
 
-int sockets_open(const struct config *config, struct array_sockets *ret_sockets,
-                 struct config_error *ret_error)
+struct array_sockets sockets_none(const struct config *config)
 {
     struct array_sockets sockets = {.run_dir_fd = -1,
+                                    .lock_fd = -1,
                                     .controllers = config->controllers,
                                     .front.fd = -1,
                                     .front_tcp.fd = -1,
                                     .admin.fd = -1};
 
     for (uint32_t i = 0; i < CONTROLLERS_MAX; i++)
-        sockets.own[i].fd = sockets.own_tcp[i].fd = -1;
+        sockets.own[i].fd = sockets.own_tcp[i].fd = sockets.handover[i].fd = -1;
+    return sockets;
+}
+
+int sockets_open(const struct config *config, struct array_sockets *ret_sockets,
+                 struct config_error *ret_error)
+{
+    struct array_sockets sockets = sockets_none(config);
+
     int error = open_run_dir(config, &sockets, ret_error);
     if (error == 0)
         error = open_tcp(config, &sockets, ret_error);
@@ -232,11 +287,11 @@ int sockets_open(const struct config *config, struct array_sockets *ret_sockets,
     return 0;
 }
 
-static void close_one(struct array_socket *socket, bool remove)
+void sockets_close_one(struct array_socket *socket, bool remove)
 {
     if (socket->fd >= 0)
         close(socket->fd);
-    if (remove && socket->fd >= 0 && socket->path != NULL)
+    if (remove && socket->path != NULL)
         (void)unlink(socket->path);
     free(socket->path);
     *socket = (struct array_socket){.fd = -1};
@@ -244,8 +299,9 @@ static void close_one(struct array_socket *socket, bool remove)
 
 void sockets_close_controller(struct array_sockets *sockets, uint32_t controller)
 {
-    close_one(&sockets->own[controller], true);
-    close_one(&sockets->own_tcp[controller], true);
+    sockets_close_one(&sockets->own[controller], true);
+    sockets_close_one(&sockets->own_tcp[controller], true);
+    sockets_close_one(&sockets->handover[controller], true);
 }
 
 int sockets_open_controller(const struct config *config, struct array_sockets *sockets,
@@ -262,27 +318,32 @@ int sockets_open_controller(const struct config *config, struct array_sockets *s
 
 void sockets_close(struct array_sockets *sockets)
 {
-    close_one(&sockets->front, true);
-    close_one(&sockets->front_tcp, true);
-    close_one(&sockets->admin, true);
+    sockets_close_one(&sockets->front, true);
+    sockets_close_one(&sockets->front_tcp, true);
+    sockets_close_one(&sockets->admin, true);
     for (uint32_t i = 0; i < sockets->controllers; i++)
         sockets_close_controller(sockets, i);
+    if (sockets->lock_fd >= 0) { /* first the name: who finds it gone makes another one */
+        (void)unlinkat(sockets->run_dir_fd, LOCK_NAME, 0);
+        close(sockets->lock_fd);
+    }
     if (sockets->made_run_dir && sockets->run_dir != NULL)
         (void)rmdir(sockets->run_dir);
     if (sockets->run_dir_fd >= 0)
         close(sockets->run_dir_fd);
     free(sockets->run_dir);
     sockets->run_dir = NULL;
-    sockets->run_dir_fd = -1;
+    sockets->run_dir_fd = sockets->lock_fd = -1;
 }
 
 void sockets_keep_only(struct array_sockets *sockets, uint32_t controller)
 {
-    close_one(&sockets->admin, false);
+    sockets_close_one(&sockets->admin, false);
     for (uint32_t i = 0; i < sockets->controllers; i++) {
         if (i == controller)
             continue;
-        close_one(&sockets->own[i], false);
-        close_one(&sockets->own_tcp[i], false);
+        sockets_close_one(&sockets->own[i], false);
+        sockets_close_one(&sockets->own_tcp[i], false);
+        sockets_close_one(&sockets->handover[i], false);
     }
 }

@@ -19,16 +19,30 @@ struct array_socket {
 
 struct array_sockets {
     char *run_dir;  /* absolute */
-    int run_dir_fd; /* holds the flock that says an array runs here */
+    int run_dir_fd; /* holds the flock that says an array runs here; controllers share it */
+    int lock_fd;    /* holds the flock that says a configuration controller runs here; ours alone */
     bool made_run_dir;
     uint32_t controllers;
     struct array_socket front, front_tcp, admin;
     struct array_socket own[CONTROLLERS_MAX], own_tcp[CONTROLLERS_MAX];
+    struct array_socket handover[CONTROLLERS_MAX]; /* controller/handover.h */
 };
 
 /* 0 or -errno with a message; on failure everything it made is gone again. */
 int sockets_open(const struct config *config, struct array_sockets *ret_sockets,
                  struct config_error *ret_error);
+
+/* Takes the place of a configuration controller that has died: its run-dir, and a new admin socket.
+ * The others have paths and no descriptors: those are with the controllers. 0 or -errno with a
+ * message: nothing has changed. */
+int sockets_adopt(const struct config *config, struct array_sockets *ret_sockets,
+                  struct config_error *ret_error);
+
+/* It did not come to that: the files are left alone when all is closed. */
+void sockets_leave(struct array_sockets *sockets);
+
+/* A connection to the handover socket of a controller; the caller's. Or -errno. */
+int sockets_connect_handover(const struct array_sockets *sockets, uint32_t controller);
 
 /* Listens on the first of these addresses that this machine has. 0 with the descriptor, which is
  * the caller's, or -errno. */
@@ -38,6 +52,9 @@ int sockets_listen_tcp(const struct addrinfo *addresses, int *ret_fd);
  * -errno with a message: there are none then. */
 int sockets_open_controller(const struct config *config, struct array_sockets *sockets,
                             uint32_t controller, struct config_error *ret_error);
+
+/* The TCP port that a socket is bound to, or 0. */
+uint16_t sockets_port(int fd);
 
 /* The sockets of one controller: nobody can connect to them any more. */
 void sockets_close_controller(struct array_sockets *sockets, uint32_t controller);

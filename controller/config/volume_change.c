@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "controller/config/config_change.h"
+#include "controller/config/saved.h"
 #include "controller/config/job_start.h"
 #include "shm/mapping.h"
 
@@ -91,6 +92,7 @@ static void adopt(struct volume_change *change)
     configurator->volume_changes.config = change->config;
     configurator->config = change->config;
     change->config = NULL;
+    saved_write(configurator);
 }
 
 /* In words what a status of a step means; that of others is the system's. */

@@ -83,17 +83,21 @@ static bool parity_makes_sense(const struct controller *controller, const struct
             seat_is_gone(seat_state(segment_seat(&controller->segment, (uint32_t)seat))));
 }
 
-static bool makes_sense(const struct controller *controller, const struct found *found,
-                        uint32_t source)
+/* NULL, or what of it makes no sense. */
+static const char *senseless(const struct controller *controller, const struct found *found,
+                             uint32_t source)
 {
     if (!command_makes_sense(controller, &found->command, source))
-        return false;
+        return "the command";
     if (found->state.phase != REDO_SLICE)
-        return true;
+        return NULL;
     const struct layout *layout = &virtual_find(controller, found->command.volume)->layout;
-    return layout->parities > 0 && columns_make_sense(layout, found) &&
-           parity_makes_sense(controller, found, found->slice.p_offset_bytes) &&
-           parity_makes_sense(controller, found, found->slice.q_offset_bytes);
+    if (layout->parities == 0 || !columns_make_sense(layout, found))
+        return "the slice of a row";
+    return parity_makes_sense(controller, found, found->slice.p_offset_bytes) &&
+                   parity_makes_sense(controller, found, found->slice.q_offset_bytes)
+               ? NULL
+               : "the place of parity";
 }
 
 /* --- a command that redoes --- */
@@ -207,12 +211,18 @@ static enum redo_left take(struct controller *controller, uint32_t source,
         return REDO_LEFT_WRITES;
     CRASH_POINT("redo.claimed");
     struct found found = {.state = *state, .command = record->command, .slice = record->slice};
-    if (makes_sense(controller, &found, source)) {
+    const char *what = senseless(controller, &found, source);
+    if (what == NULL) {
         begin(controller, source, record, &found);
         return REDO_LEFT_WRITES;
     }
-    fprintf(stderr, "anyport: c%u: what c%u said that it was writing makes no sense\n",
-            controller->id, source);
+    fprintf(stderr,
+            "anyport: c%u: what c%u said that it was writing makes no sense: %s of op %u of volume "
+            "%u, %llu bytes at %llu, payload at %llu\n",
+            controller->id, source, what, found.command.op, found.command.volume,
+            (unsigned long long)found.command.length_bytes,
+            (unsigned long long)found.command.offset_bytes,
+            (unsigned long long)found.command.payload_offset_bytes);
     set(controller, record, REDO_FREE);
     return REDO_LEFT_NOTHING;
 }

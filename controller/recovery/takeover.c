@@ -383,3 +383,10 @@ void takeover_image_replaced(struct controller *controller, uint32_t element, in
     witness_close(image);
     image->fd = fd;
 }
+
+int takeover_image(const struct controller *controller, uint32_t element)
+{
+    const struct witness *images = controller->takeover.images;
+
+    return images != NULL ? images[element].fd : -1;
+}

@@ -59,6 +59,9 @@ void takeover_done(struct controller *controller);
 /* Looks which elements are to be taken: after seats or owners have changed. */
 void takeover_look(struct controller *controller);
 
+/* The descriptor of an element's image, which stays ours, or -1. */
+int takeover_image(const struct controller *controller, uint32_t element);
+
 /* The element lies on another image now, of which this is a descriptor: ours from then on. */
 void takeover_image_replaced(struct controller *controller, uint32_t element, int fd);
 

@@ -45,12 +45,12 @@ def start(array, workers, victim):
     workers.disturbed -= {f'c{victim}', f'vol{victim}'}
 
 
-def again_and_again(places, **settings):
+def again_and_again(places, rounds, **settings):
     with Array(places, controllers=3, kinds=(MEMORY, DISK), status=1, **settings,
                expected=r'controller \d .* was killed|controller \d runs again|' + TAKEN) as array:
         with Workers(array, ('c0', 'c1', 'c2'), ('vol0', 'vol1', 'vol2')) as workers:
             workers.go_on()
-            for i in range(ROUNDS):
+            for i in range(rounds):
                 victim = i % 3
                 before = array.controller(victim)
                 kill(array, workers, victim)
@@ -63,7 +63,7 @@ def again_and_again(places, **settings):
                 check(after['pid'] != before['pid'], 'it is another process')
             workers.go_on()
             worst = max(one.worst for one in workers.all)
-            note(f'{settings}: {ROUNDS} lives, {sum(one.done for one in workers.all)} steps of hosts, '
+            note(f'{settings}: {rounds} lives, {sum(one.done for one in workers.all)} steps of hosts, '
                  f'{sum(one.errors for one in workers.all)} errors at the dead, the longest step '
                  f'elsewhere {worst:.3f} s')
         array.wait_quiet()
@@ -72,7 +72,7 @@ def again_and_again(places, **settings):
 
 def in_order(places):
     """One that owns nothing is stopped and started; its hosts are let go."""
-    with Array(places, controllers=3, count=2, kinds=(MEMORY,),
+    with Array(places, controllers=3, count=2, kinds=(MEMORY,), takeover=NO_TAKEOVER,
                expected='controller 2 runs again') as array:
         with Workers(array, ('c0', 'c1'), ('vol0', 'vol1')) as workers:
             for _ in range(3):
@@ -92,6 +92,32 @@ def in_order(places):
             verb(array, 'stop', '1', fails='it owns elements')
         array.wait_quiet()
     note('stopped and started in order')
+
+
+def with_its_elements(places, **settings):
+    """They go to the others while hosts work on them, and come back; after a death as well."""
+    def owner():
+        return array.element(1)['controller']
+
+    with Array(places, controllers=3, kinds=(DISK, MEMORY), **settings,
+               expected=r'runs again|was killed|' + TAKEN) as array:
+        with Workers(array, ('c0', 'c1', 'c2'), ('vol0', 'vol1', 'vol2')) as workers:
+            for way in ('stop', 'stop', 'kill'):
+                workers.go_on()
+                workers.disturbed |= {'c1'}
+                if way == 'kill':
+                    array.status = 1
+                verb(array, way, '1')
+                workers.go_on(10, workers.undisturbed)
+                check(owner() != 1, f'c1 owns its element after {way}')
+                verb(array, 'start', '1')
+                workers.go_on(1)
+                workers.disturbed.clear()
+                wait_until(lambda: owner() == 1, 'its element is back')
+                workers.go_on()
+        same(array.state()['controllers'][1]['elements'], ['disk1'], 'what it owns')
+        array.wait_quiet()
+    note('stopped with its elements, which came back')
 
 
 def with_redundancy(places):
@@ -214,10 +240,12 @@ def in_the_way(places):
 
 def main():
     with folders() as places:
-        again_and_again(places, takeover=NO_TAKEOVER)
-        again_and_again(places)
-        again_and_again(places, cache={'mode': 'write-back', 'in-memory': True})
+        again_and_again(places, ROUNDS)
+        again_and_again(places, ROUNDS // 2, takeover=NO_TAKEOVER)
+        again_and_again(places, ROUNDS // 2, cache={'mode': 'write-back', 'in-memory': True})
         in_order(places)
+        with_its_elements(places)
+        with_its_elements(places, cache={'mode': 'write-back', 'in-memory': True})
         with_redundancy(places)
         while_it_starts(places)
         while_it_starts(places, takeover=NO_TAKEOVER)

@@ -49,7 +49,10 @@ def under_load(kind, cache, checksums, layout=None):
                    volumes=volumes) as array:
             array.fields['volumes'] = [volumes[-1]] if layout else volumes
             hosts = begin(array, range(CONTROLLERS))
-            for _ in range(ROUNDS):
+            for round_ in range(ROUNDS):
+                if round_ == ROUNDS - 1:
+                    for host in hosts:
+                        host.keep_half()
                 element, to = random.randrange(CONTROLLERS), random.randrange(CONTROLLERS)
                 move(array, element, to)
                 same(array.element(element)['controller'], to, 'its owner')
@@ -112,6 +115,27 @@ def death_between(kind, cache):
             array.wait_quiet()
 
 
+def failback(places, how):
+    """A controller that runs again has its elements again, where that is not left to the user."""
+    with Array(places, controllers=3, kinds=(MEMORY,), count=4, status=1, takeover={'failback': how},
+               expected=f'was killed by signal 9|controller 1 runs again|{TAKEN}') as array:
+        hosts = begin(array, (0, 2))
+        command(ANYPORT, 'controller', 'kill', '1', array.run_dir)
+        wait_until(lambda: array.element(1)['controller'] != 1, 'it is taken over')
+        command(ANYPORT, 'controller', 'start', '1', array.run_dir)
+        if how == 'manual':
+            check(array.element(1)['controller'] != 1, 'it went back by itself')
+            move(array, 1, 1)
+        wait_until(lambda: array.element(1)['controller'] == 1 and array.element(1)['state'] == 'online',
+                   'it is back')
+        move(array, 1, 2)  # and is where it is put after that
+        command(ANYPORT, 'controller', 'kill', '0', array.run_dir)
+        wait_until(lambda: all(array.element(i)['controller'] != 0 for i in (0, 3)), 'these are taken over')
+        same(array.element(1)['controller'], 2, 'where it was put')
+        end(hosts[len(hosts) // 2:], (1, 2))  # those of 0 have lost it
+        note(f'failback: {how}')
+
+
 def main():
     for cache in MODES:
         under_load(random.choice((MEMORY, DISK)), cache, random.random() < 0.5)
@@ -119,6 +143,9 @@ def main():
                {'layout': 'raid5', 'chunk': '16KiB'})
     with folders() as places:
         refusals(places)
+        failback(places, 'auto')
+    with folders() as places:
+        failback(places, 'manual')
     for _ in range(ROUNDS // 3):
         death_between(random.choice((MEMORY, DISK)), random.choice(MODES))
 

@@ -25,6 +25,16 @@ def failed_and_replaced(array, places, index):
     return model, old, new
 
 
+def goes_on_from(array, model, victim, position, others):
+    """At the next start, at least from there; and to its end."""
+    array.start()
+    same(members(array)[f'm{victim}'], 'rebuilding', 'the member after the start')
+    check(job(array)['position'] >= position, f'it goes on: {job(array)}')
+    reconnect(model, array)
+    work_until_over(array, model)
+    is_right_without(array, model, others)
+
+
 def goes_on_after_a_stop(places, layout, count, victim, others):
     with Array(places, expected=SAID,
                **fields(places, layout, count, rebuild=SLOWLY)) as array:
@@ -34,12 +44,7 @@ def goes_on_after_a_stop(places, layout, count, victim, others):
         for host in model.hosts:
             host.shutdown()
         array.stop()
-        array.start()
-        same(members(array)[f'm{victim}'], 'rebuilding', 'the member after the start')
-        check(job(array)['position'] >= 4 * MIB, f'it goes on: {job(array)}')
-        reconnect(model, array)
-        work_until_over(array, model)
-        is_right_without(array, model, others)
+        goes_on_from(array, model, victim, 4 * MIB, others)
     note(f'{layout}: goes on after a stop')
 
 
@@ -51,12 +56,7 @@ def goes_on_after_everything_was_killed(places, layout, count, victim, others):
         while job(array)['position'] < 36 * MIB:
             model.do(20)
         array.kill()
-        array.start()
-        same(members(array)[f'm{victim}'], 'rebuilding', 'the member after the start')
-        check(job(array)['position'] >= 32 * MIB, f'it goes on: {job(array)}')
-        reconnect(model, array)
-        work_until_over(array, model)
-        is_right_without(array, model, others)
+        goes_on_from(array, model, victim, 32 * MIB, others)
     note(f'{layout}: goes on after everything was killed')
 
 

@@ -14,8 +14,12 @@ from verifier import Verifier
 PATIENT = 5
 
 
-def kill(array, victims):
-    for pid in [array.controller(victim)['pid'] for victim in victims]:
+def kill(array, victims, hosts):
+    """While much of what hosts have written is dirty, and will not be written again."""
+    pids = [array.controller(victim)['pid'] for victim in victims]
+    for host in hosts:
+        host.keep_half()
+    for pid in pids:
         os.kill(pid, signal.SIGKILL)
 
 
@@ -51,7 +55,7 @@ def deaths_in(places, kind, victims, cache, layout, elements):
         for host in hosts:
             host.start()
         wait_until(lambda: all(host.done > 200 for host in hosts), 'load')
-        kill(array, victims)
+        kill(array, victims, hosts)
         wait_taken(array, victims)
         done = [host.done for host in hosts]
         wait_until(lambda: all(host.done > before + 200 for host, before in zip(hosts, done)),
@@ -71,7 +75,8 @@ def deaths_in(places, kind, victims, cache, layout, elements):
 
 
 def main():
-    modes = [{'mode': 'off'}] + [{'mode': mode, 'size': '4MiB', 'in-memory': True}
+    # So large that what hosts write stays dirty until time has gone by.
+    modes = [{'mode': 'off'}] + [{'mode': mode, 'size': '16MiB', 'in-memory': True}
                                  for mode in ('write-through', 'write-back')]
     deaths_of = [[1], [1, 3], [0, 1, 2]]
     for cache in modes:

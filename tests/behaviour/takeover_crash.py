@@ -39,6 +39,8 @@ def crash(point, kind, cache, provoke):
             wait_until(lambda: all(host.done > 200 for host in hosts), 'load')
             with open(token, 'w'):
                 pass
+            for host in hosts:
+                host.keep_half()
             victims = provoke(array)
             wait_until(lambda: not os.path.exists(token), f'somebody comes to {point}')
             if 0 in dead(array):
@@ -72,7 +74,7 @@ def main():
     if PROGRAM is None:
         raise Skip('the program with crash points was not built')
     testarray.ANYPORT = PROGRAM
-    back = {'mode': 'write-back', 'size': '4MiB', 'in-memory': True}
+    back = {'mode': 'write-back', 'size': '16MiB', 'in-memory': True}
     for points, provoke in ((TAKEOVER, kill_one), (MOVE, move_one)):
         for point in points:
             cache = back if point == 'adopt.written' else random.choice(({'mode': 'off'}, back))

@@ -238,6 +238,7 @@ class Array:
         self.process = subprocess.Popen([ANYPORT, 'run', self.config], stdout=subprocess.PIPE,
                                         stderr=self.log, stdin=subprocess.DEVNULL, text=True,
                                         start_new_session=True)
+        self.session = self.process.pid  # of all its processes, whoever leads them later
         line = self.process.stdout.readline()
         if 'is running' not in line:
             self.process.wait(PATIENCE)
@@ -296,10 +297,10 @@ class Array:
 
     def kill(self):
         """All processes at once, by SIGKILL; what they leave behind is put away."""
-        os.killpg(self.process.pid, signal.SIGKILL)
+        os.killpg(self.session, signal.SIGKILL)
         self.process.wait()
         self.process.stdout.close()
-        wait_until(lambda: not processes_of_session(self.process.pid), 'all are dead')
+        wait_until(lambda: not processes_of_session(self.session), 'all are dead')
         text = self.stderr()
         self.log.close()
         self.process = None
@@ -313,8 +314,8 @@ class Array:
         self.process.stdout.close()
         text = self.stderr()
         self.log.close()
-        left = processes_of_session(self.process.pid)
-        session, self.process = self.process.pid, None
+        left = processes_of_session(self.session)
+        session, self.process = self.session, None
         same(left, [], f'processes left of session {session}')
         check(not SANITIZER.search(text), f'a report on stderr:\n{text}')
         for line in text.splitlines():
@@ -332,7 +333,7 @@ class Array:
     def orphaned(self):
         """For a test that kills the configuration controller: at the end SIGTERM to each controller
         stops those that are left; checks what they leave (the run-dir is nobody's any more)."""
-        session = self.process.pid
+        session = self.session
         try:
             yield
             for pid in processes_of_session(session):
@@ -349,7 +350,7 @@ class Array:
     def _end_at_once(self):
         """After a failure: nothing of ours stays, and its stderr is shown."""
         if self.process is not None:
-            for pid in [self.process.pid] + processes_of_session(self.process.pid):
+            for pid in [self.process.pid] + processes_of_session(self.session):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             self.process.wait()

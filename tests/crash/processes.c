@@ -211,8 +211,7 @@ static void make_elements(struct processes *processes)
         assert(element_open(&processes->elements[i], &wanted, &why) == 0);
         snprintf(record->name, sizeof record->name, "disk%u", i);
         record->size_bytes = MEMBER_BYTES;
-        /* relaxed: no controller has started yet */
-        store_relaxed(&record->owner, OWNERS + i % (CONTROLLERS - OWNERS));
+        owner_enter(&record->owner, OWNERS + i % (CONTROLLERS - OWNERS), SEAT_EPOCH_FIRST);
         snprintf(volume.name, sizeof volume.name, "vol%u", i);
         assert(mapping_add_volume(&processes->segment, i, &volume) == 0);
         *segment_member(&processes->segment, i) =

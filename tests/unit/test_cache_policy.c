@@ -5,8 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "controller/cache/index.h"
-#include "controller/cache/policy.h"
+#include "tests/unit/bare_cache.h"
 #include "tests/unit/cache_models.h"
 #include "tests/unit/traces.h"
 #include "tests/unit/unit.h"
@@ -21,51 +20,6 @@ static const struct {
              {CACHE_ARC, model_arc},
              {CACHE_LRU, model_lru}};
 
-/* A cache without content: an index and a policy. */
-struct bare_cache {
-    struct block_index index;
-    struct cache_policy *policy;
-    uint32_t blocks, used;
-    uint32_t free[MODEL_BLOCKS_MAX], free_count;
-};
-
-static void start(struct bare_cache *cache, enum cache_policy_kind kind, uint32_t blocks)
-{
-    *cache = (struct bare_cache){.blocks = blocks};
-    CU_ASSERT_EQUAL_FATAL(index_init(&cache->index, blocks), 0);
-    CU_ASSERT_EQUAL_FATAL(cache_policy_new(&cache->policy, kind, blocks), 0);
-    for (uint32_t i = 0; i < blocks && i < MODEL_BLOCKS_MAX; i++)
-        cache->free[cache->free_count++] = i;
-}
-
-static void stop(struct bare_cache *cache)
-{
-    cache_policy_free(cache->policy);
-    index_done(&cache->index);
-}
-
-static bool request(struct bare_cache *cache, uint64_t key, uint64_t *ret_gone)
-{
-    uint32_t block = index_find(&cache->index, key);
-
-    *ret_gone = MODEL_NO_KEY;
-    if (block != BLOCK_NONE) {
-        cache->policy->operations->hit(cache->policy, block);
-        return true;
-    }
-    if (cache->free_count > 0) {
-        block = cache->free[--cache->free_count];
-    } else {
-        block = cache->policy->operations->evict(cache->policy, key);
-        CU_ASSERT_NOT_EQUAL_FATAL(block, BLOCK_NONE);
-        *ret_gone = index_key(&cache->index, block);
-        index_remove(&cache->index, block);
-    }
-    index_add(&cache->index, block, key);
-    cache->policy->operations->insert(cache->policy, block, key);
-    return false;
-}
-
 static void as_the_model(enum cache_policy_kind kind, model_fn *model_request, uint32_t blocks,
                          enum trace_kind trace_kind)
 {
@@ -78,14 +32,14 @@ static void as_the_model(enum cache_policy_kind kind, model_fn *model_request, u
     model->blocks = blocks;
     model->hand = MODEL_NO_KEY;
     trace_begin(&trace, trace_kind, 4 * blocks, 7 + blocks);
-    start(&cache, kind, blocks);
+    bare_cache_start(&cache, kind, blocks);
     for (uint32_t i = 0; i < REQUESTS && different == 0; i++) {
         uint64_t key = trace_next(&trace), gone, model_gone;
-        bool hit = request(&cache, key, &gone);
+        bool hit = bare_cache_request(&cache, key, &gone);
         different += hit != model_request(model, key, &model_gone) || gone != model_gone;
     }
     CU_ASSERT_EQUAL(different, 0);
-    stop(&cache);
+    bare_cache_stop(&cache);
     trace_end(&trace);
     free(model);
 }
@@ -153,10 +107,10 @@ static double hit_ratio(enum cache_policy_kind kind, enum trace_kind trace_kind)
     uint64_t gone;
 
     trace_begin(&trace, trace_kind, 10 * BLOCKS, 1);
-    start(&cache, kind, BLOCKS);
+    bare_cache_start(&cache, kind, BLOCKS);
     for (uint32_t i = 0; i < COUNT; i++)
-        hits += request(&cache, trace_next(&trace), &gone);
-    stop(&cache);
+        hits += bare_cache_request(&cache, trace_next(&trace), &gone);
+    bare_cache_stop(&cache);
     trace_end(&trace);
     return (double)hits / COUNT;
 }

@@ -99,6 +99,20 @@ static void ignore(void *context, uint32_t seat, uint32_t cookie, uint32_t gener
     (void)context, (void)seat, (void)cookie, (void)generation;
 }
 
+/* Two controllers, and so many that the test plays. */
+static struct array *start_over_a_stripe(uint32_t puppets)
+{
+    const struct array_wanted wanted = {.controllers = 2 + puppets,
+                                        .puppets = puppets,
+                                        .slots = 8,
+                                        .ring_entries = 16,
+                                        .buffers_bytes = BUFFERS_BYTES_MIN,
+                                        .layout = LAYOUT_STRIPE,
+                                        .chunk_bytes = 8192};
+
+    return array_start(&wanted);
+}
+
 /* The beginning of the virtual volume, and a command that has to wait for it. */
 static void reserve_as_puppet(struct array *array, struct coordination *ret_table)
 {
@@ -125,14 +139,7 @@ static bool the_others_are_done_with_it(struct array *array)
 static void what_the_dead_reserved_is_kept_until_all_are_done_with_it(void)
 {
     enum { SLOW = 3 };
-    const struct array_wanted wanted = {.controllers = 4,
-                                        .puppets = 2,
-                                        .slots = 8,
-                                        .ring_entries = 16,
-                                        .buffers_bytes = BUFFERS_BYTES_MIN,
-                                        .layout = LAYOUT_STRIPE,
-                                        .chunk_bytes = 8192};
-    struct array *array = array_start(&wanted);
+    struct array *array = start_over_a_stripe(2);
     struct coordination dead;
 
     reserve_as_puppet(array, &dead);
@@ -151,14 +158,7 @@ static void what_the_dead_reserved_is_kept_until_all_are_done_with_it(void)
 /* One that was told to stop when no configuration controller was left: nobody raised its epoch. */
 static void what_a_stopped_one_had_reserved_is_given_up(void)
 {
-    const struct array_wanted wanted = {.controllers = 3,
-                                        .puppets = 1,
-                                        .slots = 8,
-                                        .ring_entries = 16,
-                                        .buffers_bytes = BUFFERS_BYTES_MIN,
-                                        .layout = LAYOUT_STRIPE,
-                                        .chunk_bytes = 8192};
-    struct array *array = array_start(&wanted);
+    struct array *array = start_over_a_stripe(1);
     struct coordination stopped;
 
     reserve_as_puppet(array, &stopped);
