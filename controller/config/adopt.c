@@ -155,6 +155,7 @@ static void adopt_dead(struct configurator *configurator, uint32_t id)
     controller->id = id;
     controller->epoch = seat_life(seat);
     controller->death.fd = -1;
+    configurator->failback.lives[id] = seat_epoch(seat); /* in another one its elements go back */
     if (!seat_is_gone(seat_state(seat)) && seat_state(seat) != SEAT_EMPTY)
         configurator_declare_dead(configurator, id);
     else
@@ -225,6 +226,8 @@ static int adopt_common(struct configurator *configurator, int channel)
         error = adopt_images(configurator, channel);
     if (error == 0)
         error = resyncs_init(configurator);
+    if (error == 0)
+        error = failback_init(configurator);
     if (error == 0)
         error = rebuilds_init(configurator);
     return error;

@@ -73,6 +73,7 @@ def what_happened_meanwhile(places):
             same(array.controller(1)['state'], 'dead', 'the one that died meanwhile')
             check(not os.path.exists(array.socket('c1')), 'its socket is left')
             anyport('controller', 'start', '1', array.run_dir)
+            wait_until(lambda: array.element(1)['controller'] == 1, 'its element is back')
             workers.go_on()
             array.kill_configurator()
             adopt(array)

@@ -29,7 +29,8 @@ def fields(places, layout, owners):
 
 def kill_one(places, layout, owners, victim):
     with Array(places, controllers=CONTROLLERS, status=1, takeover=NO_TAKEOVER,
-               expected=f'controller {victim} .* was killed by signal 9|member',
+               expected=f'controller {victim} .* was killed by signal 9|member|'
+               r'finished what c\d had begun',
                **fields(places, layout, owners)) as array:
         words = [HISTORY, '--json', f'--seed={random.getrandbits(32)}', '--reconnect',
                  '--scope=blocks', '--blocks=16', f'--operations={OPERATIONS}', '--window=4096',
