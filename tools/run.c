@@ -118,6 +118,7 @@ static int controller_process_main(const struct controller_process *process)
 struct runner {
     const char *config_path;
     const char *command; /* NULL: none */
+    bool force;          /* start though something may be lost */
     bool adopt;
     struct config *config;
     struct watch watch;
@@ -140,6 +141,9 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         return 0;
     case 'r':
         runner->command = argument;
+        return 0;
+    case 'f':
+        runner->force = true;
         return 0;
     case ARGP_KEY_ARG:
         if (runner->config_path != NULL)
@@ -165,6 +169,10 @@ static const struct argp_option options[] = {
     {"run", 'r', "COMMAND", 0,
      "When every port answers, run COMMAND under sh -c with $front, $c0, $c1 ... (socket paths), "
      "$config and $ANYPORT_ADMIN set; then shut down and exit with its status",
+     0},
+    {"force", 'f', NULL, 0,
+     "Start although something of a volume with parity may be lost, which the start says otherwise "
+     "and ends with 2",
      0},
     {0}};
 
@@ -328,6 +336,7 @@ static int prepare(struct runner *runner)
 
     int error = config_load(runner->config_path, &runner->config, &why);
     if (error == 0) {
+        runner->config->accept_losses = runner->force;
         error = loop_probe(&missing);
         if (error != 0)
             snprintf(why.text, sizeof why.text, "this system lacks what is needed: %s: %s",

@@ -124,6 +124,7 @@ struct config {
     uint64_t rebuild_rate_bytes; /* of a job, in a second; 0: any; JOB_RATE_YIELDING: not said */
     bool takeover;               /* takeover: enabled */
     enum config_failback failback;
+    bool accept_losses; /* not of the file: whoever starts the array says so (losses.h) */
 };
 
 /* Where and what is wrong: "FILE:LINE: FIELD: what; allowed: ...". One line, no newline. */

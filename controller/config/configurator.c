@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "controller/config/configurator_parts.h"
-#include "controller/config/intents_look.h"
 #include "controller/config/refusal.h"
 #include "controller/config/saved.h"
 #include "controller/config/superblocks.h"
@@ -193,12 +192,6 @@ static int make_descriptors(struct configurator *configurator, struct config_err
                : refuse_array(config, ret_error, error, "cannot watch: %s", strerror(-error));
 }
 
-static void say_standing(const struct config *config, const struct images *images)
-{
-    superblocks_say_stale(config, images);
-    intents_say_lost(config, images);
-}
-
 void configurator_clear(struct configurator *configurator, const struct config *config,
                         struct watch *watch)
 {
@@ -227,7 +220,7 @@ int configurator_open(struct configurator *configurator, const struct config *co
         return error;
     error = images_open(config, &configurator->images, ret_error);
     if (error == 0)
-        say_standing(config, &configurator->images);
+        superblocks_say_stale(config, &configurator->images);
     if (error == 0 && configurator_make_witnesses(configurator) != 0)
         error = refuse_array(config, ret_error, -ENOMEM, "not enough memory");
     if (error == 0)

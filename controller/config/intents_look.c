@@ -1,13 +1,14 @@
 #include "controller/config/intents_look.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "controller/config/losses.h"
 #include "controller/config/refusal.h"
 #include "controller/integrity/intents.h"
+
+enum { LOSSES_MAX = 64 }; /* ranges that are told apart */
 
 /* The regions of a volume's members, as far as they are known to be in doubt. They are counted from
  * the members' beginning on, in the largest regions that one of their elements has. */
@@ -113,7 +114,39 @@ static uint64_t count_bits(const struct doubt *doubt)
     return count;
 }
 
-static int look_at_volume(const struct config *config, struct images *images, uint32_t volume)
+static bool is_in_doubt(const struct doubt *doubt, uint64_t unit)
+{
+    return (doubt->bits[unit / 64] >> unit % 64 & 1) != 0;
+}
+
+/* Units that follow each other are one range; those past LOSSES_MAX are counted in the last. */
+static uint32_t list_losses(const struct doubt *doubt, struct loss *losses)
+{
+    uint32_t count = 0;
+
+    for (uint64_t unit = 0; unit < doubt->units; unit++) {
+        if (!is_in_doubt(doubt, unit))
+            continue;
+        bool joins = count > 0 && losses[count - 1].end_bytes == unit << doubt->shift;
+        if (!joins && count < LOSSES_MAX)
+            losses[count++].from_bytes = unit << doubt->shift;
+        losses[count - 1].end_bytes = (unit + 1) << doubt->shift;
+    }
+    return count;
+}
+
+static int judge_losses(const struct config *config, struct images *images, uint32_t volume,
+                        const struct doubt *doubt, struct config_error *ret_error)
+{
+    struct loss losses[LOSSES_MAX];
+
+    if (images->doubtful[volume] == 0 || !losses_possible(config, images, volume))
+        return 0;
+    return losses_judge(config, images, volume, losses, list_losses(doubt, losses), ret_error);
+}
+
+static int look_at_volume(const struct config *config, struct images *images, uint32_t volume,
+                          struct config_error *ret_error)
 {
     const struct config_volume *wanted = &config->volumes[volume];
     const struct standing *standing = &images->standings[volume];
@@ -124,8 +157,14 @@ static int look_at_volume(const struct config *config, struct images *images, ui
         if ((standing->stale >> i & 1) == 0)
             error = look_at_member(config, images, wanted->members[i], &doubt);
     }
-    if (error == 0)
+    if (error != 0)
+        refuse_volume(config, volume, error, ret_error,
+                      "which of its regions were being written cannot be read: %s",
+                      strerror(-error));
+    if (error == 0) {
         images->doubtful[volume] = count_bits(&doubt);
+        error = judge_losses(config, images, volume, &doubt, ret_error);
+    }
     free(doubt.bits);
     return error;
 }
@@ -135,25 +174,9 @@ int intents_look(const struct config *config, struct images *images, struct conf
     for (uint32_t i = 0; i < config->volumes_count; i++) {
         if (!layout_kind_redundant(config->volumes[i].layout) || images->standings[i].is_new)
             continue;
-        int error = look_at_volume(config, images, i);
+        int error = look_at_volume(config, images, i, ret_error);
         if (error != 0)
-            return refuse_volume(config, i, error, ret_error,
-                                 "which of its regions were being written cannot be read: %s",
-                                 strerror(-error));
+            return error;
     }
     return 0;
-}
-
-void intents_say_lost(const struct config *config, const struct images *images)
-{
-    for (uint32_t i = 0; i < config->volumes_count; i++) {
-        const struct config_volume *volume = &config->volumes[i];
-        bool parity = volume->layout == LAYOUT_RAID5 || volume->layout == LAYOUT_RAID6;
-        if (!parity || images->doubtful[i] == 0 || images->standings[i].stale == 0)
-            continue;
-        fprintf(stderr,
-                "anyport: volume %s: %" PRIu64 " regions were being written when the array ended "
-                "without order, and a member is stale: what that one held there may be lost\n",
-                volume->name, images->doubtful[i]);
-    }
 }

@@ -8,12 +8,9 @@
 #include "controller/config/images.h"
 
 /* Fills in images->doubtful: by volume, in how many regions its members may differ; those that are
- * stale do not count. The standings are known. 0, or -errno and *ret_error. Looks only. */
+ * stale do not count. The standings are known. 0, or -errno and *ret_error: also where something of
+ * it may be lost, and nobody has accepted that (losses.h). Looks only. */
 int intents_look(const struct config *config, struct images *images,
                  struct config_error *ret_error);
-
-/* Says on stderr what may be lost: of a volume with parity, what a stale member held in a row whose
- * data and parity were not all written. */
-void intents_say_lost(const struct config *config, const struct images *images);
 
 #endif

@@ -11,6 +11,7 @@
 #include "controller/superblock/standing.h"
 #include "shm/mapping.h"
 #include "shm/member_states.h"
+#include "shm/redo.h"
 
 __attribute__((format(printf, 2, 3))) static int refuse(struct volume_change *change,
                                                         const char *format, ...)
@@ -53,7 +54,9 @@ static int find_number(struct volume_change *change)
     const struct volume_changes *changes = &change->configurator->volume_changes;
     uint32_t count = segment_of(change)->geometry.volumes, volume = 0;
 
-    while (volume < count && changes->used[volume])
+    /* Nor what somebody died writing to, while that is not finished. */
+    while (volume < count &&
+           (changes->used[volume] || redo_pending_of_volume(segment_of(change), volume)))
         volume++;
     if (volume == count)
         return refuse(change,

@@ -85,4 +85,5 @@ def main():
         one_controller_dies(places)
 
 
-run(main)
+if __name__ == "__main__":
+    run(main)

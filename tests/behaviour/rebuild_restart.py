@@ -25,9 +25,9 @@ def failed_and_replaced(array, places, index):
     return model, old, new
 
 
-def goes_on_from(array, model, victim, position, others):
+def goes_on_from(array, model, victim, position, others, *options):
     """At the next start, at least from there; and to its end."""
-    array.start()
+    array.start(*options)
     same(members(array)[f'm{victim}'], 'rebuilding', 'the member after the start')
     check(job(array)['position'] >= position, f'it goes on: {job(array)}')
     reconnect(model, array)
@@ -56,7 +56,7 @@ def goes_on_after_everything_was_killed(places, layout, count, victim, others):
         while job(array)['position'] < 36 * MIB:
             model.do(20)
         array.kill()
-        goes_on_from(array, model, victim, 32 * MIB, others)
+        goes_on_from(array, model, victim, 32 * MIB, others, '--force')
     note(f'{layout}: goes on after everything was killed')
 
 
@@ -68,7 +68,7 @@ def killed_at_any_instant(places, layout, count, victim, others):
         for _ in range(random.randrange(8)):
             model.do(4)
         array.kill()
-        array.start()
+        array.start('--force')
         reconnect(model, array)
         model.compare_all(0)
         if members(array)[f'm{victim}'] == 'failed':  # it had not begun
@@ -91,14 +91,14 @@ def the_old_image_is_not_trusted(places):
             else:
                 array.stop()
             configured_image(array, 1, old)
-            array.start()
+            array.start('--force')
             same(members(array)['m1'], 'failed', 'the member on the old image')
             reconnect(model, array)
             model.do(100)
             model.compare_all(2)
             array.stop()
             configured_image(array, 1, new)
-            array.start()
+            array.start('--force')
             same(members(array)['m1'], 'failed', 'the member on the new image')
             reconnect(model, array)
             model.compare_all(0)

@@ -46,8 +46,8 @@ def forget(array):
 
 
 @contextlib.contextmanager
-def running(array):
-    array.start()
+def running(array, *options):
+    array.start(*options)
     yield
     array.stop()
 
@@ -121,7 +121,7 @@ def is_not_read_again(places, layout, members, victims, kill):
                 array.stop()
             else:
                 array.kill()
-        with running(array):
+        with running(array, *(['--force'] if kill else [])):
             same(failed_members(array), names, 'stale members after the start')
             same(volume(array)['state'], 'degraded', 'the state after the start')
             check(f'member {names[0]} is stale' in array.stderr(), 'it is said on stderr')
@@ -177,7 +177,7 @@ def killed_at_any_instant(places, layout, members):
             array.kill()
             for writer in writers:
                 writer.join()
-        array.start()
+        array.start('--force')
         for port in array.ports:
             host = array.connect('safe', port)
             for writer in writers:

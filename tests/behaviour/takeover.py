@@ -74,6 +74,29 @@ def deaths_in(places, kind, victims, cache, layout, elements):
         array.wait_quiet()
 
 
+def without_configurator(cache):
+    """Nobody but the survivors is needed."""
+    with folders() as places:
+        array = Array(places, controllers=4, kinds=(MEMORY,), cache=cache, expected=TAKEN).start()
+        with array.orphaned():
+            pid = array.controller(1)['pid']
+            hosts = [Verifier(array, f'vol{i}', 'c2', i * MIB) for i in range(4)]
+            for host in hosts:
+                host.start()
+            array.kill_configurator()
+            wait_until(lambda: all(host.done > 200 for host in hosts), 'load')
+            for host in hosts:
+                host.keep_half()
+            os.kill(pid, signal.SIGKILL)
+            done = [host.done for host in hosts]
+            wait_until(lambda: all(host.done > before + 200 for host, before in zip(hosts, done)),
+                       'hosts go on')
+            for host in hosts:
+                host.finish()
+                host.verify('c3')
+            note(f'{cache["mode"]}: without a configuration controller')
+
+
 def main():
     # So large that what hosts write stays dirty until time has gone by.
     modes = [{'mode': 'off'}] + [{'mode': mode, 'size': '16MiB', 'in-memory': True}
@@ -82,6 +105,7 @@ def main():
     for cache in modes:
         for victims in deaths_of if LONG else [random.choice(deaths_of)]:
             deaths(random.choice((MEMORY, DISK)), victims, cache)
+    without_configurator(random.choice(modes))
     for layout in ({'layout': 'mirror'}, {'layout': 'raid5', 'chunk': '16KiB'},
                    {'layout': 'stripe', 'chunk': '16KiB'}):
         for cache in modes if LONG else [random.choice(modes)]:

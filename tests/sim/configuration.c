@@ -82,7 +82,7 @@ void configuration_forget(struct world *world)
     if (configurator == NULL)
         return;
     configurator->phase = CONFIGURATOR_STOPPED;
-    for (uint32_t i = 0; i < world->machines_count; i++)
+    for (uint32_t i = 0; i < world->config->controllers; i++)
         control_line_close(&configurator->lines[i]);
     sim_channels_forget();
     events_cancel(&world->clock);
