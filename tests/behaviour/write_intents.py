@@ -8,7 +8,8 @@ import re
 import struct
 import subprocess
 
-from testarray import ANYPORT, DISK, MEMORY, MIB, Array, check, folders, libnbd, note, run, same, wait_until
+from testarray import (ANYPORT, DISK, MEMORY, MIB, Array, check, folders, libnbd, note, run, same,
+                       wait_until)
 
 SUPERBLOCK, SECTOR, BITS = 64 << 10, 512, 4032
 SIZE = 24 * MIB
