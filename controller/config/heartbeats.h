@@ -13,9 +13,9 @@
  *      runs                    stuck when it has used a quarter of a heartbeat of processor time
  *                              since it last turned: no turn takes that. Less than that: others
  *                              have the processors, and it waits for one.
- *      waits in the kernel     for a device, a file system, a reader of its messages. These may be
- *                              slow, and who waits for a device does not die before it answers:
- *                              ten times as long
+ *      waits in the kernel     for a device, a file system, or a reader of its messages, which may
+ *                              be slow; and a process that waits for a device does not die before
+ *                              that answers: ten times as long
  *      traced                  a debugger has it: not stuck
  *
  * Time in which we did not look ourselves (we were stopped as well, or the machine was) does not
