@@ -150,7 +150,7 @@ void plan_draw(struct plan *ret_plan, struct dice *dice)
         .idle_crash_once_in = perhaps(dice, 2),
         .stuck_once_in = perhaps(dice, 400),
         .crash_once_in = perhaps(dice, 2),
-        .slow_once_in = perhaps(dice, power_of_two(dice, 3, 5)),
+        .slow_once_in = dice_once_in(dice, 4) ? 0 : power_of_two(dice, 3, 5),
         .error_once_in = 3,
         .failing_once_in = perhaps(dice, 4),
         .short_once_in = perhaps(dice, 20),

@@ -233,6 +233,13 @@ static bool all_died(const struct world *world)
     return true;
 }
 
+/* Nobody may look at members then as a FLUSH does, which marks those that are not there: whether
+ * that was done without one is for the next life to see. */
+static bool lost_caches(const struct world *world)
+{
+    return world->plan.cache_mode == CACHE_WRITE_BACK && !world->plan.takeover && any_died(world);
+}
+
 /* What caches have is not on the images before it was asked for. */
 static void judge_recovery(struct world *world)
 {
@@ -255,7 +262,7 @@ static void look_before_end(struct world *world, enum sim_end end)
         pass(world, IDLE_NS);
         if (!world->failed)
             judge_leaks(world);
-        if (!world->failed && !all_died(world))
+        if (!world->failed && !all_died(world) && !lost_caches(world))
             judge_recovery(world);
     }
     if (!world->failed)
