@@ -11,15 +11,17 @@ static struct owner owner_now(const struct controller *controller, const struct 
     return owner_load(&controller->elements[command->element].record->owner);
 }
 
-/* Whether commands may be given to it. One that is only not spoken to is for REDIRECT to refuse. */
+/* Whether commands may be given to it. One that is only not spoken to is for REDIRECT to refuse; one
+ * whose new life we have not seen running yet, though it owns something already, is waited for. */
 static bool executes(const struct controller *controller, struct owner owner)
 {
     if (owner.state != OWNER_OWNED)
         return false;
     if (owner.seat == controller->id)
         return owner.epoch == controller->epoch;
-    return owner.epoch == controller->peers.all[owner.seat].epoch &&
-           !(controller->peers.all[owner.seat].lost && owner_is_gone(&controller->segment, owner));
+    const struct peer *peer = &controller->peers.all[owner.seat];
+    return owner.epoch == peer->epoch && !peer->starts &&
+           !(peer->lost && owner_is_gone(&controller->segment, owner));
 }
 
 /* Whether somebody will own the element after all. */
