@@ -184,6 +184,28 @@ static int watch_process(struct configurator *configurator, uint32_t id)
     return watch_add(configurator->watch, &controller->death, EPOLLIN);
 }
 
+/* It lives and does not answer: it is stopped, or loops. It dies like any other, and what it has is
+ * taken over then. */
+static void adopt_stuck(struct configurator *configurator, uint32_t id)
+{
+    fprintf(stderr,
+            "anyport: controller %u (process %d) does not answer who takes the place of the "
+            "configuration controller; it is killed\n",
+            id, (int)configurator->controllers[id].pid);
+    (void)seat_send_kill(configurator, id);
+}
+
+/* Without a channel: nobody listens there, or nobody answers. */
+static void adopt_silent(struct configurator *configurator, uint32_t id)
+{
+    enum seat_state state = seat_state(configurator_seat(configurator, id));
+
+    if (seat_is_gone(state) || state == SEAT_EMPTY || watch_process(configurator, id) != 0)
+        adopt_dead(configurator, id);
+    else
+        adopt_stuck(configurator, id);
+}
+
 /* The channel becomes its control line, or is closed. */
 static void adopt_controller(struct configurator *configurator, uint32_t id, int channel)
 {
@@ -203,12 +225,25 @@ static void adopt_controller(struct configurator *configurator, uint32_t id, int
 
 /* --- all --- */
 
+/* The kernel accepts for one that is stuck. */
+static bool answers(int channel)
+{
+    int fd = get(channel, HANDOVER_NOTICE, 0);
+
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
+/* The first that answers, or -1. */
 static int connect_all(const struct configurator *configurator, int channels[CONTROLLERS_MAX])
 {
     int first = -1;
 
     for (uint32_t id = 0; id < configurator->config->controllers; id++) {
         channels[id] = sockets_connect_handover(&configurator->sockets, id);
+        if (channels[id] >= 0 && !answers(channels[id]))
+            close_if_open(&channels[id]);
         if (channels[id] >= 0 && first < 0)
             first = (int)id;
     }
@@ -265,7 +300,7 @@ static int adopt_all(struct configurator *configurator, int channels[CONTROLLERS
         if (channels[id] >= 0)
             adopt_controller(configurator, id, channels[id]);
         else
-            adopt_dead(configurator, id);
+            adopt_silent(configurator, id);
         channels[id] = -1;
     }
     return 0;

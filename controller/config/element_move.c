@@ -139,6 +139,14 @@ static bool is_moved_already(const struct element_move *move)
     return false;
 }
 
+/* It runs until its own elements are away. */
+static bool target_ends(const struct element_move *move)
+{
+    enum seat_task task = move->configurator->controllers[move->target].care.task;
+
+    return task == SEAT_TASK_STOP || task == SEAT_TASK_KILL;
+}
+
 static void start(struct element_move *move)
 {
     struct configurator *configurator = move->configurator;
@@ -158,6 +166,9 @@ static void start(struct element_move *move)
         end(move, 0);
     else if (seat_state(segment_seat(&configurator->segment, move->target)) != SEAT_RUNNING)
         fail(move, -EHOSTDOWN, "controller %u does not run; allowed: one that does", move->target);
+    else if (target_ends(move))
+        fail(move, -EHOSTDOWN, "controller %u is being stopped; allowed: one that goes on",
+             move->target);
     else if (configurator->volume_changes.first != NULL)
         fail(move, -EBUSY, "a volume is being changed; try again when that is done");
     else {

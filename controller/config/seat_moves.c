@@ -14,7 +14,16 @@ static bool is_meant(const struct watched_controller *controller, uint32_t eleme
            owner_load(&record->owner).seat == controller->id;
 }
 
-/* Elements are dealt out over the others, by number. */
+bool seat_has_elements(const struct configurator *configurator, uint32_t id)
+{
+    for (uint32_t i = 0; i < configurator->segment.geometry.elements; i++) {
+        if (is_meant(&configurator->controllers[id], i))
+            return true;
+    }
+    return false;
+}
+
+/* Elements are dealt out over the others, by number; its own number: no other is left. */
 static uint32_t refuge(const struct watched_controller *controller, uint32_t element)
 {
     const struct configurator *configurator = controller->configurator;
@@ -30,8 +39,8 @@ static uint32_t refuge(const struct watched_controller *controller, uint32_t ele
 static void over(struct watched_controller *controller, const char *why)
 {
     controller->moves.under_way = false;
-    if (controller->care.task != SEAT_TASK_STOP)
-        return;
+    if (controller->care.task != SEAT_TASK_STOP || controller->care.step != SEAT_STEP_EMPTIES)
+        return; /* later than that it is looked at again (seats.c) */
     if (why != NULL)
         seat_task_over(controller->configurator, controller->id, why);
     else
@@ -63,9 +72,14 @@ static bool start_next(struct watched_controller *controller)
         uint32_t element = controller->moves.next++;
         if (!is_meant(controller, element))
             continue;
+        uint32_t to = refuge(controller, element);
+        if (to == controller->id) {
+            over(controller, "no other controller is left for its elements");
+            return true;
+        }
         controller->moves.moving = element;
         controller->moves.busy = true;
-        element_move_start(configurator, element, refuge(controller, element), moved, controller);
+        element_move_start(configurator, element, to, moved, controller);
         return true;
     }
     return false;

@@ -22,4 +22,7 @@ struct seat_moves {
 /* All that it owns goes to those that are left; then its stop goes on, or is over with why not. */
 void seat_moves_away(struct configurator *configurator, uint32_t id);
 
+/* Whether it owns elements that would have to go. */
+bool seat_has_elements(const struct configurator *configurator, uint32_t id);
+
 #endif

@@ -101,19 +101,20 @@ static const char *task_refusal(struct configurator *configurator, uint32_t id)
     return NULL;
 }
 
-static uint32_t count_alive(const struct configurator *configurator)
-{
-    uint32_t count = 0;
-
-    for (uint32_t id = 0; id < configurator->config->controllers; id++)
-        count += configurator->controllers[id].alive;
-    return count;
-}
-
 bool seat_takes_jobs(const struct configurator *configurator, uint32_t id)
 {
     return configurator_can_ask(configurator, id) &&
            configurator->controllers[id].care.task == SEAT_TASK_NONE;
+}
+
+/* One that is on its way out, or not there yet, keeps no array going. */
+static bool is_last(const struct configurator *configurator, uint32_t id)
+{
+    for (uint32_t other = 0; other < configurator->config->controllers; other++) {
+        if (other != id && seat_takes_jobs(configurator, other))
+            return false;
+    }
+    return true;
 }
 
 /* --- killing --- */
@@ -136,7 +137,7 @@ static const char *why_not_kill(struct configurator *configurator, uint32_t id, 
         return "it does not run; allowed: one that does";
     if (seat_care_of(configurator, id)->task == SEAT_TASK_KILL)
         return task_refusal(configurator, id);
-    if (!force && count_alive(configurator) == 1)
+    if (!force && is_last(configurator, id))
         return "it is the last one that runs, and the array ends with it; allowed: another one, or "
                "--force";
     return NULL;
@@ -181,7 +182,7 @@ static const char *why_not_stop(struct configurator *configurator, uint32_t id)
         return why;
     if (!configurator->controllers[id].alive)
         return "it does not run; allowed: one that does";
-    if (count_alive(configurator) == 1)
+    if (is_last(configurator, id))
         return "it is the last one that runs; allowed: another one, or to end the array";
     if (!configurator->config->takeover && owns_any(configurator, id))
         return "it owns elements, which nobody would reach; allowed: one that owns none, kill, or "
@@ -215,6 +216,24 @@ void seat_stop_empty(struct configurator *configurator, uint32_t id)
     request(configurator, id, SEAT_REQUEST_QUIESCE);
 }
 
+/* A move that had begun before, or a death, has brought it elements: who stops in order is not
+ * taken over, so that they would be out of reach. They go away too; or, when there is no time left,
+ * it is killed, which they survive. */
+static bool came_late(struct configurator *configurator, uint32_t id)
+{
+    struct watched_controller *controller = &configurator->controllers[id];
+
+    if (!configurator->config->takeover || !seat_has_elements(configurator, id))
+        return false;
+    if (seat_is_late(&controller->care) && !controller->care.late) {
+        controller->care.late = true;
+        (void)seat_send_kill(configurator, id);
+    } else if (!controller->care.late && !controller->moves.under_way) {
+        seat_moves_away(configurator, id);
+    }
+    return true;
+}
+
 static void look_at_stop(struct configurator *configurator, uint32_t id)
 {
     struct seat_care *care = seat_care_of(configurator, id);
@@ -224,6 +243,8 @@ static void look_at_stop(struct configurator *configurator, uint32_t id)
         return;
     if (care->step == SEAT_STEP_QUIESCES) {
         if (!late && seat_state(configurator_seat(configurator, id)) != SEAT_QUIESCED)
+            return;
+        if (came_late(configurator, id))
             return;
         seat_enter_step(configurator, id, SEAT_STEP_FLUSHES, SEAT_STOP_SECONDS);
         request(configurator, id, SEAT_REQUEST_STOP);

@@ -149,6 +149,19 @@ def two_at_once(places):
     note('one of two wins')
 
 
+def one_hangs(places):
+    """Nobody is kept from adopting by the one that is asked first: it is killed, as one that hangs."""
+    with Array(places, controllers=2, kinds=(MEMORY,), status=1,
+               expected='does not answer who takes|' + EXPECTED) as array:
+        pid = array.controller(0)['pid']
+        array.kill_configurator()
+        os.kill(pid, signal.SIGSTOP)
+        adopt(array)
+        wait_until(lambda: [one['state'] for one in array.state()['controllers']] ==
+                   ['dead', 'running'] and array.element(0)['controller'] == 1, 'its death')
+    note('adopted beside one that hangs')
+
+
 def main():
     with folders() as places:
         again_and_again(places)
@@ -158,6 +171,7 @@ def main():
         ends_in_order(places)
         is_refused(places)
         two_at_once(places)
+        one_hangs(places)
 
 
 run(main)

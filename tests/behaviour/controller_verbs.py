@@ -3,6 +3,7 @@
 runs needs --force; list says who sits where, since when; what is wrong is refused with the reason."""
 import json
 import os
+import signal
 import subprocess
 import time
 
@@ -46,8 +47,53 @@ def shows_seats(array, began):
     check(lines[2].startswith('c1 ') and ' running ' in lines[2], lines[2])
 
 
+def begin_to_stop(array, index):
+    """It is asked to, and cannot: it hangs. Returns what asks, and what lets it go on."""
+    pid = array.controller(index)['pid']
+    os.kill(pid, signal.SIGSTOP)
+    asking = subprocess.Popen([ANYPORT, 'controller', 'stop', str(index), array.run_dir],
+                              stdout=subprocess.DEVNULL)
+    # twice is refused only when the first has come
+    wait_until(lambda: 'being stopped already' in subprocess.run(
+        [ANYPORT, 'controller', 'stop', str(index), array.run_dir], text=True, timeout=PATIENCE,
+        stderr=subprocess.PIPE).stderr, 'the stop')
+    return asking, lambda: os.kill(pid, signal.SIGCONT)
+
+
+def nothing_goes_to_one_that_stops(places):
+    elements = [{'name': f'disk{i}', 'image': os.path.join(places[MEMORY], f'stop{i}.img'),
+                 'size': '1MiB', 'controller': 0} for i in range(6)]
+    volumes = [{'name': f'vol{i}', 'element': f'disk{i}'} for i in range(6)]
+    with Array(places, controllers=3, status=1, elements=elements, volumes=volumes,
+               expected='controller . .* was killed by signal 9|' + TAKEN) as array:
+        asking, go_on = begin_to_stop(array, 1)
+        moved = subprocess.run([ANYPORT, 'element', 'move', 'disk0', '--to', '1', array.run_dir],
+                               text=True, timeout=PATIENCE, stderr=subprocess.PIPE)
+        verb(array, 'kill', '0')  # of what that one had some comes to the one that stops
+        go_on()
+        check(moved.returncode != 0 and 'is being stopped' in moved.stderr, moved.stderr)
+        same(asking.wait(PATIENCE), 0, 'the stop')
+        same(listed(array)[1]['state'], 'stopped', 'the one that stops')
+        same({(one['controller'], one['state']) for one in array.state()['elements']},
+             {(2, 'online')}, 'elements')
+    note('nothing stays with one that stops')
+
+
+def two_do_not_stop(places):
+    with Array(places, controllers=2, kinds=(MEMORY,)) as array:
+        asking, go_on = begin_to_stop(array, 1)
+        verb(array, 'stop', '0', fails='it is the last one that runs')
+        verb(array, 'kill', '0', fails='it is the last one that runs')
+        go_on()
+        asking.wait(PATIENCE)
+        same(listed(array)[0]['state'], 'running', 'the last one')
+    note('one that stops does not count')
+
+
 def main():
     with folders() as places:
+        nothing_goes_to_one_that_stops(places)
+        two_do_not_stop(places)
         began = time.time()
         with Array(places, controllers=3, kinds=(MEMORY,), status=1,
                    expected='controller . .* was killed by signal 9|' + TAKEN) as array:
