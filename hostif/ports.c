@@ -90,10 +90,40 @@ static void watch_pressure(struct host_ports *ports)
 
 /* --- what the controller tells us --- */
 
+/* A connection wakes one of those that wait for it at the front. One that dies just then takes its
+ * waking along, and the connection would lie there until another one comes. So when somebody has
+ * died we ask once more, which takes what lies there; and again a little later, when the kernel has
+ * put away what the dead one had asked for. */
+static void ask_once_more(struct host_ports *ports)
+{
+    for (uint32_t i = 0; i < ports->listeners_count && !ports->quiescing; i++) {
+        if (ports->listeners[i].active)
+            loop_cancel(ports->controller->loop, &ports->listeners[i].accept);
+    }
+}
+
+static void ask_later(struct timer *timer)
+{
+    ask_once_more((struct host_ports *)((char *)timer - offsetof(struct host_ports, ask)));
+}
+
+static void look_at_membership(struct host_ports *ports)
+{
+    struct controller *controller = ports->controller;
+
+    if (ports->membership_seen == controller->membership_seen || ports->quiescing)
+        return;
+    ports->membership_seen = controller->membership_seen;
+    ask_once_more(ports);
+    if (ports->ask.next == NULL)
+        loop_timer_start(controller->loop, &ports->ask, ACCEPT_AGAIN_MS * MS_NS);
+}
+
 static void on_turn(void *context)
 {
     struct host_ports *ports = context;
 
+    look_at_membership(ports);
     while (ports->dirty != NULL) {
         struct session *session = ports->dirty;
         ports->dirty = session->next_dirty;
@@ -108,6 +138,7 @@ static void on_quiesce(void *context)
     struct host_ports *ports = context;
 
     ports->quiescing = true;
+    loop_timer_stop(ports->controller->loop, &ports->ask);
     for (uint32_t i = 0; i < ports->listeners_count; i++) {
         loop_timer_stop(ports->controller->loop, &ports->listeners[i].again);
         if (ports->listeners[i].active)
@@ -209,6 +240,8 @@ int ports_new(struct host_ports **ret_ports, struct controller *controller,
     ports->limits = *limits;
     ports->held_bytes_max = controller->segment.geometry.buffers_bytes / SESSION_SHARE_DIVISOR;
     ports->pressure.fire = look_for_stalled;
+    ports->ask.fire = ask_later;
+    ports->membership_seen = controller->membership_seen;
     catalog_init(&ports->catalog, &controller->segment);
     ports->listeners_count = listening_count;
     for (uint32_t i = 0; i < listening_count; i++) {

@@ -39,6 +39,8 @@ struct host_ports {
     uint32_t sessions_count;
     struct session *dirty; /* to be looked at this turn */
     struct timer pressure; /* runs while anybody waits for a buffer */
+    struct timer ask;      /* runs for a moment after seats, or what they own, have changed */
+    uint32_t membership_seen;
     bool quiescing;
 };
 
