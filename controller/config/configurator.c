@@ -89,6 +89,10 @@ static void set_clock(struct configurator *configurator)
     for (uint32_t id = 0; id < configurator->config->controllers; id++)
         wanted = wanted || seat_state(configurator_seat(configurator, id)) == SEAT_DEAD ||
                  configurator->lines[id].waiting > 0;
+    /* What runs is left alone: else whoever wakes us more often than it ticks would stop it. */
+    if (wanted == configurator->clock_runs)
+        return;
+    configurator->clock_runs = wanted;
     if (wanted)
         interval.it_value.tv_nsec = CLOCK_MS * 1000000;
     (void)timerfd_settime(configurator->clock.fd, 0, &interval, NULL);
@@ -101,6 +105,7 @@ static void clock_ticked(struct watched *watched, uint32_t events)
 
     (void)events;
     (void)!read(watched->fd, &count, sizeof count);
+    configurator->clock_runs = false;
     for (uint32_t id = 0; id < configurator->config->controllers; id++)
         control_line_look_at_time(&configurator->lines[id], watch_now_ns());
     element_moves_look(configurator);

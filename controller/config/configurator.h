@@ -78,6 +78,7 @@ struct configurator {
     struct watched notice;              /* an eventfd: a controller changed its state */
     struct watched
         clock; /* a timerfd: deadlines, and looking whether a dead one's I/O has landed */
+    bool clock_runs;
     struct watched_controller controllers[CONTROLLERS_MAX];
     struct control_line lines[CONTROLLERS_MAX]; /* to them */
     struct heartbeats heartbeats;
