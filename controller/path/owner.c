@@ -11,8 +11,8 @@ static struct owner owner_now(const struct controller *controller, const struct 
     return owner_load(&controller->elements[command->element].record->owner);
 }
 
-/* Whether commands may be given to it. One that is only not spoken to is for REDIRECT to refuse; one
- * whose new life we have not seen running yet, though it owns something already, is waited for. */
+/* Whether commands may be given to it. One that is only not spoken to is for REDIRECT to refuse.
+ * One whose new life we have not seen running yet, though it owns something, is waited for. */
 static bool executes(const struct controller *controller, struct owner owner)
 {
     if (owner.state != OWNER_OWNED)

@@ -45,7 +45,7 @@ static void say_command(const struct controller *controller, const struct comman
         .length_bytes = split->part_bytes,
         .payload_offset_bytes =
             command_has_payload(command->op) ? split_payload_offset_bytes(command) : 0,
-        .volume = command->virtual->volume, /* the command's own is a member, when it goes straight */
+        .volume = command->virtual->volume, /* its own is a member's, when it goes straight */
         .op = command->op,
         .flags = command->flags,
     };
