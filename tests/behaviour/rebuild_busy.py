@@ -12,6 +12,7 @@ from testarray import (ANYPORT, DISK, Array, check, command, folders, libnbd, no
 
 JOBS = 64     # JOBS_MAX of shm/limits.h
 REBUILDS = 8  # REBUILDS_MAX
+AT_ONCE = 16  # requests that a controller takes at once, and more: CONTROL_REQUESTS_MAX
 KIB = 1 << 10
 SIZE = 512 * KIB
 SLOW = {'rate': '128KiB'}  # so each job takes four seconds
@@ -59,6 +60,8 @@ def scrub_at_once(array, volumes):
                               'params': {'name': name}}), file=lines, flush=True)
             answer = json.loads(lines.readline())
             check('result' in answer, answer)
+            if number % AT_ONCE == AT_ONCE - 1:  # a control channel has a limit of its own
+                wait_until(lambda: 'waiting' not in states(array), 'those jobs have begun')
 
 
 def waits_for_room(places):

@@ -74,8 +74,9 @@ def killed_at_any_instant(places, layout, count, victim, others):
         if members(array)[f'm{victim}'] == 'failed':  # it had not begun
             verb(array, 'fail', f'disk{victim}')
             verb(array, 'replace', f'disk{victim}')
-        work_until_over(array, model, job(array)['state'] if safe(array)['state'] == 'online'
-                        else 'done')
+        state = job(array)['state']
+        over = safe(array)['state'] == 'online' and state not in ('waiting', 'running')
+        work_until_over(array, model, state if over else 'done')
         same(safe(array)['state'], 'online', 'the volume')
         is_right_without(array, model, others)
 
