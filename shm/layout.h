@@ -187,6 +187,8 @@ struct element_record {
     _Atomic uint32_t mark_holder;
     char name[NAME_BYTES_MAX + 1];
     _Alignas(CACHELINE_BYTES) struct io_counters counters; /* writer: the owner */
+    /* By the controller whose host asked; of what `counters` counts. Writer: the owner. */
+    _Atomic uint64_t commands_from[CONTROLLERS_MAX];
 };
 
 enum job_state {

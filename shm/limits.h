@@ -160,6 +160,7 @@ enum {
     /* --- seats --- */
     HEARTBEAT_SECONDS_DEFAULT = 2, /* without a turn: a controller that is stuck */
     HEARTBEAT_SECONDS_MAX = 3600,
+    FOLLOW_TRAFFIC_SECONDS_MAX = 3600,
     RESTART_SOON_SECONDS = 10, /* a life that ends within it has not got far */
     RESTART_DEATHS_MAX = 5,    /* of such lives in a row; then a seat is not started by itself */
 

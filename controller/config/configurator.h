@@ -16,6 +16,7 @@
 #include "controller/config/images.h"
 #include "controller/config/element_move.h"
 #include "controller/config/failback.h"
+#include "controller/config/follow_traffic.h"
 #include "controller/config/rebuilds.h"
 #include "controller/config/resyncs.h"
 #include "controller/config/seat_moves.h"
@@ -84,6 +85,7 @@ struct configurator {
     struct heartbeats heartbeats;
     struct rebuilds rebuilds;
     struct failback failback;
+    struct follow_traffic follow_traffic;
     struct element_move *moves;        /* that are under way (element_move.h) */
     int control_ends[CONTROLLERS_MAX]; /* theirs, until each has its own */
     struct volume_resync *resyncs;     /* by volume */
