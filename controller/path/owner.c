@@ -34,11 +34,26 @@ static bool will_be_owned(const struct controller *controller, struct owner owne
     return seat_state(segment_seat(&controller->segment, owner.seat)) != SEAT_STOPPED;
 }
 
-static enum stage_verdict fail(struct command *command)
+/* What the dead had claimed of it has not landed for certain: the buffer is kept aside for that. */
+static void keep_late_claimants(struct command *command)
 {
     component_payload_owner(command)->lost_claimants |= command->late_claimants;
+}
+
+static enum stage_verdict fail(struct command *command)
+{
+    keep_late_claimants(command);
     aggregate_add(&command->aggregate, command->offset_bytes, -EIO);
     return STAGE_DONE;
+}
+
+/* One that has failed is owned although the I/O of its owner before may still land. The state is
+ * looked at after the owner: one that is online then has a description which came after that
+ * (takeover_has_landed). */
+static bool is_owned_at_once(const struct controller *controller, const struct command *command)
+{
+    /* relaxed: written before the owner */
+    return load_relaxed(&controller->elements[command->element].record->state) != ELEMENT_ONLINE;
 }
 
 enum stage_verdict owner_look(struct controller *controller, struct command *command)
@@ -48,7 +63,9 @@ enum stage_verdict owner_look(struct controller *controller, struct command *com
     if (owner.seat < controller->peers.count && executes(controller, owner)) {
         command->target = owner.seat;
         command->owner_generation = owner.generation;
-        command->late_claimants = 0; /* else it would not be owned */
+        if (is_owned_at_once(controller, command))
+            keep_late_claimants(command);
+        command->late_claimants = 0; /* it has landed: else the element would not be owned */
         return STAGE_NEXT;
     }
     if (!will_be_owned(controller, owner))

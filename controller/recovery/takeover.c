@@ -376,6 +376,19 @@ void takeover_done(struct controller *controller)
     adopt_done(&takeover->adoption);
 }
 
+bool takeover_has_landed(const struct controller *controller, uint32_t element)
+{
+    const struct element_record *record = record_of(controller, element);
+    struct witness before = controller->takeover.images[element];
+
+    /* relaxed: who owns the element is its only writer */
+    if (load_relaxed(&record->mark_holder) == owner_holder(controller->id, controller->epoch) ||
+        before.fd < 0)
+        return true;
+    before.mark_byte = load_relaxed(&record->mark_byte); /* relaxed: as above */
+    return witness_saw_end(&before);
+}
+
 void takeover_image_replaced(struct controller *controller, uint32_t element, int fd)
 {
     struct witness *image = &takeover_of(controller)->images[element];
