@@ -18,6 +18,7 @@
 #include "controller/config/failback.h"
 #include "controller/config/rebuilds.h"
 #include "controller/config/resyncs.h"
+#include "controller/config/scrubs.h"
 #include "controller/config/seat_moves.h"
 #include "controller/config/seats.h"
 #include "controller/config/sockets.h"
@@ -83,6 +84,7 @@ struct configurator {
     struct control_line lines[CONTROLLERS_MAX]; /* to them */
     struct heartbeats heartbeats;
     struct rebuilds rebuilds;
+    struct scrubs scrubs;
     struct failback failback;
     struct element_move *moves;        /* that are under way (element_move.h) */
     int control_ends[CONTROLLERS_MAX]; /* theirs, until each has its own */

@@ -132,6 +132,7 @@ static void become_controller(struct configurator *configurator, uint32_t id, pi
     resyncs_done(configurator);
     failback_done(configurator);
     rebuilds_done(configurator);
+    scrubs_done(configurator);
     segment_done(&configurator->segment);
     fflush(NULL);
     exit(status);
