@@ -268,6 +268,8 @@ static void try_to_take(struct controller *controller, uint32_t element)
     if (loop_now_ns(controller->loop) < taking->due_ns)
         return;
     struct owner ours = owner_next(owner, OWNER_TAKING, controller->id, controller->epoch);
+    /* What its cache holds is adopted only of one that is said to be dead. */
+    seat_finish_death(segment_seat(&controller->segment, owner.seat));
     CRASH_POINT("takeover.begin");
     if (!owner_change(word, owner, ours))
         return; /* somebody else was first: looked at again by the next tick */
