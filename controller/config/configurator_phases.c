@@ -52,6 +52,19 @@ static bool all_alive_are(const struct configurator *configurator, enum seat_sta
     return true;
 }
 
+/* What somebody who died has left is written first: it was acknowledged. */
+static bool all_are_owned(const struct configurator *configurator)
+{
+    const struct segment *segment = &configurator->segment;
+
+    for (uint32_t i = 0; configurator->config->takeover && i < segment->geometry.elements; i++) {
+        struct owner owner = owner_load(&segment_element(segment, i)->owner);
+        if (owner_is_gone(segment, owner) || owner.state == OWNER_TAKING)
+            return false;
+    }
+    return true;
+}
+
 static bool any_alive(const struct configurator *configurator)
 {
     for (uint32_t i = 0; i < configurator->config->controllers; i++) {
@@ -109,7 +122,7 @@ void configurator_look_at_phase(struct configurator *configurator)
         }
         break;
     case CONFIGURATOR_QUIESCING:
-        if (late || all_alive_are(configurator, SEAT_QUIESCED)) {
+        if (late || (all_alive_are(configurator, SEAT_QUIESCED) && all_are_owned(configurator))) {
             configurator_enter_phase(configurator, CONFIGURATOR_STOPPING, STOP_SECONDS);
             request_all(configurator, SEAT_REQUEST_STOP);
         }

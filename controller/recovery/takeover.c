@@ -32,7 +32,7 @@ static bool runs(const struct controller *controller, uint32_t seat)
     return seat_state(segment_seat(&controller->segment, seat)) == SEAT_RUNNING;
 }
 
-/* How many others come before us. */
+/* How many others come before us: before one that is about to stop, all that go on. */
 static uint32_t turns_before_us(const struct controller *controller, uint32_t element)
 {
     uint32_t running = 0, ours = 0;
@@ -42,7 +42,7 @@ static uint32_t turns_before_us(const struct controller *controller, uint32_t el
             ours = running;
         running += seat == controller->id || runs(controller, seat);
     }
-    return (ours + running - element % running) % running;
+    return (ours + running - element % running) % running + (controller->quiescing ? running : 0);
 }
 
 /* Without takeover only a seat's later life takes what its earlier one had. */
@@ -309,6 +309,8 @@ static void ticked(struct timer *timer)
     struct controller *controller =
         (struct controller *)((char *)timer - offsetof(struct controller, takeover.timer));
 
+    if (controller->finished)
+        return;
     for (uint32_t i = 0; i < controller->elements_count && controller->takeover.active > 0; i++)
         advance(controller, i);
     set_timer(controller);
@@ -343,6 +345,11 @@ void takeover_look(struct controller *controller)
     for (uint32_t i = 0; i < controller->elements_count; i++)
         look_at(controller, i);
     set_timer(controller);
+}
+
+bool takeover_is_quiet(const struct controller *controller)
+{
+    return controller->takeover.active == 0;
 }
 
 /* --- starting --- */
