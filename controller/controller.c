@@ -417,7 +417,8 @@ void controller_fail_element(struct controller *controller, uint32_t index, cons
 
 void controller_lose_writes(struct controller *controller, uint32_t index, const char *why)
 {
-    controller->elements[index].lost_writes = true;
+    /* relaxed: we are its only writer, and it is read when all have ended */
+    store_relaxed(&controller->elements[index].record->lost_writes, 1);
     controller_fail_element(controller, index, why);
 }
 

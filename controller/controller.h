@@ -53,7 +53,6 @@ struct owned_element {
     struct integrity *integrity;         /* write intents and checksums; NULL: neither is needed */
     uint32_t busy;                       /* commands between the beginning and end of EXECUTE */
     struct command_queue intent_waiters; /* for the bitmap of intents that is being written */
-    bool lost_writes;           /* it has failed, and lacks what was acknowledged (finish.h) */
     uint64_t size_checked_turn; /* the image's length is looked at once a turn that writes */
 };
 

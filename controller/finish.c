@@ -96,14 +96,6 @@ static void settle(struct controller *controller, uint32_t index, bool failed_no
         say_unwritten(controller, element);
 }
 
-static bool has_lost(const struct controller *controller, uint32_t index)
-{
-    const struct owned_element *element = &controller->elements[index];
-
-    return element->lost_writes && !is_online(element) &&
-           loss_reaches_volume(&controller->segment, index);
-}
-
 /* What nobody has come to take over while there was time. */
 static void fail_what_died_dirty(struct controller *controller)
 {
@@ -123,10 +115,9 @@ int finish_elements(struct controller *controller)
             flush(controller, i, &failed_now[i]);
     }
     for (uint32_t i = 0; i < controller->elements_count; i++) {
-        if (!is_ours_to_write(&controller->elements[i]))
-            continue;
-        settle(controller, i, failed_now[i]);
-        lost = lost || has_lost(controller, i);
+        if (is_ours_to_write(&controller->elements[i]))
+            settle(controller, i, failed_now[i]);
+        lost = lost || (controller_owns(controller, i) && loss_is_there(&controller->segment, i));
     }
     return lost ? -EIO : 0;
 }

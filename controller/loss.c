@@ -50,7 +50,7 @@ static bool is_held_by_others(const struct segment *segment, uint32_t volume)
     return false;
 }
 
-bool loss_reaches_volume(const struct segment *segment, uint32_t element)
+static bool reaches_volume(const struct segment *segment, uint32_t element)
 {
     for (uint32_t i = 0; i < mapping_volumes_end(segment); i++) {
         if (mapping_has_volume(segment, i) && !mapping_is_virtual(segment, i) &&
@@ -58,4 +58,18 @@ bool loss_reaches_volume(const struct segment *segment, uint32_t element)
             return true;
     }
     return false;
+}
+
+static bool has_failed_and_lost(const struct element_record *record)
+{
+    /* relaxed: its writers have ended, or it is our own */
+    return load_relaxed(&record->lost_writes) != 0 &&
+           load_relaxed(&record->state) != ELEMENT_ONLINE; /* relaxed: as above */
+}
+
+bool loss_is_there(const struct segment *segment, uint32_t element)
+{
+    return (has_failed_and_lost(segment_element(segment, element)) ||
+            loss_is_left_dirty(segment, element)) &&
+           reaches_volume(segment, element);
 }

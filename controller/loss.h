@@ -14,8 +14,8 @@ struct segment;
  * all headers of such caches. */
 bool loss_is_left_dirty(const struct segment *segment, uint32_t element);
 
-/* Whether a volume is lost by what the element lacks: a plain one, or a member that its volume does
- * not do without. */
-bool loss_reaches_volume(const struct segment *segment, uint32_t element);
+/* Whether something that was acknowledged of a volume is nowhere but in such a cache, or nowhere:
+ * of a plain one, or of a member that its volume does not do without. */
+bool loss_is_there(const struct segment *segment, uint32_t element);
 
 #endif

@@ -91,7 +91,7 @@ struct configurator {
     struct volume_resync *resyncs;     /* by volume */
     enum configurator_phase phase;
     uint64_t deadline_ns; /* of the phase */
-    bool failed;          /* something ended otherwise than in order */
+    bool failed; /* the array did not start, or not end, as it should; or something is lost */
     void (*on_phase)(void *context, enum configurator_phase phase);
     void *on_phase_context;
 };

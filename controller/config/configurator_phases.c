@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "controller/config/seats_parts.h"
+#include "controller/loss.h"
 
 enum {
     QUIESCE_SECONDS = 10, /* hosts that do not let go are dropped */
@@ -101,13 +102,34 @@ void configurator_begin_to_run(struct configurator *configurator)
     configurator_enter_phase(configurator, CONFIGURATOR_RUNNING, 0);
 }
 
+/* All have ended. A controller that died is no failure of the array: what it had is elsewhere, but
+ * for what is found here. */
+static void look_back(struct configurator *configurator)
+{
+    const struct segment *segment = &configurator->segment;
+
+    if (configurator->phase == CONFIGURATOR_RUNNING) {
+        fprintf(stderr, "anyport: the array ends, because no controller is left\n");
+        configurator->failed = true;
+    }
+    for (uint32_t i = 0; i < segment->geometry.elements; i++) {
+        if (!loss_is_there(segment, i))
+            continue;
+        fprintf(stderr, "anyport: element %s lacks something that was acknowledged\n",
+                segment_element(segment, i)->name);
+        configurator->failed = true;
+    }
+}
+
 void configurator_look_at_phase(struct configurator *configurator)
 {
     bool late = watch_now_ns() > configurator->deadline_ns;
 
     if (!any_alive(configurator)) {
-        if (configurator->phase != CONFIGURATOR_STOPPED)
-            configurator_enter_phase(configurator, CONFIGURATOR_STOPPED, 0);
+        if (configurator->phase == CONFIGURATOR_STOPPED)
+            return;
+        look_back(configurator);
+        configurator_enter_phase(configurator, CONFIGURATOR_STOPPED, 0);
         return;
     }
     switch (configurator->phase) {

@@ -7,6 +7,7 @@
 
 #include "controller/controller.h"
 #include "controller/control_element.h"
+#include "controller/loss.h"
 #include "shm/crash_point.h"
 
 static struct takeover *takeover_of(struct controller *controller)
@@ -107,6 +108,16 @@ static void forget_in_flight(const struct controller *controller, uint32_t eleme
     }
 }
 
+/* Its owner before may not have come to mark its members. */
+static void settle_failed(struct controller *controller, uint32_t element)
+{
+    settle_failed_elements(controller, NULL);
+    if (loss_is_left_dirty(&controller->segment, element))
+        /* relaxed: who takes the element is its only writer; it is read when all have ended */
+        store_relaxed(&record_of(controller, element)->lost_writes, 1);
+    adopt_drop(&takeover_of(controller)->adoption, element);
+}
+
 static void own(struct controller *controller, uint32_t element)
 {
     struct taking *taking = &takeover_of(controller)->elements[element];
@@ -114,10 +125,8 @@ static void own(struct controller *controller, uint32_t element)
     uint64_t taken_ns = loop_now_ns(controller->loop) - taking->begun_ns;
 
     CRASH_POINT("takeover.adopted");
-    if (has_failed(controller, element)) {
-        settle_failed_elements(controller, NULL); /* its owner before may not have come to it */
-        adopt_drop(&takeover_of(controller)->adoption, element);
-    }
+    if (has_failed(controller, element))
+        settle_failed(controller, element);
     forget_in_flight(controller, element);
     if (!taking->handed)
         count_takeover(record, taken_ns);
