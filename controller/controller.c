@@ -417,7 +417,8 @@ void controller_fail_element(struct controller *controller, uint32_t index, cons
 
 void controller_lose_writes(struct controller *controller, uint32_t index, const char *why)
 {
-    controller->elements[index].lost_writes = true;
+    /* relaxed: we are its only writer, and it is read when all have ended */
+    store_relaxed(&controller->elements[index].record->lost_writes, 1);
     controller_fail_element(controller, index, why);
 }
 
@@ -447,7 +448,7 @@ static void quiesce(struct controller *controller)
         controller->hooks.on_quiesce(controller->hooks.context);
     jobs_quiesce(controller);
     cache_quiesce(controller);
-    settle_failed_elements(controller, NULL); /* what nobody will take over any more */
+    settle_failed_elements(controller, NULL); /* once more, while there is time */
 }
 
 /* What hosts have asked for is done first: a command on a virtual volume that ended between its
@@ -504,6 +505,7 @@ static bool is_quiet(const struct controller *controller)
 {
     return cache_is_settled(controller) && jobs_are_quiet(controller) &&
            redo_is_quiet(controller) && !settle_has_work(controller) &&
+           takeover_is_quiet(controller) &&
            (controller->hooks.is_quiet == NULL ||
             controller->hooks.is_quiet(controller->hooks.context));
 }

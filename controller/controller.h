@@ -53,7 +53,6 @@ struct owned_element {
     struct integrity *integrity;         /* write intents and checksums; NULL: neither is needed */
     uint32_t busy;                       /* commands between the beginning and end of EXECUTE */
     struct command_queue intent_waiters; /* for the bitmap of intents that is being written */
-    bool lost_writes;           /* it has failed, and lacks what was acknowledged (finish.h) */
     uint64_t size_checked_turn; /* the image's length is looked at once a turn that writes */
 };
 
@@ -229,10 +228,11 @@ static inline bool controller_owns(const struct controller *controller, uint32_t
                     controller->epoch);
 }
 
-/* Whether survivors take what a dead controller owned; not while the array ends. */
+/* Whether survivors take what a dead controller owned: until they stop themselves. While the array
+ * ends too, for what the dead one had cached and not written was acknowledged. */
 static inline bool takeover_is_on(const struct controller *controller)
 {
-    return segment_header(&controller->segment)->takeover != 0 && !controller->quiescing;
+    return segment_header(&controller->segment)->takeover != 0 && !controller->finished;
 }
 
 /* The command, which is in its element's gate, leaves it: those go on that it held up. */

@@ -185,6 +185,9 @@ struct element_record {
      * so what the holder before had submitted has landed. Stale: that is found out later. */
     _Atomic uint64_t mark_byte;
     _Atomic uint32_t mark_holder;
+    /* 1: the image that it failed on lacks something that was acknowledged. Writer: the owner, and
+     * who takes it; it means something only where the element has failed. */
+    _Atomic uint32_t lost_writes;
     char name[NAME_BYTES_MAX + 1];
     _Alignas(CACHELINE_BYTES) struct io_counters counters; /* writer: the owner */
     /* By the controller whose host asked; of what `counters` counts. Writer: the owner. */

@@ -72,6 +72,7 @@ static void controller_noticed(struct watched *watched, uint32_t events)
     (void)!read(watched->fd, &count, sizeof count);
     configurator_look_at_phase(CONFIGURATOR_OF(watched, notice));
     rebuilds_look(CONFIGURATOR_OF(watched, notice));
+    scrubs_look(CONFIGURATOR_OF(watched, notice));
     seats_look(CONFIGURATOR_OF(watched, notice));
     element_moves_look(CONFIGURATOR_OF(watched, notice));
     failback_look(CONFIGURATOR_OF(watched, notice));
@@ -113,6 +114,7 @@ static void clock_ticked(struct watched *watched, uint32_t events)
     configurator_look_at_draining(configurator);
     configurator_look_at_phase(configurator);
     seats_look(configurator);
+    scrubs_look_at_time(configurator);
 }
 
 void configurator_turn(struct configurator *configurator)
@@ -235,7 +237,7 @@ int configurator_open(struct configurator *configurator, const struct config *co
         error = refuse_array(config, ret_error, -ENOMEM, "not enough memory");
     if (error == 0)
         error = make_descriptors(configurator, ret_error);
-    if (error == 0 && rebuilds_init(configurator) != 0)
+    if (error == 0 && (rebuilds_init(configurator) != 0 || scrubs_init(configurator) != 0))
         error = refuse_array(config, ret_error, -ENOMEM, "not enough memory");
     if (error != 0)
         configurator_close(configurator);
@@ -268,6 +270,7 @@ void configurator_close(struct configurator *configurator)
     element_moves_done(configurator);
     volume_changes_done(configurator);
     rebuilds_done(configurator);
+    scrubs_done(configurator);
     segment_done(&configurator->segment);
 }
 

@@ -19,6 +19,7 @@
 #include "controller/config/follow_traffic.h"
 #include "controller/config/rebuilds.h"
 #include "controller/config/resyncs.h"
+#include "controller/config/scrubs.h"
 #include "controller/config/seat_moves.h"
 #include "controller/config/seats.h"
 #include "controller/config/sockets.h"
@@ -84,6 +85,7 @@ struct configurator {
     struct control_line lines[CONTROLLERS_MAX]; /* to them */
     struct heartbeats heartbeats;
     struct rebuilds rebuilds;
+    struct scrubs scrubs;
     struct failback failback;
     struct follow_traffic follow_traffic;
     struct element_move *moves;        /* that are under way (element_move.h) */
@@ -91,7 +93,7 @@ struct configurator {
     struct volume_resync *resyncs;     /* by volume */
     enum configurator_phase phase;
     uint64_t deadline_ns; /* of the phase */
-    bool failed;          /* something ended otherwise than in order */
+    bool failed; /* the array did not start, or not end, as it should; or something is lost */
     void (*on_phase)(void *context, enum configurator_phase phase);
     void *on_phase_context;
 };

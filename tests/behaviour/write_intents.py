@@ -216,7 +216,7 @@ def what_a_failed_member_lacks(places):
 
 def after_a_controller_died(places):
     """It may have written to one member and not to the other."""
-    with Array(places, status=1, expected='killed|stale|failed|made equal|is owned by|finished what',
+    with Array(places, expected='killed|stale|failed|made equal|is owned by|finished what',
                **fields(places, 'mirror')) as array:
         host = array.connect('safe', 'c0')
         write(host, 2)

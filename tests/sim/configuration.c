@@ -45,6 +45,8 @@ void configuration_open(struct world *world)
     int error = resyncs_init(configurator);
     if (error == 0)
         error = rebuilds_init(configurator);
+    if (error == 0)
+        error = scrubs_init(configurator);
     assert(error == 0);
 }
 
@@ -89,6 +91,7 @@ void configuration_forget(struct world *world)
     events_cancel(&world->notice);
     resyncs_done(configurator);
     rebuilds_done(configurator);
+    scrubs_done(configurator);
     free(configurator->witnesses);
     free(configurator);
     world->configurator = NULL;
