@@ -75,13 +75,17 @@ int scrub_start(struct configurator *configurator, uint32_t volume, bool repair,
 
 /* --- looking --- */
 
-/* One that has just been started is WAITING until it runs, or its answer says that it does not. */
+/* One that has just been started is WAITING until it runs, or its answer says that it does not; one
+ * whose runner was stopped in order is WAITING, and names that one. */
 static bool has_lost_its_runner(const struct configurator *configurator,
                                 struct volume_record *record)
 {
-    /* relaxed: written before the state, which was loaded with acquire */
-    return load_acquire(&record->job.state) == JOB_RUNNING &&
-           load_relaxed(&record->job.kind) == JOB_KIND_SCRUB &&
+    uint32_t state = load_acquire(&record->job.state); /* pairs with the runner's stores */
+    /* relaxed: written before the state */
+    uint32_t runner = load_relaxed(&record->job.runner);
+
+    return (state == JOB_RUNNING || (state == JOB_WAITING && runner != JOB_NO_RUNNER)) &&
+           load_relaxed(&record->job.kind) == JOB_KIND_SCRUB && /* relaxed: as above */
            !job_start_runner_lives(configurator, &record->job);
 }
 
@@ -95,6 +99,7 @@ void scrubs_look(struct configurator *configurator)
         struct volume_record *record = segment_volume(segment, i);
         if (!mapping_has_volume(segment, i) || !has_lost_its_runner(configurator, record))
             continue;
+        store_relaxed(&record->job.runner, JOB_NO_RUNNER); /* relaxed: published behind it */
         /* pairs with readers' loads */
         store_release(&record->job.state, JOB_WAITING);
         start(configurator, i);
