@@ -61,8 +61,7 @@ static struct command *list_commands(struct controller *controller, struct comma
 
 static int make_commands(struct controller *controller)
 {
-    enum { ALL = COMMANDS_MAX + PEER_COMMANDS_MAX + COMPONENTS_MAX + REDO_COMMANDS_MAX };
-    struct command *rest = calloc(ALL, sizeof *rest);
+    struct command *rest = calloc(COMMANDS_OF_ALL_KINDS, sizeof *rest);
 
     controller->commands = rest;
     controller->splits = calloc(COMMANDS_MAX + REDO_COMMANDS_MAX, sizeof *controller->splits);
