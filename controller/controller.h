@@ -229,10 +229,14 @@ static inline bool controller_owns(const struct controller *controller, uint32_t
                     controller->epoch);
 }
 
-/* Whether survivors take what a dead controller owned; not while the array ends. */
+/* Whether another controller runs that was not asked to end: the array does not, if we do. */
+bool controller_others_stay(const struct controller *controller);
+
+/* Whether survivors take what a controller owned that is gone; not while the array ends. */
 static inline bool takeover_is_on(const struct controller *controller)
 {
-    return segment_header(&controller->segment)->takeover != 0 && !controller->quiescing;
+    return segment_header(&controller->segment)->takeover != 0 &&
+           (!controller->quiescing || controller_others_stay(controller));
 }
 
 /* The command, which is in its element's gate, leaves it: those go on that it held up. */
