@@ -61,8 +61,7 @@ static struct command *list_commands(struct controller *controller, struct comma
 
 static int make_commands(struct controller *controller)
 {
-    enum { ALL = COMMANDS_MAX + PEER_COMMANDS_MAX + COMPONENTS_MAX + REDO_COMMANDS_MAX };
-    struct command *rest = calloc(ALL, sizeof *rest);
+    struct command *rest = calloc(COMMANDS_OF_ALL_KINDS, sizeof *rest);
 
     controller->commands = rest;
     controller->splits = calloc(COMMANDS_MAX + REDO_COMMANDS_MAX, sizeof *controller->splits);
@@ -455,6 +454,12 @@ static void quiesce(struct controller *controller)
  * components would leave its members different. */
 void controller_stop(struct controller *controller)
 {
+    if (!controller->quiescing) { /* nobody waits for us to take what others leave */
+        /* relaxed: published by the membership; nobody else asks, or for the same */
+        store_relaxed(&controller->seat->request, SEAT_REQUEST_QUIESCE);
+        segment_raise_membership(&controller->segment);
+        peers_wake(controller);
+    }
     quiesce(controller);
     if (controller->stop_timer.next == NULL)
         loop_timer_start(controller->loop, &controller->stop_timer,

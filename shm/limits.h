@@ -32,7 +32,7 @@ enum {
     CACHE_BYTES_DEFAULT = 64 << 20, /* one controller's cache */
     CACHE_BYTES_MIN = 1 << 20,
     CACHE_MAPPED_BYTES = 256 << 20, /* of a cache, when it is taken; the rest as it is touched */
-    CACHE_LOOK_BYTES = 1 << 20,           /* longer commands are neither looked up nor taken in */
+    CACHE_LOOK_BYTES = 1 << 20,     /* longer commands are neither looked up nor taken in */
     CACHE_WRITE_BACK_BYTES_MAX = 1 << 20, /* longer writes are written through */
     CACHE_COMMANDS_MAX = 128,             /* I/Os of a cache's own, at once */
     CACHE_WRITE_BACKS_MAX = 64,  /* of them, for write-back that nobody in a gate waits for */
@@ -82,10 +82,11 @@ enum {
     REGION_BYTES_DEFAULT = 1 << 20,
 
     /* --- commands --- */
-    COMMANDS_MAX = 1024,          /* host commands a controller works on at once */
-    PEER_COMMANDS_MAX = 1024,     /* component commands it works on for its peers */
-    REDO_COMMANDS_MAX = 8,        /* of dead controllers, that it redoes at once */
-    COMPONENTS_MAX = 2048,        /* component commands of host commands on virtual volumes */
+    COMMANDS_MAX = 1024,      /* host commands a controller works on at once */
+    PEER_COMMANDS_MAX = 1024, /* component commands it works on for its peers */
+    REDO_COMMANDS_MAX = 8,    /* of dead controllers, that it redoes at once */
+    COMPONENTS_MAX = 2048,    /* component commands of host commands on virtual volumes */
+    COMMANDS_OF_ALL_KINDS = COMMANDS_MAX + PEER_COMMANDS_MAX + COMPONENTS_MAX + REDO_COMMANDS_MAX,
     COORDINATE_NOTICED_MAX = 256, /* hand-offs from this controller to itself, of one turn */
     SESSION_COMMANDS_MAX = 256,   /* of one connection; past that its socket is not read */
     SLOTS_DEFAULT = 512,          /* command slots a controller owns */

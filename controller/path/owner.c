@@ -21,7 +21,7 @@ static bool executes(const struct controller *controller, struct owner owner)
         return owner.epoch == controller->epoch;
     const struct peer *peer = &controller->peers.all[owner.seat];
     return owner.epoch == peer->epoch && !peer->starts &&
-           !(peer->lost && owner_is_gone(&controller->segment, owner));
+           !(peer->lost && owner_has_left(&controller->segment, owner));
 }
 
 /* Whether somebody will own the element after all. */
@@ -29,9 +29,7 @@ static bool will_be_owned(const struct controller *controller, struct owner owne
 {
     if (owner.state == OWNER_NONE || owner.seat >= controller->peers.count)
         return false;
-    if (owner_is_gone(&controller->segment, owner))
-        return takeover_is_on(controller);
-    return seat_state(segment_seat(&controller->segment, owner.seat)) != SEAT_STOPPED;
+    return !owner_has_left(&controller->segment, owner) || takeover_is_on(controller);
 }
 
 /* What the dead had claimed of it has not landed for certain: the buffer is kept aside for that. */
@@ -86,7 +84,7 @@ enum stage_verdict owner_again(struct controller *controller, struct command *co
     struct owner owner = owner_now(controller, command);
 
     if (owner.generation == command->owner_generation &&
-        !owner_is_gone(&controller->segment, owner))
+        !owner_has_left(&controller->segment, owner))
         return fail(command);
     return STAGE_MOVED;
 }

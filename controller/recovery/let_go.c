@@ -60,6 +60,8 @@ static int hand_over(struct controller *controller, const struct fence *fence)
         return take_back(controller, element, -EIO);
     if (controller->elements[element].busy > 0 || cache_element_is_busy(controller, element))
         return take_back(controller, element, -ETIMEDOUT);
+    if (seat_state(controller->peers.all[target].seat) != SEAT_RUNNING)
+        return take_back(controller, element, -EHOSTDOWN);
     CRASH_POINT("move.ended");
     int error = write_checksums(controller, element);
     if (error != 0)

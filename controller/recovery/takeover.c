@@ -50,9 +50,9 @@ static uint32_t turns_before_us(const struct controller *controller, uint32_t el
 static bool may_take(const struct controller *controller, struct owner owner)
 {
     if (owner.state == OWNER_NONE || owner.seat >= controller->segment.geometry.controllers ||
-        !owner_is_gone(&controller->segment, owner))
+        !owner_has_left(&controller->segment, owner) || controller->quiescing)
         return false;
-    return takeover_is_on(controller) || (owner.seat == controller->id && !controller->quiescing);
+    return takeover_is_on(controller) || owner.seat == controller->id;
 }
 
 /* By the owner before, who has let it go. */
