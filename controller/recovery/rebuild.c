@@ -78,6 +78,9 @@ static int rebuild_begin(struct volume_job *job)
     store_relaxed(&job->record->end_bytes, job->virtual->layout.member_bytes);
     if (phase_of(job) == PHASE_MARK) /* it is not known what was flushed */
         enter_phase(job, PHASE_FLUSH);
+    /* Who ran it died when the last piece was made, and before it said so. */
+    if (phase_of(job) == PHASE_RESTORE && position_of(job) == job->virtual->layout.member_bytes)
+        enter_phase(job, PHASE_FLUSH);
     return 0;
 }
 

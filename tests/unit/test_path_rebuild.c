@@ -345,6 +345,28 @@ static void another_controller_goes_on(void)
     }
 }
 
+/* The cursor stands at the end, and the phase says that pieces are made: so it is where a runner
+ * died between the two. */
+static void a_job_whose_last_piece_is_made_ends(void)
+{
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct model model = start(cases[i].kind, cases[i].copies, COORDINATION_STRICT);
+        struct volume_record *volume = volume_of(&model);
+        write_all(&model);
+        set_failed(&model, cases[i].members);
+        CU_ASSERT_EQUAL(member_states_begin(volume, cases[i].members), cases[i].members);
+        member_states_set_rebuilt(volume, ARRAY_ELEMENT_BYTES);
+        /* relaxed: nobody runs it yet */
+        store_relaxed(&volume->job.phase, REBUILD_PHASE_RESUMED);
+        CU_ASSERT_EQUAL(start_job(&model, 1), 0);
+        CU_ASSERT_TRUE_FATAL(array_wait_until(model.array, job_is_over));
+        CU_ASSERT_EQUAL(job_state(&model), JOB_DONE);
+        CU_ASSERT_EQUAL(member_states_now(volume).failed, 0);
+        compare(&model);
+        CU_ASSERT_EQUAL(array_stop(model.array), 0);
+    }
+}
+
 static void a_job_that_makes_no_sense_is_refused(void)
 {
     struct model model = start(LAYOUT_RAID5, 0, COORDINATION_STRICT);
@@ -370,6 +392,7 @@ int main(void)
         {"a member that fails again ends the job", a_member_that_fails_again_ends_the_job},
         {"a failed element is marked without a write", a_failed_element_is_marked_without_a_write},
         {"another controller goes on", another_controller_goes_on},
+        {"a job whose last piece is made ends", a_job_whose_last_piece_is_made_ends},
         {"a job that makes no sense is refused", a_job_that_makes_no_sense_is_refused},
     };
     return UNIT_RUN("path_rebuild", tests);
