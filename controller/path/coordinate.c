@@ -13,7 +13,7 @@
 static bool is_exclusive(const struct command *command)
 {
     return command_changes_data(command->op) || command->op == COMMAND_RESTORE ||
-           (command->op == COMMAND_SCRUB && command->members != 0);
+           command->op == COMMAND_CLEAR || (command->op == COMMAND_SCRUB && command->members != 0);
 }
 
 /* A read that computes what a member held from the others of its row, of which a write changes one
@@ -56,7 +56,9 @@ static void fill(const struct controller *controller, struct command *command)
         .cookie = (uint32_t)(command - controller->commands),
         .exclusive = is_exclusive(command),
     };
-    if (command->virtual->layout.parities > 0)
+    if (command->op == COMMAND_CLEAR)
+        split_clear_reserves(command, &reservation->offset_bytes, &reservation->length_bytes);
+    else if (command->virtual->layout.parities > 0)
         parity_member_range(&command->virtual->layout, command->split->part_offset_bytes,
                             command->split->part_bytes, &reservation->offset_bytes,
                             &reservation->length_bytes);
