@@ -8,12 +8,21 @@
 #include "controller/recovery/scrub.h"
 #include "shm/mapping.h"
 
-/* --- asking a controller --- */
+/* --- asking controllers --- */
 
 struct asked {
     struct configurator *configurator;
     uint32_t volume;
 };
+
+static struct asked *new_asked(struct configurator *configurator, uint32_t volume)
+{
+    struct asked *asked = malloc(sizeof *asked);
+
+    if (asked != NULL)
+        *asked = (struct asked){.configurator = configurator, .volume = volume};
+    return asked;
+}
 
 static void start(struct configurator *configurator, uint32_t volume);
 
@@ -32,13 +41,39 @@ static void answered(void *context, int status)
 
 static void start(struct configurator *configurator, uint32_t volume)
 {
-    struct asked *asked = malloc(sizeof *asked);
-    int error = -ENOMEM;
+    struct asked *asked = new_asked(configurator, volume);
+    int error = asked == NULL
+                    ? -ENOMEM
+                    : job_start_ask(configurator, volume, JOB_KIND_SCRUB, volume, answered, asked);
 
-    if (asked != NULL) {
-        *asked = (struct asked){.configurator = configurator, .volume = volume};
-        error = job_start_ask(configurator, volume, JOB_KIND_SCRUB, volume, answered, asked);
-    }
+    if (error == 0)
+        return;
+    free(asked);
+    job_start_fail(segment_volume(&configurator->segment, volume), error);
+}
+
+static void fence_is_passed(void *context, int status)
+{
+    struct asked asked = *(struct asked *)context;
+
+    free(context);
+    if (status == 0)
+        start(asked.configurator, asked.volume);
+    else
+        job_start_fail(segment_volume(&asked.configurator->segment, asked.volume), status);
+}
+
+/* Writes that reserve nothing would be found half done. Those that begin from now on see that the
+ * volume is scrubbed, and reserve (controller/path/coordinate.c); those before have to end first.
+ */
+static void start_behind_a_fence(struct configurator *configurator, uint32_t volume)
+{
+    const struct control_message message = {.kind = CONTROL_FENCE_VOLUME, .arguments = {volume}};
+    struct asked *asked = new_asked(configurator, volume);
+    int error = asked == NULL
+                    ? -ENOMEM
+                    : configurator_ask_all(configurator, &message, fence_is_passed, asked);
+
     if (error == 0)
         return;
     free(asked);
@@ -60,16 +95,15 @@ int scrub_start(struct configurator *configurator, uint32_t volume, bool repair,
         *ret_why = "it has nothing to compare; allowed: a mirror, raid10, raid5 or raid6";
     else if (repair && (mapping_volume_flags(record) & VOLUME_READ_ONLY) != 0)
         *ret_why = "it is read-only; allowed: without --repair";
-    else if (segment_header(segment)->coordination_policy == COORDINATION_NONE &&
-             record->copies > 1)
-        *ret_why = "with coordination: {policy: none} copies differ while a host writes; allowed: "
-                   "strict, writes";
     else if (job_start_has_job(record))
         *ret_why = "a job is working on it; allowed: when that is over";
     if (*ret_why != NULL)
         return -EINVAL;
     job_start_prepare(record, JOB_KIND_SCRUB, repair ? SCRUB_REPAIRS : SCRUB_VERIFIES);
-    start(configurator, volume);
+    if (segment_header(segment)->coordination_policy == COORDINATION_NONE)
+        start_behind_a_fence(configurator, volume);
+    else
+        start(configurator, volume);
     return 0;
 }
 

@@ -24,6 +24,16 @@ static bool reads_by_parity(const struct command *command)
            (command->split->absent | virtual_failed(command->virtual)) != 0;
 }
 
+/* Its members are compared, or about to be. */
+static bool is_scrubbed(struct volume_record *record)
+{
+    uint32_t state = load_acquire(&record->job.state); /* pairs with job_start_prepare */
+
+    /* relaxed: written before the state */
+    return load_relaxed(&record->job.kind) == JOB_KIND_SCRUB &&
+           (state == JOB_WAITING || state == JOB_RUNNING);
+}
+
 static bool wants_reservation(const struct controller *controller, const struct command *command)
 {
     if (command->virtual == NULL || command->length_bytes == 0 || command->split->redo.adopted)
@@ -40,7 +50,8 @@ static bool wants_reservation(const struct controller *controller, const struct 
          * between would be lost for ever. */
         return is_exclusive(command) &&
                (command->virtual->layout.parities > 0 || command->op == COMMAND_RESTORE ||
-                member_states_now(command->virtual->record).rebuilding);
+                member_states_now(command->virtual->record).rebuilding ||
+                is_scrubbed(command->virtual->record));
     }
     return true;
 }
