@@ -254,6 +254,29 @@ static void look_at_stop(struct configurator *configurator, uint32_t id)
     }
 }
 
+/* --- one that somebody else led before --- */
+
+static void go_on_stopping(struct configurator *configurator, uint32_t id, bool flushes)
+{
+    begin(configurator, id, SEAT_TASK_STOP, NULL, NULL);
+    seat_enter_step(configurator, id, flushes ? SEAT_STEP_FLUSHES : SEAT_STEP_QUIESCES,
+                    flushes ? SEAT_STOP_SECONDS : SEAT_QUIESCE_SECONDS);
+}
+
+void seat_go_on(struct configurator *configurator, uint32_t id)
+{
+    const struct seat *seat = configurator_seat(configurator, id);
+    /* relaxed: who wrote it is gone */
+    enum seat_request request = (enum seat_request)load_relaxed(&seat->request);
+
+    if (!configurator->controllers[id].alive)
+        return;
+    if (request != SEAT_REQUEST_NONE)
+        go_on_stopping(configurator, id, request == SEAT_REQUEST_STOP);
+    else if (seat_state(seat) == SEAT_STARTING)
+        seat_start_go_on(configurator, id);
+}
+
 /* --- looking --- */
 
 void seats_look(struct configurator *configurator)

@@ -19,6 +19,7 @@
  * that the last life had were taken back when it was lost.
  */
 #include "controller/controller.h"
+#include "shm/crash_point.h"
 
 static void begin_link(struct link *link)
 {
@@ -80,6 +81,7 @@ void peer_look_at_life(struct controller *controller, struct peer *peer)
     if (state == SEAT_EMPTY || state == SEAT_STARTING)
         return;
     /* It runs; or it has died already, and then it is lost like any other, from the beginning. */
+    CRASH_POINT("peer.seen");
     peer->starts = false;
     peer->lost = false;
     if (!seat_is_gone(state))
