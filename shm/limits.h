@@ -32,7 +32,7 @@ enum {
     CACHE_BYTES_DEFAULT = 64 << 20, /* one controller's cache */
     CACHE_BYTES_MIN = 1 << 20,
     CACHE_MAPPED_BYTES = 256 << 20, /* of a cache, when it is taken; the rest as it is touched */
-    CACHE_LOOK_BYTES = 1 << 20,           /* longer commands are neither looked up nor taken in */
+    CACHE_LOOK_BYTES = 1 << 20,     /* longer commands are neither looked up nor taken in */
     CACHE_WRITE_BACK_BYTES_MAX = 1 << 20, /* longer writes are written through */
     CACHE_COMMANDS_MAX = 128,             /* I/Os of a cache's own, at once */
     CACHE_WRITE_BACKS_MAX = 64,  /* of them, for write-back that nobody in a gate waits for */
@@ -44,6 +44,7 @@ enum {
     TAKEOVER_TURN_MS = 200,      /* then another survivor takes what the one before has not */
     TAKEOVER_DRAIN_SECONDS = 30, /* then the image is given up */
     MOVE_SECONDS = 15,           /* that letting an element go may take, and then taking it */
+    FAILBACK_AGAIN_MS = 1000,    /* between tries, where something is in the way for now */
     ADOPT_WRITES = 16,           /* of what a dead controller's cache held, at once */
     ADOPT_RUN_BLOCKS = 16,       /* of one of them */
     CACHE_STREAMS = 4,           /* sequential readers of one element that are known */

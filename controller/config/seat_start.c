@@ -127,6 +127,8 @@ static const char *why_wait(const struct configurator *configurator, uint32_t id
 {
     enum seat_state state = seat_state(configurator_seat(configurator, id));
 
+    if (configurator->controllers[id].alive)
+        return "its last process has not ended";
     if (state != SEAT_DRAINED && state != SEAT_STOPPED)
         return "I/O that its last life had submitted has not landed";
     if (seats_are_starting(configurator))
@@ -406,7 +408,8 @@ void seat_start(struct configurator *configurator, uint32_t id, seat_changed *ch
 {
     const char *why = seats_refusal(configurator);
 
-    if (why == NULL && configurator->controllers[id].alive)
+    if (why == NULL && configurator->controllers[id].alive &&
+        !seat_is_gone(seat_state(configurator_seat(configurator, id))))
         why = "it runs; allowed: one that does not";
     if (why == NULL && seat_care_of(configurator, id)->task == SEAT_TASK_START)
         why = "it is being started already";

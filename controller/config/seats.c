@@ -61,6 +61,8 @@ void seats_ended(struct configurator *configurator, uint32_t id, bool in_order)
     const struct seat_care *care = seat_care_of(configurator, id);
     const char *why = NULL;
 
+    if (care->task == SEAT_TASK_START && care->step == SEAT_STEP_WAITS)
+        return; /* what was asked for when the others had heard of its end, and we had not */
     if (care->task == SEAT_TASK_STOP && !in_order)
         why = care->late ? "it did not stop in time, and was killed" : "it died while it stopped";
     if (care->task == SEAT_TASK_START)
