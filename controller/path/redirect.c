@@ -190,14 +190,15 @@ static void take_back_one(struct controller *controller, struct command *command
         slot_seize(slot, generation); /* neither taken back nor answered: it is damaged */
         was_claimed = true;
     }
-    bool dead = seat_state(controller->peers.all[peer].seat) != SEAT_STOPPED &&
-                seat_is_gone(seat_state(controller->peers.all[peer].seat));
+    enum seat_state state = seat_state(controller->peers.all[peer].seat);
+    bool gone = seat_is_gone(state), dead = gone && state != SEAT_STOPPED;
     if (was_claimed && dead)
         command->late_claimants |= 1ull << peer;
     else if (was_claimed)
         component_payload_owner(command)->lost_claimants |= 1ull << peer;
     command->count = 0;
-    redirect_end(controller, command, dead ? -ESTALE : -EIO);
+    /* One that stopped in order has let its elements go before, perhaps. */
+    redirect_end(controller, command, gone ? -ESTALE : -EIO);
 }
 
 void redirect_take_back_all(struct controller *controller, uint32_t peer)
