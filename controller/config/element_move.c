@@ -149,6 +149,15 @@ static bool target_ends(const struct element_move *move)
     return task == SEAT_TASK_STOP || task == SEAT_TASK_KILL;
 }
 
+bool element_moves_lead_to(const struct configurator *configurator, uint32_t target)
+{
+    for (const struct element_move *move = configurator->moves; move != NULL; move = move->next) {
+        if (move->target == target)
+            return true;
+    }
+    return false;
+}
+
 static void start(struct element_move *move)
 {
     struct configurator *configurator = move->configurator;

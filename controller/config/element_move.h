@@ -6,6 +6,7 @@
 #ifndef CONTROLLER_CONFIG_ELEMENT_MOVE_H
 #define CONTROLLER_CONFIG_ELEMENT_MOVE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct configurator;
@@ -21,6 +22,9 @@ typedef void element_moved_fn(void *context, const struct element_moved *moved);
  * `done` is called exactly once, before this returns or from a later turn. */
 void element_move_start(struct configurator *configurator, uint32_t element, uint32_t target,
                         element_moved_fn *done, void *context);
+
+/* Whether an element is on its way to this controller. */
+bool element_moves_lead_to(const struct configurator *configurator, uint32_t target);
 
 /* Something has changed, or time has gone by: looks at all that are under way. */
 void element_moves_look(struct configurator *configurator);

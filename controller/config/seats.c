@@ -225,8 +225,11 @@ static bool came_late(struct configurator *configurator, uint32_t id)
 {
     struct watched_controller *controller = &configurator->controllers[id];
 
-    if (!configurator->config->takeover || !seat_has_elements(configurator, id))
+    /* The last one that is left writes what it has as the array would end. */
+    if (!configurator->config->takeover || is_last(configurator, id))
         return false;
+    if (!seat_has_elements(configurator, id))
+        return element_moves_lead_to(configurator, id) && !seat_is_late(&controller->care);
     if (seat_is_late(&controller->care) && !controller->care.late) {
         controller->care.late = true;
         (void)seat_send_kill(configurator, id);
