@@ -50,7 +50,8 @@ static bool nothing_in_flight(struct controller *controller, const struct fence 
     const struct owned_element *element = &controller->elements[fence->what];
 
     /* relaxed: our own counter */
-    return load_relaxed(&element->record->counters.in_flight) == 0 && element->gate.first == NULL;
+    return load_relaxed(&element->record->counters.in_flight) == 0 && element->gate.first == NULL &&
+           takeover_has_landed(controller, fence->what);
 }
 
 /* Takes away what is kept in memory of an image. Returns `error`. */

@@ -62,8 +62,7 @@ static struct command *list_commands(struct controller *controller, struct comma
 
 static int make_commands(struct controller *controller)
 {
-    enum { ALL = COMMANDS_MAX + PEER_COMMANDS_MAX + COMPONENTS_MAX + REDO_COMMANDS_MAX };
-    struct command *rest = calloc(ALL, sizeof *rest);
+    struct command *rest = calloc(COMMANDS_OF_ALL_KINDS, sizeof *rest);
 
     controller->commands = rest;
     controller->splits = calloc(COMMANDS_MAX + REDO_COMMANDS_MAX, sizeof *controller->splits);
@@ -452,10 +451,28 @@ static void quiesce(struct controller *controller)
     settle_failed_elements(controller, NULL); /* once more, while there is time */
 }
 
+bool controller_others_stay(const struct controller *controller)
+{
+    for (uint32_t i = 0; i < controller->segment.geometry.controllers; i++) {
+        const struct seat *seat = segment_seat(&controller->segment, i);
+        /* relaxed: published by the membership, at which it is looked at again */
+        if (i != controller->id && seat_state(seat) == SEAT_RUNNING &&
+            load_relaxed(&seat->request) == SEAT_REQUEST_NONE)
+            return true;
+    }
+    return false;
+}
+
 /* What hosts have asked for is done first: a command on a virtual volume that ended between its
  * components would leave its members different. */
 void controller_stop(struct controller *controller)
 {
+    if (!controller->quiescing) { /* nobody waits for us to take what others leave */
+        /* relaxed: published by the membership; nobody else asks, or for the same */
+        store_relaxed(&controller->seat->request, SEAT_REQUEST_QUIESCE);
+        segment_raise_membership(&controller->segment);
+        peers_wake(controller);
+    }
     quiesce(controller);
     if (controller->stop_timer.next == NULL)
         loop_timer_start(controller->loop, &controller->stop_timer,

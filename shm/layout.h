@@ -190,6 +190,8 @@ struct element_record {
     _Atomic uint32_t lost_writes;
     char name[NAME_BYTES_MAX + 1];
     _Alignas(CACHELINE_BYTES) struct io_counters counters; /* writer: the owner */
+    /* By the controller whose host asked; of what `counters` counts. Writer: the owner. */
+    _Atomic uint64_t commands_from[CONTROLLERS_MAX];
 };
 
 enum job_state {
@@ -200,13 +202,15 @@ enum job_state {
     JOB_FAILED,
 };
 
+#define JOB_NO_RUNNER UINT32_MAX
+
 /* The job of a virtual volume, at most one at a time (controller/recovery/job.h). Writers: the
  * configuration controller, to begin it (kind, state WAITING); then the controller that runs it.
  * Stale: what is shown is late. Rates and what is left of the time are made by readers. */
 struct job_record {
     _Atomic uint32_t kind;   /* enum job_kind */
     _Atomic uint32_t state;  /* enum job_state */
-    _Atomic uint32_t runner; /* seat */
+    _Atomic uint32_t runner; /* seat; WAITING: who has stopped working on it, or JOB_NO_RUNNER */
     _Atomic uint32_t phase;  /* the kind's own */
     _Atomic int32_t status;  /* FAILED: -errno */
     _Atomic uint64_t position_bytes, end_bytes;

@@ -83,10 +83,11 @@ enum {
     REGION_BYTES_DEFAULT = 1 << 20,
 
     /* --- commands --- */
-    COMMANDS_MAX = 1024,          /* host commands a controller works on at once */
-    PEER_COMMANDS_MAX = 1024,     /* component commands it works on for its peers */
-    REDO_COMMANDS_MAX = 8,        /* of dead controllers, that it redoes at once */
-    COMPONENTS_MAX = 2048,        /* component commands of host commands on virtual volumes */
+    COMMANDS_MAX = 1024,      /* host commands a controller works on at once */
+    PEER_COMMANDS_MAX = 1024, /* component commands it works on for its peers */
+    REDO_COMMANDS_MAX = 8,    /* of dead controllers, that it redoes at once */
+    COMPONENTS_MAX = 2048,    /* component commands of host commands on virtual volumes */
+    COMMANDS_OF_ALL_KINDS = COMMANDS_MAX + PEER_COMMANDS_MAX + COMPONENTS_MAX + REDO_COMMANDS_MAX,
     COORDINATE_NOTICED_MAX = 256, /* hand-offs from this controller to itself, of one turn */
     SESSION_COMMANDS_MAX = 256,   /* of one connection; past that its socket is not read */
     SLOTS_DEFAULT = 512,          /* command slots a controller owns */
@@ -161,6 +162,7 @@ enum {
     /* --- seats --- */
     HEARTBEAT_SECONDS_DEFAULT = 2, /* without a turn: a controller that is stuck */
     HEARTBEAT_SECONDS_MAX = 3600,
+    FOLLOW_TRAFFIC_SECONDS_MAX = 3600,
     RESTART_SOON_SECONDS = 10, /* a life that ends within it has not got far */
     RESTART_DEATHS_MAX = 5,    /* of such lives in a row; then a seat is not started by itself */
 

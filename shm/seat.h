@@ -116,6 +116,14 @@ static inline bool owner_is_gone(const struct segment *segment, struct owner own
            seat_epoch(segment_seat(segment, owner.seat)) != owner.epoch;
 }
 
+/* Or it has stopped in order: what it still owns, because an element came to it as it ended, or had
+ * failed, is nobody's. */
+static inline bool owner_has_left(const struct segment *segment, struct owner owner)
+{
+    return owner_is_gone(segment, owner) ||
+           seat_state(segment_seat(segment, owner.seat)) == SEAT_STOPPED;
+}
+
 /* Whoever finds that the process of this life (its epoch) is gone: raises the epoch, so that
  * nothing the dead one published counts, then makes the seat DEAD. Several may do it at once, and
  * one of them may be killed in the middle: the others finish it. A seat that was STOPPED in order

@@ -115,6 +115,8 @@ struct config {
     enum config_placement placement;
     uint32_t
         heartbeat_seconds; /* a controller that does nothing for so long is stuck; 0: none is */
+    uint32_t follow_traffic_seconds; /* in which most commands come by another controller: an
+                                        element moves there; 0: it stays */
     enum config_restart restart;
     struct interconnect_settings interconnect;
     uint32_t slots;        /* interconnect: slots */

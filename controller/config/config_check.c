@@ -391,6 +391,7 @@ static void fill_settings(const struct config_reading *reading, const struct raw
     config->placement = given(reading, PART_TOP, TOP_PLACEMENT) ? raw->placement : PLACEMENT_AUTO;
     config->heartbeat_seconds =
         given(reading, PART_TOP, TOP_HEARTBEAT) ? raw->heartbeat : HEARTBEAT_SECONDS_DEFAULT;
+    config->follow_traffic_seconds = raw->follow_traffic;
     config->restart = given(reading, PART_TOP, TOP_RESTART) ? raw->restart : RESTART_NEVER;
     config->slots = given(reading, PART_INTERCONNECT, INTERCONNECT_SLOTS) ? raw->interconnect.slots
                                                                           : SLOTS_DEFAULT;

@@ -320,6 +320,8 @@ static const cyaml_schema_field_t top_fields[] = {
     [TOP_REBUILD] =
         CYAML_FIELD_MAPPING("rebuild", OPTIONAL, struct raw_config, rebuild, rebuild_fields),
     [TOP_HEARTBEAT] = CYAML_FIELD_UINT("heartbeat", OPTIONAL, struct raw_config, heartbeat),
+    [TOP_FOLLOW_TRAFFIC] =
+        CYAML_FIELD_UINT("follow-traffic", OPTIONAL, struct raw_config, follow_traffic),
     [TOP_RESTART] =
         CYAML_FIELD_ENUM("restart", CHOICE, struct raw_config, restart, restarts, COUNT(restarts)),
     [TOP_TAKEOVER] =
@@ -343,6 +345,7 @@ static const struct config_rule top_rules[] = {
     [TOP_TRACE] = {.kind = RULE_MAPPING, .part = PART_TRACE},
     [TOP_REBUILD] = {.kind = RULE_MAPPING, .part = PART_REBUILD},
     [TOP_HEARTBEAT] = {.kind = RULE_NUMBER, .min = 0, .max = HEARTBEAT_SECONDS_MAX},
+    [TOP_FOLLOW_TRAFFIC] = {.kind = RULE_NUMBER, .min = 0, .max = FOLLOW_TRAFFIC_SECONDS_MAX},
     [TOP_RESTART] = {.kind = RULE_CHOICE},
     [TOP_TAKEOVER] = {.kind = RULE_MAPPING, .part = PART_TAKEOVER},
 };

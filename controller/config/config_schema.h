@@ -32,6 +32,7 @@ enum top_field {
     TOP_TRACE,
     TOP_REBUILD,
     TOP_HEARTBEAT,
+    TOP_FOLLOW_TRAFFIC,
     TOP_RESTART,
     TOP_TAKEOVER,
     TOP_FIELDS,
@@ -228,6 +229,7 @@ struct raw_config {
     struct raw_trace trace;
     struct raw_rebuild rebuild;
     uint32_t heartbeat;
+    uint32_t follow_traffic;
     enum config_restart restart;
     struct raw_takeover takeover;
 };

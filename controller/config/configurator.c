@@ -207,7 +207,8 @@ void configurator_clear(struct configurator *configurator, const struct config *
                                           .notice.fd = -1,
                                           .clock.fd = -1,
                                           .segment.fd = -1,
-                                          .heartbeats.watched.fd = -1};
+                                          .heartbeats.watched.fd = -1,
+                                          .follow_traffic.watched.fd = -1};
     configurator->sockets.run_dir_fd = configurator->sockets.lock_fd = -1;
     for (uint32_t i = 0; i < CONTROLLERS_MAX; i++) {
         configurator->doorbells[i] = configurator->lifelines[i] = configurator->lifelines_own[i] =
@@ -252,6 +253,7 @@ void configurator_close(struct configurator *configurator)
     images_close(&configurator->images);
     close_witnesses(configurator);
     heartbeats_end(configurator);
+    follow_traffic_end(configurator);
     resyncs_done(configurator);
     failback_done(configurator);
     if (configurator->notice.fd >= 0)

@@ -16,6 +16,7 @@
 #include "controller/config/images.h"
 #include "controller/config/element_move.h"
 #include "controller/config/failback.h"
+#include "controller/config/follow_traffic.h"
 #include "controller/config/rebuilds.h"
 #include "controller/config/resyncs.h"
 #include "controller/config/scrubs.h"
@@ -86,6 +87,7 @@ struct configurator {
     struct rebuilds rebuilds;
     struct scrubs scrubs;
     struct failback failback;
+    struct follow_traffic follow_traffic;
     struct element_move *moves;        /* that are under way (element_move.h) */
     int control_ends[CONTROLLERS_MAX]; /* theirs, until each has its own */
     struct volume_resync *resyncs;     /* by volume */

@@ -91,7 +91,8 @@ void configurator_stop(struct configurator *configurator)
     request_all(configurator, SEAT_REQUEST_QUIESCE);
 }
 
-/* Without heartbeats nobody finds one that is stuck; that is not worth an end. */
+/* Without heartbeats nobody finds one that is stuck, and without a clock no element follows its
+ * traffic; neither is worth an end. */
 void configurator_begin_to_run(struct configurator *configurator)
 {
     int error = heartbeats_begin(configurator);
@@ -99,6 +100,9 @@ void configurator_begin_to_run(struct configurator *configurator)
     if (error != 0)
         fprintf(stderr, "anyport: nobody looks for controllers that are stuck: %s\n",
                 strerror(-error));
+    error = follow_traffic_begin(configurator);
+    if (error != 0)
+        fprintf(stderr, "anyport: elements do not follow traffic: %s\n", strerror(-error));
     configurator_enter_phase(configurator, CONFIGURATOR_RUNNING, 0);
 }
 

@@ -135,6 +135,8 @@ static void become_controller(struct configurator *configurator, uint32_t id, pi
     free(configurator->witnesses);
     resyncs_done(configurator);
     failback_done(configurator);
+    configurator->follow_traffic.watched.fd = -1;
+    follow_traffic_end(configurator);
     rebuilds_done(configurator);
     scrubs_done(configurator);
     segment_done(&configurator->segment);

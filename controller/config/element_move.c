@@ -131,6 +131,15 @@ static void answered(void *context, int status)
     look_at(move);
 }
 
+bool element_moves_to(const struct configurator *configurator, uint32_t target)
+{
+    for (const struct element_move *move = configurator->moves; move != NULL; move = move->next) {
+        if (move->target == target)
+            return true;
+    }
+    return false;
+}
+
 static bool is_moved_already(const struct element_move *move)
 {
     for (const struct element_move *other = move->configurator->moves; other != NULL;
@@ -147,15 +156,6 @@ static bool target_ends(const struct element_move *move)
     enum seat_task task = move->configurator->controllers[move->target].care.task;
 
     return task == SEAT_TASK_STOP || task == SEAT_TASK_KILL;
-}
-
-bool element_moves_lead_to(const struct configurator *configurator, uint32_t target)
-{
-    for (const struct element_move *move = configurator->moves; move != NULL; move = move->next) {
-        if (move->target == target)
-            return true;
-    }
-    return false;
 }
 
 static void start(struct element_move *move)

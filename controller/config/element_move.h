@@ -24,7 +24,7 @@ void element_move_start(struct configurator *configurator, uint32_t element, uin
                         element_moved_fn *done, void *context);
 
 /* Whether an element is on its way to this controller. */
-bool element_moves_lead_to(const struct configurator *configurator, uint32_t target);
+bool element_moves_to(const struct configurator *configurator, uint32_t target);
 
 /* Something has changed, or time has gone by: looks at all that are under way. */
 void element_moves_look(struct configurator *configurator);

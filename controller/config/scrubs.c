@@ -121,6 +121,8 @@ static void look(struct configurator *configurator)
         struct volume_scrub *scrub = &configurator->scrubs.all[i];
         if (!mapping_has_volume(segment, i) || !waits(scrub))
             continue;
+        /* relaxed: published behind it */
+        store_relaxed(&record_of(scrub)->job.runner, JOB_NO_RUNNER);
         /* pairs with readers' loads */
         store_release(&record_of(scrub)->job.state, JOB_WAITING);
         start(scrub);

@@ -1,13 +1,13 @@
 /*
  * A seat's next life.
  *
- *      WAITS    the last life is over: its process and the last of its I/O; no job says that it
- *               runs there, nothing that only its cache has belongs to somebody else's element, no
- *               volume is being made or deleted, and no other seat is being started
- *      GREETS   every controller that lives has nothing left of it (peer_is_over), makes the rings
- *               to it anew, and listens to the new lifeline
- *      STARTS   the seat has a new epoch and is STARTING, the process is forked; it serves when its
- *               seat is RUNNING, and then the others speak to it
+ *      WAITS    the last life is over: its process and the last of its I/O, and of all I/O of
+ * others that have died, which may be to its buffers; no job says that it runs there, nothing that
+ * only its cache has belongs to somebody else's element, no volume is being made or deleted, and no
+ * other seat is being started GREETS   every controller that lives has nothing left of it
+ * (peer_is_over), makes the rings to it anew, and listens to the new lifeline STARTS   the seat has
+ * a new epoch and is STARTING, the process is forked; it serves when its seat is RUNNING, and then
+ * the others speak to it
  *
  * Why nobody mistakes one life for another. A life's epoch is odd and its death makes it even, so
  * what is said with the epoch of the last life, or of its death, fits no later one. Between GREETS
@@ -106,6 +106,17 @@ static bool all_alive_can_be_asked(const struct configurator *configurator)
     return true;
 }
 
+/* What another dead one had been asked for by the last life still reaches that one's buffers, which
+ * are the new life's. */
+static bool all_dead_are_drained(const struct configurator *configurator)
+{
+    for (uint32_t id = 0; id < configurator->config->controllers; id++) {
+        if (seat_state(configurator_seat(configurator, id)) == SEAT_DEAD)
+            return false;
+    }
+    return true;
+}
+
 static bool is_starting(const struct configurator *configurator, uint32_t id)
 {
     const struct seat_care *care = &configurator->controllers[id].care;
@@ -137,6 +148,8 @@ static const char *why_wait(const struct configurator *configurator, uint32_t id
         return "a volume is being made or deleted";
     if (!all_alive_can_be_asked(configurator))
         return "another controller is dying";
+    if (!all_dead_are_drained(configurator))
+        return "I/O that another dead controller had submitted has not landed";
     if (has_job(configurator, id))
         return "a job that it ran has no other controller yet";
     if (has_images_of_others(configurator, id))

@@ -186,6 +186,8 @@ static const char *why_not_stop(struct configurator *configurator, uint32_t id)
         return "it does not run; allowed: one that does";
     if (is_last(configurator, id))
         return "it is the last one that runs; allowed: another one, or to end the array";
+    if (!configurator->config->takeover && element_moves_to(configurator, id))
+        return "an element is on its way to it; allowed: when it is there, and has gone again";
     if (!configurator->config->takeover && owns_any(configurator, id))
         return "it owns elements, which nobody would reach; allowed: one that owns none, kill, or "
                "takeover: {enabled: true}";
@@ -229,7 +231,7 @@ static bool came_late(struct configurator *configurator, uint32_t id)
     if (!configurator->config->takeover || is_last(configurator, id))
         return false;
     if (!seat_has_elements(configurator, id))
-        return element_moves_lead_to(configurator, id) && !seat_is_late(&controller->care);
+        return element_moves_to(configurator, id) && !seat_is_late(&controller->care);
     if (seat_is_late(&controller->care) && !controller->care.late) {
         controller->care.late = true;
         (void)seat_send_kill(configurator, id);

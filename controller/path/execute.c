@@ -165,6 +165,7 @@ static enum stage_verdict go_on(struct controller *controller, struct command *c
 
 static void count_execution(struct controller *controller, const struct command *command)
 {
+    count_up(&execute_owned(controller, command)->record->commands_from[command->receiver], 1);
     if (command->origin->travels)
         count_up(&controller->counters->executed, 1);
     else

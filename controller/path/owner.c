@@ -21,7 +21,7 @@ static bool executes(const struct controller *controller, struct owner owner)
         return owner.epoch == controller->epoch;
     const struct peer *peer = &controller->peers.all[owner.seat];
     return owner.epoch == peer->epoch && !peer->starts &&
-           !(peer->lost && owner_is_gone(&controller->segment, owner));
+           !(peer->lost && owner_has_left(&controller->segment, owner));
 }
 
 /* Whether somebody will own the element after all. */
@@ -29,16 +29,34 @@ static bool will_be_owned(const struct controller *controller, struct owner owne
 {
     if (owner.state == OWNER_NONE || owner.seat >= controller->peers.count)
         return false;
-    if (owner_is_gone(&controller->segment, owner))
-        return takeover_is_on(controller);
-    return seat_state(segment_seat(&controller->segment, owner.seat)) != SEAT_STOPPED;
+    if (!owner_has_left(&controller->segment, owner))
+        return true;
+    /* At the array's end nobody takes what one left that stopped in order. */
+    return takeover_is_on(controller) &&
+           (owner_is_gone(&controller->segment, owner) || !controller->quiescing ||
+            controller_others_stay(controller));
+}
+
+/* What the dead had claimed of it has not landed for certain: the buffer is kept aside for that. */
+static void keep_late_claimants(struct command *command)
+{
+    component_payload_owner(command)->lost_claimants |= command->late_claimants;
 }
 
 static enum stage_verdict fail(struct command *command)
 {
-    component_payload_owner(command)->lost_claimants |= command->late_claimants;
+    keep_late_claimants(command);
     aggregate_add(&command->aggregate, command->offset_bytes, -EIO);
     return STAGE_DONE;
+}
+
+/* One that has failed is owned although the I/O of its owner before may still land. The state is
+ * looked at after the owner: one that is online then has a description which came after that
+ * (takeover_has_landed). */
+static bool is_owned_at_once(const struct controller *controller, const struct command *command)
+{
+    /* relaxed: written before the owner */
+    return load_relaxed(&controller->elements[command->element].record->state) != ELEMENT_ONLINE;
 }
 
 enum stage_verdict owner_look(struct controller *controller, struct command *command)
@@ -48,7 +66,9 @@ enum stage_verdict owner_look(struct controller *controller, struct command *com
     if (owner.seat < controller->peers.count && executes(controller, owner)) {
         command->target = owner.seat;
         command->owner_generation = owner.generation;
-        command->late_claimants = 0; /* else it would not be owned */
+        if (is_owned_at_once(controller, command))
+            keep_late_claimants(command);
+        command->late_claimants = 0; /* it has landed: else the element would not be owned */
         return STAGE_NEXT;
     }
     if (!will_be_owned(controller, owner))
@@ -73,7 +93,7 @@ enum stage_verdict owner_again(struct controller *controller, struct command *co
     struct owner owner = owner_now(controller, command);
 
     if (owner.generation == command->owner_generation &&
-        !owner_is_gone(&controller->segment, owner))
+        !owner_has_left(&controller->segment, owner))
         return fail(command);
     return STAGE_MOVED;
 }

@@ -59,6 +59,18 @@ int peer_await(struct controller *controller, uint32_t id, uint32_t life)
     return error;
 }
 
+/* Its last I/O has landed: nothing that is under way can be reached by it any more. A command that
+ * ended now would have its buffer kept for the end of the new life. */
+static void forget_claimant(struct controller *controller, uint32_t id)
+{
+    uint64_t others = ~((uint64_t)1 << id);
+
+    for (uint32_t i = 0; i < COMMANDS_OF_ALL_KINDS; i++) {
+        controller->commands[i].lost_claimants &= others;
+        controller->commands[i].late_claimants &= others;
+    }
+}
+
 /* What was known of the life before. The new one is not spoken to before it runs. */
 static void forget_last_life(struct controller *controller, struct peer *peer)
 {
@@ -73,6 +85,7 @@ static void forget_last_life(struct controller *controller, struct peer *peer)
      * what was said of the life before: we may still find it alive, and claim what it has posted.
      */
     fence_store_load(&peer->seat->epoch);
+    forget_claimant(controller, peer->id);
 }
 
 void peer_look_at_life(struct controller *controller, struct peer *peer)

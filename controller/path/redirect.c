@@ -172,9 +172,10 @@ void redirect_answered(struct controller *controller, uint32_t peer, uint32_t sl
     redirect_end(controller, command, checked_status(command, &answer));
 }
 
-/* Takes back one slot of a lost peer; where that has died its command looks for another owner. What
- * it had claimed may still be written by the kernel on its behalf, so the buffer is not used again
- * before the peer's I/O has landed. */
+/* Takes back one slot of a lost peer; where that is gone its command looks for another owner, which
+ * there is also when it was stopped in order: its elements had been moved away. What it had claimed
+ * may still be written by the kernel on its behalf, so the buffer is not used again before the
+ * peer's I/O has landed. */
 static void take_back_one(struct controller *controller, struct command *command)
 {
     uint32_t index = command->slot, generation = command->slot_generation;
@@ -190,14 +191,12 @@ static void take_back_one(struct controller *controller, struct command *command
         slot_seize(slot, generation); /* neither taken back nor answered: it is damaged */
         was_claimed = true;
     }
-    enum seat_state state = seat_state(controller->peers.all[peer].seat);
-    bool gone = seat_is_gone(state), dead = gone && state != SEAT_STOPPED;
-    if (was_claimed && dead)
+    bool gone = seat_is_gone(seat_state(controller->peers.all[peer].seat));
+    if (was_claimed && gone)
         command->late_claimants |= 1ull << peer;
     else if (was_claimed)
         component_payload_owner(command)->lost_claimants |= 1ull << peer;
     command->count = 0;
-    /* One that stopped in order has let its elements go before, perhaps. */
     redirect_end(controller, command, gone ? -ESTALE : -EIO);
 }
 

@@ -66,6 +66,11 @@ static void set_position(struct volume_job *job, uint64_t position_bytes)
     store_relaxed(&job->record->position_bytes, position_bytes);
 }
 
+static bool is_all_restored(const struct volume_job *job)
+{
+    return position_of(job) == job->virtual->layout.member_bytes;
+}
+
 static int rebuild_begin(struct volume_job *job)
 {
     struct volume_record *volume = job->virtual->record;
@@ -76,7 +81,8 @@ static int rebuild_begin(struct volume_job *job)
     job->checked_bytes = position_of(job);
     /* relaxed: for whoever looks on */
     store_relaxed(&job->record->end_bytes, job->virtual->layout.member_bytes);
-    if (phase_of(job) == PHASE_MARK) /* it is not known what was flushed */
+    /* It is not known what was flushed; or who made the last piece came no further. */
+    if (phase_of(job) == PHASE_MARK || (phase_of(job) == PHASE_RESTORE && is_all_restored(job)))
         enter_phase(job, PHASE_FLUSH);
     return 0;
 }
@@ -182,7 +188,7 @@ static void piece_is_made(struct volume_job *job)
     set_position(job, next_bytes);
     if (layout->parities == 0) /* with parity that was done under the reservation */
         member_states_set_rebuilt(job->virtual->record, next_bytes);
-    if (next_bytes == layout->member_bytes || next_bytes - job->checked_bytes >= CHECK_BYTES)
+    if (is_all_restored(job) || next_bytes - job->checked_bytes >= CHECK_BYTES)
         enter_phase(job, PHASE_FLUSH);
 }
 
@@ -190,8 +196,7 @@ static void is_flushed(struct volume_job *job)
 {
     member_states_set_flushed(job->virtual->record, position_of(job));
     job->checked_bytes = position_of(job);
-    enter_phase(job, position_of(job) == job->virtual->layout.member_bytes ? PHASE_ANNOUNCE_END
-                                                                           : PHASE_MARK);
+    enter_phase(job, is_all_restored(job) ? PHASE_ANNOUNCE_END : PHASE_MARK);
 }
 
 /* What is in memory was durable before. */

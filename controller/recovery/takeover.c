@@ -46,11 +46,14 @@ static uint32_t turns_before_us(const struct controller *controller, uint32_t el
     return (ours + running - element % running) % running + (controller->quiescing ? running : 0);
 }
 
-/* Without takeover only a seat's later life takes what its earlier one had. */
+/* Without takeover only a seat's later life takes what its earlier one had. What one left that
+ * stopped in order is on its image: that is not for those who are about to stop themselves. */
 static bool may_take(const struct controller *controller, struct owner owner)
 {
     if (owner.state == OWNER_NONE || owner.seat >= controller->segment.geometry.controllers ||
-        !owner_is_gone(&controller->segment, owner))
+        !owner_has_left(&controller->segment, owner))
+        return false;
+    if (controller->quiescing && !owner_is_gone(&controller->segment, owner))
         return false;
     return takeover_is_on(controller) || (owner.seat == controller->id && !controller->quiescing);
 }
@@ -392,6 +395,19 @@ void takeover_done(struct controller *controller)
     free(takeover->images);
     free(takeover->elements);
     adopt_done(&takeover->adoption);
+}
+
+bool takeover_has_landed(const struct controller *controller, uint32_t element)
+{
+    const struct element_record *record = record_of(controller, element);
+    struct witness before = controller->takeover.images[element];
+
+    /* relaxed: who owns the element is its only writer */
+    if (load_relaxed(&record->mark_holder) == owner_holder(controller->id, controller->epoch) ||
+        before.fd < 0)
+        return true;
+    before.mark_byte = load_relaxed(&record->mark_byte); /* relaxed: as above */
+    return witness_saw_end(&before);
 }
 
 void takeover_image_replaced(struct controller *controller, uint32_t element, int fd)

@@ -23,7 +23,9 @@
  * (config/configurator_phases.c). Who stops takes nothing any more.
  *
  * Where the image cannot be opened, or not be written, the element is ours all the same, and has
- * failed: its commands end with EIO, members on it are marked, and it can be replaced.
+ * failed: its commands end with EIO, members on it are marked, and it can be replaced. One that had
+ * failed before is ours at once. For such elements OWNED does not say that the I/O of the owner
+ * before has landed, so what that one had claimed of buffers is kept aside (path/owner.c).
  */
 #ifndef CONTROLLER_RECOVERY_TAKEOVER_H
 #define CONTROLLER_RECOVERY_TAKEOVER_H
@@ -62,6 +64,11 @@ void takeover_done(struct controller *controller);
 
 /* Looks which elements are to be taken: after seats or owners have changed. */
 void takeover_look(struct controller *controller);
+
+/* Whether what owners before us had submitted to an element of ours has landed: always, but of one
+ * that had failed. It does not get another image before that, because by the mark of this one
+ * others know when it has. Where there is no descriptor of the image, nobody can tell: true. */
+bool takeover_has_landed(const struct controller *controller, uint32_t element);
 
 /* Whether nothing is being taken, nor waits for somebody else to take it. */
 bool takeover_is_quiet(const struct controller *controller);

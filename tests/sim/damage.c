@@ -13,10 +13,12 @@ static void change_byte(struct world *world, const struct sim_volume *volume, ui
     image->seen[at] ^= (uint8_t)dice_between(&world->dice, 1, 255);
 }
 
+/* In regions that are in doubt checksums are not known (ARCHITECTURE.md, Write intents). */
 static bool may_be_damaged(const struct world *world, const struct sim_volume *volume,
                            uint32_t member)
 {
     return layout_kind_redundant(volume->kind) && volume->failed_before == 0 &&
+           world->opened.doubtful[volume->index] == 0 &&
            world->config->elements[volume->member_element[member]].checksums;
 }
 

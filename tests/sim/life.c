@@ -74,11 +74,14 @@ void life_lost_controller(struct machine *machine)
                                               : members_of(world, &world->volumes[i], machine->id);
 }
 
-/* What an element that failed has not written of its cache it never will. */
-static void note_failed_elements(struct world *world)
+/* What an element that failed has not written of its cache it never will. And what a volume has
+ * lost with a cache it cannot do without where others of its members lack something already. */
+static void note_failed_members(struct world *world)
 {
     for (uint32_t i = 0; i < world->volumes_count; i++) {
         struct sim_volume *volume = &world->volumes[i];
+        volume->lost_members |=
+            member_states_now(segment_volume(&world->segment, volume->index)).failed;
         for (uint32_t j = 0; j < volume->members; j++) {
             if (world->element_failed[volume->member_element[j]])
                 volume->lost_members |= 1u << j;
@@ -369,7 +372,7 @@ static void lose_power(struct world *world)
 
 static void forget_life(struct world *world)
 {
-    note_failed_elements(world);
+    note_failed_members(world);
     for (uint32_t i = 0; i < world->machines_count; i++)
         machine_free(&world->machines[i]);
     free(world->machines);

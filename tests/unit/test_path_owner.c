@@ -144,6 +144,40 @@ static void what_nobody_can_open_fails(void)
     CU_ASSERT_EQUAL(array_stop(array), 0);
 }
 
+static uint64_t buffers_of_the_first(struct array *array)
+{
+    /* relaxed: a look from outside */
+    return load_relaxed(&segment_seat(&array->segment, 0)->counters.buffers_bytes);
+}
+
+static bool the_first_has_no_buffers(struct array *array)
+{
+    return buffers_of_the_first(array) == 0;
+}
+
+/* Nobody waits for the I/O of its last owner, which may reach that buffer when the host has its
+ * answer. The FLUSH comes after the end of that command, and has no buffer. */
+static void what_the_dead_claimed_of_a_failed_element_is_kept_aside(void)
+{
+    struct array *array = start(true);
+    struct puppet puppet = attach(array);
+    struct slot_request request;
+
+    host_submit(array, 0, read_of(PUPPET, 5));
+    (void)claim(&puppet, &request);
+    /* relaxed: nobody else writes it, and the death is published after it */
+    store_relaxed(&segment_element(&array->segment, PUPPET)->state, ELEMENT_FAILED);
+    array_set_seat(array, PUPPET, SEAT_DEAD);
+    CU_ASSERT_TRUE_FATAL(host_wait_all(array, 0));
+    CU_ASSERT_EQUAL(status_of(array, 0, 0), -EIO);
+    host_submit(array, 0, (struct job){.op = COMMAND_FLUSH});
+    CU_ASSERT_TRUE_FATAL(host_wait_all(array, 0));
+    CU_ASSERT_EQUAL(buffers_of_the_first(array), request.length_bytes);
+    array_set_seat(array, PUPPET, SEAT_DRAINED);
+    CU_ASSERT_TRUE(array_wait_until(array, the_first_has_no_buffers));
+    CU_ASSERT_EQUAL(array_stop(array), 0);
+}
+
 /* The first in turn died while it took it. */
 static void who_died_taking_it_is_followed_by_another(void)
 {
@@ -342,6 +376,8 @@ int main(void)
         {"what was sent to the dead waits without a slot",
          what_was_sent_to_the_dead_waits_without_a_slot},
         {"what nobody can open fails", what_nobody_can_open_fails},
+        {"what the dead claimed of a failed element is kept aside",
+         what_the_dead_claimed_of_a_failed_element_is_kept_aside},
         {"who died taking it is followed by another", who_died_taking_it_is_followed_by_another},
         {"who does not come to it is not waited for", who_does_not_come_to_it_is_not_waited_for},
         {"what a cache holds is adopted from a death half declared",

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "controller/path/virtual.h"
 #include "controller/recovery/rebuild.h"
 #include "tests/unit/array.h"
 #include "tests/unit/unit.h"
@@ -345,6 +346,30 @@ static void another_controller_goes_on(void)
     }
 }
 
+/* Who ran it died when the last piece was made, and before it said what comes next: nothing is left
+ * to be restored, and the members become good. */
+static void it_ends_where_only_the_end_is_missing(void)
+{
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct model model = start(cases[i].kind, cases[i].copies, COORDINATION_STRICT);
+        const struct virtual_volume *virtual = virtual_find(model.array->hosts[0]->controller,
+                                                            array_virtual(model.array));
+        write_all(&model);
+        set_failed(&model, cases[i].members); /* and they lack nothing */
+        CU_ASSERT_EQUAL(member_states_begin(volume_of(&model), cases[i].members), cases[i].members);
+        member_states_set_rebuilt(volume_of(&model), virtual->layout.member_bytes);
+        /* relaxed: nobody runs it yet */
+        store_relaxed(&volume_of(&model)->job.phase, REBUILD_PHASE_RESUMED);
+        fence(&model);
+        CU_ASSERT_EQUAL(start_job(&model, 1), 0);
+        CU_ASSERT_TRUE_FATAL(array_wait_until(model.array, job_is_over));
+        CU_ASSERT_EQUAL(job_state(&model), JOB_DONE);
+        CU_ASSERT_EQUAL(member_states_now(volume_of(&model)).failed, 0);
+        read_without(&model, cases[i].others);
+        CU_ASSERT_EQUAL(array_stop(model.array), 0);
+    }
+}
+
 static void a_job_that_makes_no_sense_is_refused(void)
 {
     struct model model = start(LAYOUT_RAID5, 0, COORDINATION_STRICT);
@@ -370,6 +395,7 @@ int main(void)
         {"a member that fails again ends the job", a_member_that_fails_again_ends_the_job},
         {"a failed element is marked without a write", a_failed_element_is_marked_without_a_write},
         {"another controller goes on", another_controller_goes_on},
+        {"it ends where only the end is missing", it_ends_where_only_the_end_is_missing},
         {"a job that makes no sense is refused", a_job_that_makes_no_sense_is_refused},
     };
     return UNIT_RUN("path_rebuild", tests);
