@@ -342,6 +342,7 @@ int controller_new(struct controller **ret_controller, const struct controller_s
     fences_init(controller);
     jobs_init(controller);
     read_repairs_init(controller);
+    clearing_init(controller);
     control_volumes_init(controller);
     controller->sweep_timer.fire = sweep_is_due;
     controller->due_timer.fire = something_is_due;
@@ -523,7 +524,7 @@ static bool is_quiet(const struct controller *controller)
 {
     return cache_is_settled(controller) && jobs_are_quiet(controller) &&
            redo_is_quiet(controller) && !settle_has_work(controller) &&
-           takeover_is_quiet(controller) &&
+           takeover_is_quiet(controller) && clearing_is_quiet(controller) &&
            (controller->hooks.is_quiet == NULL ||
             controller->hooks.is_quiet(controller->hooks.context));
 }
@@ -591,6 +592,7 @@ int controller_run(struct controller *controller)
 {
     CRASH_POINT("life.made");
     declare(controller, SEAT_RUNNING);
+    clearing_wake(controller); /* of what was written in earlier lives */
     CRASH_POINT("life.runs");
     while (!controller->finished)
         turn(controller);

@@ -89,6 +89,7 @@ struct segment_header {
     uint32_t cache_policy;           /* enum cache_policy_kind */
     uint32_t cache_in_memory;        /* 1: elements whose images live in memory are cached too */
     uint32_t takeover;               /* 1: survivors take a dead controller's elements */
+    uint64_t intents_clear_ns;       /* write intents of regions left alone so long go; 0: none */
     _Atomic uint64_t job_rate_bytes; /* of a job, in a second; 0: any; JOB_RATE_YIELDING */
     struct interconnect_settings interconnect;
     /* Grows whenever a seat changes state, a link what is injected, or an element its owner;

@@ -124,6 +124,7 @@ struct config {
     struct config_coordination coordination;
     struct config_trace trace;
     uint64_t rebuild_rate_bytes; /* of a job, in a second; 0: any; JOB_RATE_YIELDING: not said */
+    uint64_t intents_clear_ns;   /* intents: clear-after; 0: at an orderly end only */
     bool takeover;               /* takeover: enabled */
     enum config_failback failback;
     bool accept_losses; /* not of the file: whoever starts the array says so (losses.h) */

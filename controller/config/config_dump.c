@@ -126,6 +126,7 @@ static void dump_settings(FILE *out, const struct config *config)
     }
     fprintf(out, "takeover: {enabled: %s, failback: %s}\n", switch_name(config->takeover),
             config->failback == FAILBACK_AUTO ? "auto" : "manual");
+    fprintf(out, "intents: {clear-after: %" PRIu64 "ns}\n", config->intents_clear_ns);
 }
 
 /* The brackets of an IPv6 address were taken off when it was read. */

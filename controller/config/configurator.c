@@ -51,6 +51,7 @@ static int make_segment(struct configurator *configurator, struct config_error *
     header->cache_in_memory = config->cache.in_memory;
     header->interconnect = config->interconnect;
     header->takeover = config->takeover;
+    header->intents_clear_ns = config->intents_clear_ns;
     /* relaxed: no controller has started yet. */
     store_relaxed(&header->trace_level, config->trace.level);
     store_relaxed(&header->job_rate_bytes, config->rebuild_rate_bytes); /* relaxed: as above */

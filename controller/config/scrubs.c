@@ -50,19 +50,49 @@ static void answered(void *context, int status)
     look(scrub->configurator);
 }
 
+static void fence_is_passed(void *context, int status)
+{
+    struct volume_scrub *scrub = context;
+
+    scrub->asking = false;
+    scrub->fenced = status == 0;
+    if (status != 0)
+        job_start_fail(record_of(scrub), status);
+    look(scrub->configurator);
+}
+
+/* Writes that reserve nothing would be found half done. Those that begin from now on see that the
+ * volume is scrubbed, and reserve (controller/path/coordinate.c); those before have to end first.
+ */
+static int pass_a_fence(struct volume_scrub *scrub)
+{
+    const struct control_message message = {.kind = CONTROL_FENCE_VOLUME,
+                                            .arguments = {scrub->volume}};
+
+    return configurator_ask_all(scrub->configurator, &message, fence_is_passed, scrub);
+}
+
+static int ask(struct volume_scrub *scrub)
+{
+    const struct segment *segment = &scrub->configurator->segment;
+
+    if (!scrub->fenced && segment_header(segment)->coordination_policy == COORDINATION_NONE)
+        return pass_a_fence(scrub);
+    return job_start_ask(scrub->configurator, scrub->volume, JOB_KIND_SCRUB, scrub->volume,
+                         answered, scrub);
+}
+
 static void start(struct volume_scrub *scrub)
 {
-    struct configurator *configurator = scrub->configurator;
-
     scrub->asking = true;
     scrub->look_again = false;
-    int error =
-        job_start_ask(configurator, scrub->volume, JOB_KIND_SCRUB, scrub->volume, answered, scrub);
+    int error = ask(scrub);
+
     if (error == 0)
         return;
     scrub->asking = false;
     if (error == -EBUSY)
-        configurator->scrubs.unasked = true;
+        scrub->configurator->scrubs.unasked = true;
     else if (error != -EPIPE) /* none can be asked just now */
         job_start_fail(record_of(scrub), error);
 }
@@ -82,15 +112,12 @@ int scrub_start(struct configurator *configurator, uint32_t volume, bool repair,
         *ret_why = "it has nothing to compare; allowed: a mirror, raid10, raid5 or raid6";
     else if (repair && (mapping_volume_flags(record) & VOLUME_READ_ONLY) != 0)
         *ret_why = "it is read-only; allowed: without --repair";
-    else if (segment_header(segment)->coordination_policy == COORDINATION_NONE &&
-             record->copies > 1)
-        *ret_why = "with coordination: {policy: none} copies differ while a host writes; allowed: "
-                   "strict, writes";
     else if (job_start_has_job(record))
         *ret_why = "a job is working on it; allowed: when that is over";
     if (*ret_why != NULL)
         return -EINVAL;
     job_start_prepare(record, JOB_KIND_SCRUB, repair ? SCRUB_REPAIRS : SCRUB_VERIFIES);
+    configurator->scrubs.all[volume].fenced = false;
     start(&configurator->scrubs.all[volume]);
     return 0;
 }

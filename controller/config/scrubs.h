@@ -20,6 +20,7 @@ struct scrubs {
         uint32_t volume;
         bool asking;     /* a controller has been asked, and has not answered */
         bool look_again; /* something has changed since then */
+        bool fenced;     /* writes that reserve nothing, and began before it, have ended */
     } * all;             /* by volume */
     bool unasked;        /* some could not be asked for, because the channels were full */
 };

@@ -81,11 +81,11 @@ static void forget_last_life(struct controller *controller, struct peer *peer)
     peer->cut_since_ns = 0;
     peer->cut_said = false;
     seat_forget(controller->seat, peer->id);
+    forget_claimant(controller, peer->id);
     /* Who finds that this life has ended, and then looks whether we are done with it, must not see
      * what was said of the life before: we may still find it alive, and claim what it has posted.
      */
     fence_store_load(&peer->seat->epoch);
-    forget_claimant(controller, peer->id);
 }
 
 void peer_look_at_life(struct controller *controller, struct peer *peer)

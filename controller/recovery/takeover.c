@@ -135,6 +135,7 @@ static void own(struct controller *controller, uint32_t element)
         count_takeover(record, taken_ns);
     (void)owner_change(&record->owner, taking->owner,
                        owner_next(taking->owner, OWNER_OWNED, controller->id, controller->epoch));
+    clearing_wake(controller);
     CRASH_POINT("takeover.owned");
     tracing_event(controller, TRACE_ELEMENT_TAKEN, TRACE_NO_CONTROLLER, element);
     leave(takeover_of(controller), taking);

@@ -24,7 +24,8 @@ def fields(places, layout):
     volumes = [{'name': f'm{i}', 'element': f'disk{i}'} for i in range(members)]
     volumes.append({'name': 'safe', 'layout': layout, 'members': [f'm{i}' for i in range(members)],
                     **({} if layout == 'mirror' else {'chunk': '64KiB'})})
-    return {'controllers': members, 'elements': elements, 'volumes': volumes}
+    return {'controllers': members, 'elements': elements, 'volumes': volumes,
+            'intents': {'clear-after': '0s'}}  # what goes before (intents_cleared.py)
 
 
 def images(array):

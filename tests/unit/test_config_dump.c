@@ -94,7 +94,7 @@ static bool same_settings(const struct config *a, const struct config *b)
            a->coordination.region_bytes == b->coordination.region_bytes &&
            a->takeover == b->takeover && a->failback == b->failback &&
            a->rebuild_rate_bytes == b->rebuild_rate_bytes && a->trace.level == b->trace.level &&
-           a->trace.events == b->trace.events;
+           a->trace.events == b->trace.events && a->intents_clear_ns == b->intents_clear_ns;
 }
 
 static bool same_config(const struct config *a, const struct config *b)
@@ -274,6 +274,7 @@ static void random_settings(FILE *out)
           REGION_BYTES_MIN << below(9));
     maybe(out, "rebuild: {rate: %uMiB}\n", 1 + below(100));
     maybe(out, "trace: {level: %s, events: %u}\n", PICK(levels), 1024u << below(4));
+    maybe(out, "intents: {clear-after: %ums}\n", below(3600001));
     maybe(out, "ports: {tcp: %s}\n", PICK(addresses));
 }
 
