@@ -120,6 +120,27 @@ void configuration_request_all(struct world *world, enum seat_request request)
     configuration_publish(world);
 }
 
+static void are_flushed(void *context, int status)
+{
+    struct world *world = context;
+
+    (void)status;
+    world->flushing = false;
+}
+
+void configuration_flush_all(struct world *world)
+{
+    const struct control_message message = {.kind = CONTROL_FLUSH_ELEMENTS};
+
+    world->flushing = hears(world) &&
+                      configurator_ask_all(world->configurator, &message, are_flushed, world) == 0;
+}
+
+bool configuration_is_flushed(struct world *world)
+{
+    return !world->flushing;
+}
+
 /* --- hearing --- */
 
 static void declare(struct machine *machine)

@@ -29,6 +29,10 @@ void configuration_noticed(struct world *world);
 void configuration_will_hear_end(struct machine *machine);
 
 /* All controllers look at what has been written to shared memory. */
+/* Asks all to flush before they end; whether they have answered, or could not be asked. */
+void configuration_flush_all(struct world *world);
+bool configuration_is_flushed(struct world *world);
+
 void configuration_publish(struct world *world);
 void configuration_request_all(struct world *world, enum seat_request request);
 

@@ -353,6 +353,9 @@ static void end_in_order(struct world *world)
     configuration_request_all(world, SEAT_REQUEST_QUIESCE);
     if (!machines_run_until(world, all_quiesced, END_NS))
         return;
+    configuration_flush_all(world);
+    if (!machines_run_until(world, configuration_is_flushed, END_NS))
+        return;
     configuration_request_all(world, SEAT_REQUEST_STOP);
     if (!machines_run_until(world, all_gone, END_NS))
         return;

@@ -83,6 +83,7 @@ struct world {
     bool faults; /* may happen now */
     struct configurator *configurator;
     bool configurator_dead;
+    bool flushing; /* controllers have been asked to flush before they end, and have not answered */
     struct event notice; /* to the configuration controller */
     struct event clock;  /* its own */
     struct event links_change, operator_next;
