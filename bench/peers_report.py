@@ -4,6 +4,7 @@ import statistics
 
 PEERS = ('nbdkit', 'qemu-nbd', 'nbd-server')
 OURS = ('owner', 'redirected', 'cached', 'cached-redir')
+BARE = 'bare'  # the yardstick
 BESIDE = 'fio io_uring'  # what the disk benchmark compares with
 
 # The least ratio of IOPS to the best peer's that is aimed at, by the port that the host is on.
@@ -72,8 +73,9 @@ def compare(by_server, medians, name, job):
     lowest = min(peers, key=lambda peer: medians[peer]['server_us'])
     iops = ratio_of(by_server[name], by_server[best], 'iops')
     cpu = ratio_of(by_server[name], by_server[lowest], 'server_us')
+    bare = {'bare': ratio_of(by_server[BARE], by_server[best], 'iops')} if BARE in by_server else {}
     return {
-        'iops': {'beside': best} | marked(iops, TARGETS[name][job], float.__ge__),
+        'iops': {'beside': best} | marked(iops, TARGETS[name][job], float.__ge__) | bare,
         'server_us': {'beside': lowest} | marked(cpu, CPU_TARGETS.get(name), float.__le__),
     }
 
@@ -137,7 +139,13 @@ def ratio_text(ratio):
     mark = ''
     if 'target' in ratio:
         mark = f'{ratio["target"]:4.4g} ' + ('pass' if ratio['passed'] else 'FALLS SHORT')
-    return f'{ratio["ratio"]:7.2f} of {ratio["beside"]:12}  {mark:16}'
+    return f'{ratio["ratio"]:7.2f} of {ratio["beside"]:12}  {mark:16}' + (
+        f'{ratio["bare"]:6.2f}  ' if 'bare' in ratio else '')
+
+
+def has_bare(result):
+    return any('bare' in ratios['iops'] for of_job in result.values()
+               for ratios in of_job['ratios'].values())
 
 
 def has_cpu(result):
@@ -146,7 +154,8 @@ def has_cpu(result):
 
 
 def show_ratios(result):
-    title = f'{"ratios":36}{"IOPS":>7}  {"beside":15} {"at least":15}'
+    title = f'{"ratios":36}{"IOPS":>7}  {"beside":15} {"at least":15}' + (
+        f'{BARE:>7}  ' if has_bare(result) else '')
     print('\n' + (f'{title}{"CPU":>6}  {"beside":15} at most' if has_cpu(result) else title.rstrip()))
     for name in OURS:
         for job, of_job in result.items():

@@ -336,4 +336,18 @@ class NbdServer(Server):
         return self.started.poll() in (None, 0)
 
 
+class Bare(Server):
+    """Our own yardstick, not a peer: what a server that does nothing but batch reaches with this
+    client on this machine (bench/bare_server.c)."""
+
+    name = program = 'bare'
+    ports = (('bare', 'bare.sock'),)
+
+    def command(self):
+        return [self.program, self.image, self.socket_path('bare')]
+
+    def version(self):
+        return 'the yardstick: no peer, and no ratio is to it'
+
+
 PEERS = (Nbdkit, QemuNbd, NbdServer)

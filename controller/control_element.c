@@ -164,7 +164,8 @@ static void enter_record(const struct controller *controller, const struct owned
     store_relaxed(&record->mark_byte, file->mark_byte);   /* relaxed: with the next one */
     /* pairs with whoever looks whether a dead one's I/O has landed: the mark is ours, as well */
     store_release(&record->mark_holder, owner_holder(controller->id, controller->epoch));
-    store_relaxed(&record->state, ELEMENT_ONLINE); /* relaxed: we are its only writer */
+    store_relaxed(&record->lost_writes, 0);        /* relaxed: we are its only writer */
+    store_relaxed(&record->state, ELEMENT_ONLINE); /* relaxed: as above */
 }
 
 /* What the array keeps on the image, in memory. */

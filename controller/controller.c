@@ -341,6 +341,7 @@ int controller_new(struct controller **ret_controller, const struct controller_s
     fences_init(controller);
     jobs_init(controller);
     read_repairs_init(controller);
+    clearing_init(controller);
     control_volumes_init(controller);
     controller->sweep_timer.fire = sweep_is_due;
     controller->due_timer.fire = something_is_due;
@@ -416,7 +417,8 @@ void controller_fail_element(struct controller *controller, uint32_t index, cons
 
 void controller_lose_writes(struct controller *controller, uint32_t index, const char *why)
 {
-    controller->elements[index].lost_writes = true;
+    /* relaxed: we are its only writer, and it is read when all have ended */
+    store_relaxed(&controller->elements[index].record->lost_writes, 1);
     controller_fail_element(controller, index, why);
 }
 
@@ -446,19 +448,7 @@ static void quiesce(struct controller *controller)
         controller->hooks.on_quiesce(controller->hooks.context);
     jobs_quiesce(controller);
     cache_quiesce(controller);
-    settle_failed_elements(controller, NULL); /* what nobody will take over any more */
-}
-
-bool controller_others_stay(const struct controller *controller)
-{
-    for (uint32_t i = 0; i < controller->segment.geometry.controllers; i++) {
-        const struct seat *seat = segment_seat(&controller->segment, i);
-        /* relaxed: published by the membership, at which it is looked at again */
-        if (i != controller->id && seat_state(seat) == SEAT_RUNNING &&
-            load_relaxed(&seat->request) == SEAT_REQUEST_NONE)
-            return true;
-    }
-    return false;
+    settle_failed_elements(controller, NULL); /* once more, while there is time */
 }
 
 /* What hosts have asked for is done first: a command on a virtual volume that ended between its
@@ -521,6 +511,7 @@ static bool is_quiet(const struct controller *controller)
 {
     return cache_is_settled(controller) && jobs_are_quiet(controller) &&
            redo_is_quiet(controller) && !settle_has_work(controller) &&
+           takeover_is_quiet(controller) && clearing_is_quiet(controller) &&
            (controller->hooks.is_quiet == NULL ||
             controller->hooks.is_quiet(controller->hooks.context));
 }
@@ -587,6 +578,7 @@ static void finish_executing(struct controller *controller)
 int controller_run(struct controller *controller)
 {
     declare(controller, SEAT_RUNNING);
+    clearing_wake(controller); /* of what was written in earlier lives */
     while (!controller->finished)
         turn(controller);
     finish_executing(controller);

@@ -26,6 +26,7 @@
 #include "controller/path/gate.h"
 #include "controller/path/mark.h"
 #include "controller/path/peer.h"
+#include "controller/recovery/clearing.h"
 #include "controller/recovery/errand.h"
 #include "controller/recovery/fence.h"
 #include "controller/recovery/job.h"
@@ -50,10 +51,12 @@ struct owned_element {
     bool cached;       /* whether there is one (cache/cache.h) */
     struct mark *mark; /* its superblock; NULL: it has none, or is not ours */
     struct superblock_of_image *superblock; /* of an image that came later: ours to free */
-    struct integrity *integrity;         /* write intents and checksums; NULL: neither is needed */
-    uint32_t busy;                       /* commands between the beginning and end of EXECUTE */
+    struct integrity *integrity; /* write intents and checksums; NULL: neither is needed */
+    uint32_t busy;               /* commands between the beginning and end of EXECUTE */
+    uint32_t writes[2]; /* those of them that change data: begun since the intents aged last, which
+                           is [writes_age], and before */
+    uint8_t writes_age;
     struct command_queue intent_waiters; /* for the bitmap of intents that is being written */
-    bool lost_writes;           /* it has failed, and lacks what was acknowledged (finish.h) */
     uint64_t size_checked_turn; /* the image's length is looked at once a turn that writes */
 };
 
@@ -151,6 +154,7 @@ struct controller {
     struct fences fences;
     struct jobs jobs;
     struct read_repairs read_repairs;
+    struct clearing clearing;
     struct redo redo;
     struct control_volumes control_volumes;
 
@@ -229,14 +233,11 @@ static inline bool controller_owns(const struct controller *controller, uint32_t
                     controller->epoch);
 }
 
-/* Whether another controller runs that was not asked to end: the array does not, if we do. */
-bool controller_others_stay(const struct controller *controller);
-
-/* Whether survivors take what a controller owned that is gone; not while the array ends. */
+/* Whether survivors take what a dead controller owned: until they stop themselves. While the array
+ * ends too, for what the dead one had cached and not written was acknowledged. */
 static inline bool takeover_is_on(const struct controller *controller)
 {
-    return segment_header(&controller->segment)->takeover != 0 &&
-           (!controller->quiescing || controller_others_stay(controller));
+    return segment_header(&controller->segment)->takeover != 0 && !controller->finished;
 }
 
 /* The command, which is in its element's gate, leaves it: those go on that it held up. */

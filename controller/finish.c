@@ -6,6 +6,7 @@
 
 #include "controller/controller.h"
 #include "controller/integrity/ending.h"
+#include "controller/loss.h"
 #include "shm/mapping.h"
 
 static bool is_online(const struct owned_element *element)
@@ -44,36 +45,6 @@ static void fail_members(struct controller *controller, uint32_t element)
              member = next_member(controller, virtual, element, (uint32_t)member + 1))
             (void)virtual_fail(controller, virtual, UINT32_C(1) << member);
     }
-}
-
-/* Whether others hold what this volume held: it is a member that its volume does without. */
-static bool is_held_by_others(const struct controller *controller, uint32_t volume)
-{
-    struct mapping_members members;
-
-    for (uint32_t i = 0; i < mapping_volumes_end(&controller->segment); i++) {
-        if (mapping_members(&controller->segment, i, &members) != 0 ||
-            !layout_kind_redundant((enum layout_kind)members.layout))
-            continue;
-        uint32_t failed = member_states_now(segment_volume(&controller->segment, i)).failed;
-        for (uint32_t member = 0; member < members.count; member++) {
-            if (members.records[member].volume == volume)
-                return (failed >> member & 1) != 0;
-        }
-    }
-    return false;
-}
-
-static bool loses_a_volume(const struct controller *controller, uint32_t element)
-{
-    const struct segment *segment = &controller->segment;
-
-    for (uint32_t i = 0; i < mapping_volumes_end(segment); i++) {
-        if (mapping_has_volume(segment, i) && !mapping_is_virtual(segment, i) &&
-            segment_volume(segment, i)->element == element && !is_held_by_others(controller, i))
-            return true;
-    }
-    return false;
 }
 
 /* --- elements --- */
@@ -125,26 +96,28 @@ static void settle(struct controller *controller, uint32_t index, bool failed_no
         say_unwritten(controller, element);
 }
 
-static bool has_lost(const struct controller *controller, uint32_t index)
+/* What nobody has come to take over while there was time. */
+static void fail_what_died_dirty(struct controller *controller)
 {
-    const struct owned_element *element = &controller->elements[index];
-
-    return element->lost_writes && !is_online(element) && loses_a_volume(controller, index);
+    for (uint32_t i = 0; i < controller->elements_count; i++) {
+        if (!controller_owns(controller, i) && loss_is_left_dirty(&controller->segment, i))
+            fail_members(controller, i);
+    }
 }
 
 int finish_elements(struct controller *controller)
 {
     bool failed_now[ELEMENTS_MAX] = {false}, lost = false;
 
+    fail_what_died_dirty(controller);
     for (uint32_t i = 0; i < controller->elements_count; i++) {
         if (is_ours_to_write(&controller->elements[i]))
             flush(controller, i, &failed_now[i]);
     }
     for (uint32_t i = 0; i < controller->elements_count; i++) {
-        if (!is_ours_to_write(&controller->elements[i]))
-            continue;
-        settle(controller, i, failed_now[i]);
-        lost = lost || has_lost(controller, i);
+        if (is_ours_to_write(&controller->elements[i]))
+            settle(controller, i, failed_now[i]);
+        lost = lost || (controller_owns(controller, i) && loss_is_there(&controller->segment, i));
     }
     return lost ? -EIO : 0;
 }

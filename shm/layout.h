@@ -89,6 +89,7 @@ struct segment_header {
     uint32_t cache_policy;           /* enum cache_policy_kind */
     uint32_t cache_in_memory;        /* 1: elements whose images live in memory are cached too */
     uint32_t takeover;               /* 1: survivors take a dead controller's elements */
+    uint64_t intents_clear_ns;       /* write intents of regions left alone so long go; 0: none */
     _Atomic uint64_t job_rate_bytes; /* of a job, in a second; 0: any; JOB_RATE_YIELDING */
     struct interconnect_settings interconnect;
     /* Grows whenever a seat changes state, a link what is injected, or an element its owner;
@@ -185,8 +186,13 @@ struct element_record {
      * so what the holder before had submitted has landed. Stale: that is found out later. */
     _Atomic uint64_t mark_byte;
     _Atomic uint32_t mark_holder;
+    /* 1: the image that it failed on lacks something that was acknowledged. Writer: the owner, and
+     * who takes it; it means something only where the element has failed. */
+    _Atomic uint32_t lost_writes;
     char name[NAME_BYTES_MAX + 1];
     _Alignas(CACHELINE_BYTES) struct io_counters counters; /* writer: the owner */
+    /* By the controller whose host asked; of what `counters` counts. Writer: the owner. */
+    _Atomic uint64_t commands_from[CONTROLLERS_MAX];
 };
 
 enum job_state {

@@ -9,6 +9,11 @@
 
 #include <stdint.h>
 
+/* The simulator's images are small, and are to have several regions (tests/sim/meson.build). */
+#ifndef ANYPORT_INTENT_REGION_SHIFT_MIN
+#define ANYPORT_INTENT_REGION_SHIFT_MIN 20
+#endif
+
 enum {
     /* --- the array --- */
     CONTROLLERS_MAX = 64,
@@ -71,8 +76,10 @@ enum {
     INTENTS_BYTES_MAX = 16 << 10, /* the write-intent bitmap of one element */
     INTENT_SECTOR_BYTES = 512,    /* of it that a disk writes as a whole or not at all */
     INTENT_SECTOR_REGIONS = 4032, /* bits in a sector; the rest of it is its CRC and state */
-    INTENT_REGION_SHIFT_MIN = 20, /* a region is 1 << shift bytes: 1 MiB, or more if it must be */
+    /* A region is 1 << shift bytes: 1 MiB, or more if it must be. */
+    INTENT_REGION_SHIFT_MIN = ANYPORT_INTENT_REGION_SHIFT_MIN,
     INTENT_REGION_SHIFT_MAX = 62,
+    INTENT_CLEAR_PAUSE_MS = 5,     /* between two clearings of one controller */
     CHECKSUM_BYTES = 4,            /* of each block */
     CHECKSUMS_BYTES_MAX = 1 << 30, /* the table of one element, held in memory by its owner */
 
@@ -161,6 +168,7 @@ enum {
     /* --- seats --- */
     HEARTBEAT_SECONDS_DEFAULT = 2, /* without a turn: a controller that is stuck */
     HEARTBEAT_SECONDS_MAX = 3600,
+    FOLLOW_TRAFFIC_SECONDS_MAX = 3600,
     RESTART_SOON_SECONDS = 10, /* a life that ends within it has not got far */
     RESTART_DEATHS_MAX = 5,    /* of such lives in a row; then a seat is not started by itself */
 
@@ -182,7 +190,9 @@ enum {
 
 /* The largest element that can have checksums: 1 TiB. */
 #define CHECKSUMMED_BYTES_MAX      ((uint64_t)CHECKSUMS_BYTES_MAX / CHECKSUM_BYTES * BLOCK_BYTES)
-#define INTERCONNECT_TIME_NS_MAX   10000000000ull /* a delay, latency or hop delay: 10 s */
+#define INTENTS_CLEAR_NS_DEFAULT   5000000000ull    /* that a region is left alone, at least */
+#define INTENTS_CLEAR_NS_MAX       3600000000000ull /* an hour */
+#define INTERCONNECT_TIME_NS_MAX   10000000000ull   /* a delay, latency or hop delay: 10 s */
 #define INTERCONNECT_BANDWIDTH_MIN ((uint64_t)1 << 20)
 #define INTERCONNECT_BANDWIDTH_MAX ((uint64_t)1 << 40)
 

@@ -19,6 +19,17 @@ void seat_declare_dead(struct seat *seat, uint32_t epoch)
     } while (!cas_acq_rel(&seat->state, &state, (uint32_t)SEAT_DEAD));
 }
 
+/* Nobody begins a life before its last death was said, and all that live have answered after that;
+ * so a state that was loaded before an even epoch is not of a later one. */
+void seat_finish_death(struct seat *seat)
+{
+    enum seat_state state = seat_state(seat);
+    uint32_t life = seat_life(seat);
+
+    if (state != SEAT_EMPTY && !seat_is_gone(state) && life % 2 == 0)
+        seat_declare_dead(seat, life - 1);
+}
+
 void seat_begin_life(struct seat *seat, uint32_t epoch, uint64_t since_ns)
 {
     seat_set_state(seat, SEAT_EMPTY);

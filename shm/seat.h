@@ -130,6 +130,10 @@ static inline bool owner_has_left(const struct segment *segment, struct owner ow
  * stays so. Lock-free. */
 void seat_declare_dead(struct seat *seat, uint32_t epoch);
 
+/* Of a life that has ended, by its epoch: whoever declared that may have been killed, or be held
+ * up, before it said DEAD, which is said now. For those who go by the state. Lock-free. */
+void seat_finish_death(struct seat *seat);
+
 /* The configuration controller, when nobody sits here and nobody looks at the seat as at a
  * controller's (all that live have said so; or, at first, nobody lives): a life of this epoch
  * begins, STARTING. Whoever sees the epoch sees no state of a life before it. */

@@ -92,6 +92,18 @@ static const char *element_io_name(uint32_t flags)
     return (flags & ELEMENT_INLINE) != 0 ? "inline" : "buffered";
 }
 
+/* By controller: who asked. */
+static json_t *commands_from_json(const struct segment *segment,
+                                  const struct element_record *record)
+{
+    json_t *array = json_array();
+
+    for (uint32_t id = 0; id < segment->geometry.controllers; id++)
+        (void)json_array_append_new(array,
+                                    json_integer((json_int_t)READ(record->commands_from[id])));
+    return array;
+}
+
 static json_t *element_json(const struct segment *segment, uint32_t index)
 {
     const struct element_record *record = segment_element(segment, index);
@@ -114,6 +126,7 @@ static json_t *element_json(const struct segment *segment, uint32_t index)
     json_set(object, "superblock", json_boolean((flags & ELEMENT_SUPERBLOCK) != 0));
     json_set(object, "checksums", json_boolean((flags & ELEMENT_CHECKSUMS) != 0));
     add_io(object, &values);
+    json_set(object, "commands_from", commands_from_json(segment, record));
     return object;
 }
 

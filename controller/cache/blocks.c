@@ -70,7 +70,8 @@ static void adopt_all(struct cache_blocks *blocks)
 {
     struct cache_entry entry;
 
-    for (uint32_t block = 0; block < blocks->region.blocks; block++) {
+    /* Downwards, so that those that are free are taken upwards: neighbours go in one piece. */
+    for (uint32_t block = blocks->region.blocks; block-- > 0;) {
         bool whole = cache_region_adopt(&blocks->region, block, &entry);
         if (whole && is_plausible(blocks, &entry))
             adopt(blocks, block, &entry);
@@ -118,6 +119,21 @@ void cache_blocks_done(struct cache_blocks *blocks)
 
 /* --- taking and putting --- */
 
+void cache_blocks_expect(const struct cache_blocks *blocks, uint64_t first_key, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        index_expect(&blocks->index, first_key + i);
+    /* Nothing else is done meanwhile, so that the processor looks for several at once. */
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t block = index_find(&blocks->index, first_key + i);
+        if (block == BLOCK_NONE)
+            continue;
+        __builtin_prefetch(&blocks->all[block], 1);
+        __builtin_prefetch(&blocks->links[block], 1);
+        __builtin_prefetch(&blocks->region.headers[block], 1);
+    }
+}
+
 void cache_block_hit(struct cache_blocks *blocks, uint32_t block)
 {
     struct cache_block *one = &blocks->all[block];
@@ -159,7 +175,7 @@ static uint32_t evict(struct cache_blocks *blocks, uint64_t key)
 
 uint32_t cache_block_take(struct cache_blocks *blocks, uint64_t key)
 {
-    uint32_t block = list_pop(&blocks->free, blocks->links);
+    uint32_t block = list_pop_newest(&blocks->free, blocks->links);
 
     if (block == BLOCK_NONE)
         block = evict(blocks, key);

@@ -94,6 +94,10 @@ static inline uint32_t cache_block_find(const struct cache_blocks *blocks, uint6
     return index_find(&blocks->index, key);
 }
 
+/* What is known of these blocks will be asked for: fetches it side by side, for one after the other
+ * each would wait for memory several times. */
+void cache_blocks_expect(const struct cache_blocks *blocks, uint64_t first_key, uint32_t count);
+
 static inline bool cache_block_is_dirty(const struct cache_blocks *blocks, uint32_t block)
 {
     return blocks->all[block].state == CACHE_DIRTY;

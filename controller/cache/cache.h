@@ -161,6 +161,8 @@ void cache_parent_told(struct controller *controller, struct command *parent, in
 bool cache_room_for(struct controller *controller, const struct command *command);
 
 /* transfer.c: between payload and blocks. */
+/* Has what is known of the range's blocks fetched side by side (cache_blocks_expect). */
+void cache_expect(struct cache *cache, const struct command *command);
 bool cache_holds_all(struct cache *cache, const struct command *command);
 void cache_serve(struct cache *cache, struct command *command);
 void cache_take_in_read(struct controller *controller, struct command *command);

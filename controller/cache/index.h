@@ -70,6 +70,12 @@ void index_done(struct block_index *index);
 /* The block that holds `key`, or BLOCK_NONE. */
 uint32_t index_find(const struct block_index *index, uint64_t key);
 
+/* The key will be looked for: fetches its bucket. */
+static inline void index_expect(const struct block_index *index, uint64_t key)
+{
+    __builtin_prefetch(&index->buckets[key_hash(key) & index->buckets_mask]);
+}
+
 /* Enters a block that is not entered, under a key that no other has. */
 void index_add(struct block_index *index, uint32_t block, uint64_t key);
 void index_remove(struct block_index *index, uint32_t block);

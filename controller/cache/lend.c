@@ -119,7 +119,9 @@ void cache_put_lent(struct controller *controller, struct command *command, bool
     struct block_range range = cache_range(command);
 
     assert(command->cache.blocks_count == range.end - range.first);
-    for (uint32_t i = 0; i < command->cache.blocks_count; i++) {
+    cache_expect(cache, command);
+    /* Downwards: what they take the place of is free then, and taken upwards by the next write. */
+    for (uint32_t i = command->cache.blocks_count; i-- > 0;) {
         uint64_t key = key_of(command->element, range.first + i);
         if (dirty)
             cache_block_put_dirty(&cache->blocks, command->cache.blocks[i], key, command->volume);

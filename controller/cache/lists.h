@@ -49,6 +49,17 @@ static inline uint32_t list_pop(struct block_list *list, struct block_links *lin
     return block;
 }
 
+/* The newest one, taken off, or BLOCK_NONE: of blocks that are alike, the one whose memory was in
+ * use last. */
+static inline uint32_t list_pop_newest(struct block_list *list, struct block_links *links)
+{
+    uint32_t block = list->newest;
+
+    if (block != BLOCK_NONE)
+        list_take(list, links, block);
+    return block;
+}
+
 /* `block` takes the place that `old` has. */
 static inline void list_replace(struct block_list *list, struct block_links *links, uint32_t old,
                                 uint32_t block)

@@ -312,6 +312,9 @@ enum stage_verdict cache_look(struct controller *controller, struct command *com
     case COMMAND_ZERO:
     case COMMAND_EXTENTS: /* what is dirty in a hole is data */
         return enter_gate(controller, command);
+    case COMMAND_QUIET: /* what is dirty is not durable */
+        command->io.gate_shared = true;
+        return enter_gate(controller, command);
     case COMMAND_FLUSH:
         return look_flush(controller, command);
     case COMMAND_PREFETCH:
@@ -322,6 +325,7 @@ enum stage_verdict cache_look(struct controller *controller, struct command *com
     case COMMAND_SCRUB:
     case COMMAND_SETTLE:
     case COMMAND_INTENTS:
+    case COMMAND_CLEAR:
     case COMMAND_OPS_END:
         break;
     }

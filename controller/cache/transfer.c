@@ -36,10 +36,20 @@ static uint8_t *payload_of(const struct command *command, int64_t at_bytes)
     return command->payload + command_place(command, at_bytes, &run_bytes);
 }
 
+void cache_expect(struct cache *cache, const struct command *command)
+{
+    struct block_range range = cache_range(command);
+
+    if (range.end - range.first > 1 && range.end - range.first <= CACHE_RUN_BLOCKS)
+        cache_blocks_expect(&cache->blocks, key_of(command->element, range.first),
+                            (uint32_t)(range.end - range.first));
+}
+
 bool cache_holds_all(struct cache *cache, const struct command *command)
 {
     struct block_range range = cache_range(command);
 
+    cache_expect(cache, command);
     for (uint64_t block = range.first; block < range.end; block++)
         if (cache_block_find(&cache->blocks, key_of(command->element, block)) == BLOCK_NONE)
             return false;
@@ -223,6 +233,8 @@ void cache_put_dirty_range(struct controller *controller, struct command *comman
 {
     struct cache_blocks *blocks = &controller->cache->blocks;
     struct block_range range = cache_range(command);
+
+    cache_expect(controller->cache, command);
     uint32_t last = cache_block_find(blocks, key_of(command->element, range.end - 1));
 
     if (last != BLOCK_NONE && !cache_block_is_dirty(blocks, last))

@@ -265,6 +265,8 @@ static int adopt_common(struct configurator *configurator, int channel)
         error = failback_init(configurator);
     if (error == 0)
         error = rebuilds_init(configurator);
+    if (error == 0)
+        error = scrubs_init(configurator);
     return error;
 }
 

@@ -115,6 +115,8 @@ struct config {
     enum config_placement placement;
     uint32_t
         heartbeat_seconds; /* a controller that does nothing for so long is stuck; 0: none is */
+    uint32_t follow_traffic_seconds; /* in which most commands come by another controller: an
+                                        element moves there; 0: it stays */
     enum config_restart restart;
     struct interconnect_settings interconnect;
     uint32_t slots;        /* interconnect: slots */
@@ -122,6 +124,7 @@ struct config {
     struct config_coordination coordination;
     struct config_trace trace;
     uint64_t rebuild_rate_bytes; /* of a job, in a second; 0: any; JOB_RATE_YIELDING: not said */
+    uint64_t intents_clear_ns;   /* intents: clear-after; 0: at an orderly end only */
     bool takeover;               /* takeover: enabled */
     enum config_failback failback;
     bool accept_losses; /* not of the file: whoever starts the array says so (losses.h) */

@@ -391,6 +391,7 @@ static void fill_settings(const struct config_reading *reading, const struct raw
     config->placement = given(reading, PART_TOP, TOP_PLACEMENT) ? raw->placement : PLACEMENT_AUTO;
     config->heartbeat_seconds =
         given(reading, PART_TOP, TOP_HEARTBEAT) ? raw->heartbeat : HEARTBEAT_SECONDS_DEFAULT;
+    config->follow_traffic_seconds = raw->follow_traffic;
     config->restart = given(reading, PART_TOP, TOP_RESTART) ? raw->restart : RESTART_NEVER;
     config->slots = given(reading, PART_INTERCONNECT, INTERCONNECT_SLOTS) ? raw->interconnect.slots
                                                                           : SLOTS_DEFAULT;
@@ -407,6 +408,9 @@ static void fill_settings(const struct config_reading *reading, const struct raw
     config->rebuild_rate_bytes = size_or(raw->rebuild.rate, JOB_RATE_YIELDING);
     config->takeover = !given(reading, PART_TAKEOVER, TAKEOVER_ENABLED) || raw->takeover.enabled;
     config->failback = raw->takeover.failback;
+    config->intents_clear_ns = INTENTS_CLEAR_NS_DEFAULT;
+    if (raw->intents.clear_after != NULL) /* it has been checked: it parses */
+        (void)config_parse_time(raw->intents.clear_after, &config->intents_clear_ns);
 }
 
 _Static_assert(FAILBACK_AUTO == 0 && MODEL_DIRECT == 0 && COORDINATION_STRICT == 0,

@@ -110,7 +110,8 @@ static void dump_settings(FILE *out, const struct config *config)
     fprintf(out, "}\nconnections: %" PRIu32 "\nhandshake-timeout: %" PRIu32 "\nplacement: %s\n",
             config->connections, config->handshake_seconds,
             config_placement_name(config->placement));
-    fprintf(out, "heartbeat: %" PRIu32 "\nrestart: %s\n", config->heartbeat_seconds,
+    fprintf(out, "heartbeat: %" PRIu32 "\nfollow-traffic: %" PRIu32 "\nrestart: %s\n",
+            config->heartbeat_seconds, config->follow_traffic_seconds,
             config_restart_name(config->restart));
     dump_interconnect(out, config);
     fprintf(out, "coordination: {policy: %s",
@@ -125,6 +126,7 @@ static void dump_settings(FILE *out, const struct config *config)
     }
     fprintf(out, "takeover: {enabled: %s, failback: %s}\n", switch_name(config->takeover),
             config->failback == FAILBACK_AUTO ? "auto" : "manual");
+    fprintf(out, "intents: {clear-after: %" PRIu64 "ns}\n", config->intents_clear_ns);
 }
 
 /* The brackets of an IPv6 address were taken off when it was read. */

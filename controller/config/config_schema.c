@@ -291,6 +291,17 @@ static const struct config_rule takeover_rules[] = {
     [TAKEOVER_FAILBACK] = {.kind = RULE_CHOICE},
 };
 
+/* --- intents --- */
+
+static const cyaml_schema_field_t intents_fields[] = {
+    [INTENTS_CLEAR_AFTER] = CYAML_FIELD_STRING_PTR("clear-after", OPTIONAL, struct raw_intents,
+                                                   clear_after, 0, CYAML_UNLIMITED),
+    [INTENTS_FIELDS] = CYAML_FIELD_END,
+};
+static const struct config_rule intents_rules[] = {
+    [INTENTS_CLEAR_AFTER] = {.kind = RULE_TIME, .max = INTENTS_CLEAR_NS_MAX},
+};
+
 /* --- top --- */
 
 static const cyaml_schema_field_t top_fields[] = {
@@ -320,10 +331,14 @@ static const cyaml_schema_field_t top_fields[] = {
     [TOP_REBUILD] =
         CYAML_FIELD_MAPPING("rebuild", OPTIONAL, struct raw_config, rebuild, rebuild_fields),
     [TOP_HEARTBEAT] = CYAML_FIELD_UINT("heartbeat", OPTIONAL, struct raw_config, heartbeat),
+    [TOP_FOLLOW_TRAFFIC] =
+        CYAML_FIELD_UINT("follow-traffic", OPTIONAL, struct raw_config, follow_traffic),
     [TOP_RESTART] =
         CYAML_FIELD_ENUM("restart", CHOICE, struct raw_config, restart, restarts, COUNT(restarts)),
     [TOP_TAKEOVER] =
         CYAML_FIELD_MAPPING("takeover", OPTIONAL, struct raw_config, takeover, takeover_fields),
+    [TOP_INTENTS] =
+        CYAML_FIELD_MAPPING("intents", OPTIONAL, struct raw_config, intents, intents_fields),
     [TOP_FIELDS] = CYAML_FIELD_END,
 };
 static const struct config_rule top_rules[] = {
@@ -343,8 +358,10 @@ static const struct config_rule top_rules[] = {
     [TOP_TRACE] = {.kind = RULE_MAPPING, .part = PART_TRACE},
     [TOP_REBUILD] = {.kind = RULE_MAPPING, .part = PART_REBUILD},
     [TOP_HEARTBEAT] = {.kind = RULE_NUMBER, .min = 0, .max = HEARTBEAT_SECONDS_MAX},
+    [TOP_FOLLOW_TRAFFIC] = {.kind = RULE_NUMBER, .min = 0, .max = FOLLOW_TRAFFIC_SECONDS_MAX},
     [TOP_RESTART] = {.kind = RULE_CHOICE},
     [TOP_TAKEOVER] = {.kind = RULE_MAPPING, .part = PART_TAKEOVER},
+    [TOP_INTENTS] = {.kind = RULE_MAPPING, .part = PART_INTENTS},
 };
 
 const struct config_mapping config_mappings[CONFIG_PARTS] = {
@@ -359,6 +376,7 @@ const struct config_mapping config_mappings[CONFIG_PARTS] = {
     [PART_TRACE] = {"trace", trace_fields, trace_rules, false},
     [PART_REBUILD] = {"rebuild", rebuild_fields, rebuild_rules, false},
     [PART_TAKEOVER] = {"takeover", takeover_fields, takeover_rules, false},
+    [PART_INTENTS] = {"intents", intents_fields, intents_rules, false},
 };
 
 const cyaml_schema_value_t config_schema = {

@@ -32,8 +32,10 @@ enum top_field {
     TOP_TRACE,
     TOP_REBUILD,
     TOP_HEARTBEAT,
+    TOP_FOLLOW_TRAFFIC,
     TOP_RESTART,
     TOP_TAKEOVER,
+    TOP_INTENTS,
     TOP_FIELDS,
 };
 enum cache_field { CACHE_SIZE, CACHE_MODE, CACHE_POLICY, CACHE_IN_MEMORY, CACHE_FIELDS };
@@ -79,6 +81,7 @@ enum interconnect_field {
 enum coordination_field { COORDINATION_POLICY, COORDINATION_REGION, COORDINATION_FIELDS };
 enum trace_field { TRACE_FIELD_LEVEL, TRACE_FIELD_EVENTS, TRACE_FIELDS };
 enum rebuild_field { REBUILD_RATE, REBUILD_FIELDS };
+enum intents_field { INTENTS_CLEAR_AFTER, INTENTS_FIELDS };
 enum takeover_field { TAKEOVER_ENABLED, TAKEOVER_FAILBACK, TAKEOVER_FIELDS };
 enum { CONFIG_FIELDS_MAX = TOP_FIELDS };
 _Static_assert((int)CONFIG_FIELDS_MAX >= (int)VOLUME_FIELDS, "a place holds a line for each field");
@@ -96,6 +99,7 @@ enum config_part {
     PART_TRACE,
     PART_REBUILD,
     PART_TAKEOVER,
+    PART_INTENTS,
     CONFIG_PARTS,
 };
 
@@ -209,6 +213,10 @@ struct raw_takeover {
     enum config_failback failback;
 };
 
+struct raw_intents {
+    char *clear_after;
+};
+
 struct raw_config {
     char *array;
     char *run_dir;
@@ -228,8 +236,10 @@ struct raw_config {
     struct raw_trace trace;
     struct raw_rebuild rebuild;
     uint32_t heartbeat;
+    uint32_t follow_traffic;
     enum config_restart restart;
     struct raw_takeover takeover;
+    struct raw_intents intents;
 };
 
 #endif

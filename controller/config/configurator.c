@@ -51,6 +51,7 @@ static int make_segment(struct configurator *configurator, struct config_error *
     header->cache_in_memory = config->cache.in_memory;
     header->interconnect = config->interconnect;
     header->takeover = config->takeover;
+    header->intents_clear_ns = config->intents_clear_ns;
     /* relaxed: no controller has started yet. */
     store_relaxed(&header->trace_level, config->trace.level);
     store_relaxed(&header->job_rate_bytes, config->rebuild_rate_bytes); /* relaxed: as above */
@@ -72,6 +73,7 @@ static void controller_noticed(struct watched *watched, uint32_t events)
     (void)!read(watched->fd, &count, sizeof count);
     configurator_look_at_phase(CONFIGURATOR_OF(watched, notice));
     rebuilds_look(CONFIGURATOR_OF(watched, notice));
+    scrubs_look(CONFIGURATOR_OF(watched, notice));
     seats_look(CONFIGURATOR_OF(watched, notice));
     element_moves_look(CONFIGURATOR_OF(watched, notice));
     failback_look(CONFIGURATOR_OF(watched, notice));
@@ -113,6 +115,7 @@ static void clock_ticked(struct watched *watched, uint32_t events)
     configurator_look_at_draining(configurator);
     configurator_look_at_phase(configurator);
     seats_look(configurator);
+    scrubs_look_at_time(configurator);
 }
 
 void configurator_turn(struct configurator *configurator)
@@ -205,7 +208,8 @@ void configurator_clear(struct configurator *configurator, const struct config *
                                           .notice.fd = -1,
                                           .clock.fd = -1,
                                           .segment.fd = -1,
-                                          .heartbeats.watched.fd = -1};
+                                          .heartbeats.watched.fd = -1,
+                                          .follow_traffic.watched.fd = -1};
     configurator->sockets.run_dir_fd = configurator->sockets.lock_fd = -1;
     for (uint32_t i = 0; i < CONTROLLERS_MAX; i++) {
         configurator->doorbells[i] = configurator->lifelines[i] = configurator->lifelines_own[i] =
@@ -234,7 +238,7 @@ int configurator_open(struct configurator *configurator, const struct config *co
         error = refuse_array(config, ret_error, -ENOMEM, "not enough memory");
     if (error == 0)
         error = make_descriptors(configurator, ret_error);
-    if (error == 0 && rebuilds_init(configurator) != 0)
+    if (error == 0 && (rebuilds_init(configurator) != 0 || scrubs_init(configurator) != 0))
         error = refuse_array(config, ret_error, -ENOMEM, "not enough memory");
     if (error != 0)
         configurator_close(configurator);
@@ -250,6 +254,7 @@ void configurator_close(struct configurator *configurator)
     images_close(&configurator->images);
     close_witnesses(configurator);
     heartbeats_end(configurator);
+    follow_traffic_end(configurator);
     resyncs_done(configurator);
     failback_done(configurator);
     if (configurator->notice.fd >= 0)
@@ -266,6 +271,7 @@ void configurator_close(struct configurator *configurator)
     element_moves_done(configurator);
     volume_changes_done(configurator);
     rebuilds_done(configurator);
+    scrubs_done(configurator);
     segment_done(&configurator->segment);
 }
 

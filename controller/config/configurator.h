@@ -16,8 +16,10 @@
 #include "controller/config/images.h"
 #include "controller/config/element_move.h"
 #include "controller/config/failback.h"
+#include "controller/config/follow_traffic.h"
 #include "controller/config/rebuilds.h"
 #include "controller/config/resyncs.h"
+#include "controller/config/scrubs.h"
 #include "controller/config/seat_moves.h"
 #include "controller/config/seats.h"
 #include "controller/config/sockets.h"
@@ -83,13 +85,15 @@ struct configurator {
     struct control_line lines[CONTROLLERS_MAX]; /* to them */
     struct heartbeats heartbeats;
     struct rebuilds rebuilds;
+    struct scrubs scrubs;
     struct failback failback;
+    struct follow_traffic follow_traffic;
     struct element_move *moves;        /* that are under way (element_move.h) */
     int control_ends[CONTROLLERS_MAX]; /* theirs, until each has its own */
     struct volume_resync *resyncs;     /* by volume */
     enum configurator_phase phase;
     uint64_t deadline_ns; /* of the phase */
-    bool failed;          /* something ended otherwise than in order */
+    bool failed; /* the array did not start, or not end, as it should; or something is lost */
     void (*on_phase)(void *context, enum configurator_phase phase);
     void *on_phase_context;
 };

@@ -36,6 +36,7 @@ static void stop_if_starting(struct configurator *configurator, uint32_t id)
     if (configurator->phase != CONFIGURATOR_STARTING)
         return;
     fprintf(stderr, "anyport: the array is not started, because controller %u cannot run\n", id);
+    configurator->failed = true;
     configurator_stop(configurator);
 }
 
@@ -67,7 +68,6 @@ void configurator_controller_died(struct watched *watched, uint32_t events)
     bool in_order = info.si_code == CLD_EXITED && info.si_status == 0 &&
                     seat_state(configurator_seat(configurator, controller->id)) == SEAT_STOPPED;
     if (!in_order) {
-        configurator->failed = true;
         say_death(configurator, controller->id, &info);
         configurator_declare_dead(configurator, controller->id);
         stop_if_starting(configurator, controller->id);

@@ -41,7 +41,7 @@ void configurator_publish_membership(struct configurator *configurator);
 void configurator_enter_phase(struct configurator *configurator, enum configurator_phase phase,
                               uint32_t seconds);
 
-/* All controllers serve: RUNNING, with heartbeats. */
+/* All controllers serve: RUNNING, with heartbeats, and elements follow traffic. */
 void configurator_begin_to_run(struct configurator *configurator);
 
 /* Goes on to the next phase when the present one is complete, or its time is over. */

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "controller/config/seats_parts.h"
+#include "controller/loss.h"
 
 enum {
     QUIESCE_SECONDS = 10, /* hosts that do not let go are dropped */
@@ -52,6 +53,19 @@ static bool all_alive_are(const struct configurator *configurator, enum seat_sta
     return true;
 }
 
+/* What somebody who died has left is written first: it was acknowledged. */
+static bool all_are_owned(const struct configurator *configurator)
+{
+    const struct segment *segment = &configurator->segment;
+
+    for (uint32_t i = 0; configurator->config->takeover && i < segment->geometry.elements; i++) {
+        struct owner owner = owner_load(&segment_element(segment, i)->owner);
+        if (owner_is_gone(segment, owner) || owner.state == OWNER_TAKING)
+            return false;
+    }
+    return true;
+}
+
 static bool any_alive(const struct configurator *configurator)
 {
     for (uint32_t i = 0; i < configurator->config->controllers; i++) {
@@ -77,7 +91,8 @@ void configurator_stop(struct configurator *configurator)
     request_all(configurator, SEAT_REQUEST_QUIESCE);
 }
 
-/* Without heartbeats nobody finds one that is stuck; that is not worth an end. */
+/* Without heartbeats nobody finds one that is stuck, and without a clock no element follows its
+ * traffic; neither is worth an end. */
 void configurator_begin_to_run(struct configurator *configurator)
 {
     int error = heartbeats_begin(configurator);
@@ -85,7 +100,29 @@ void configurator_begin_to_run(struct configurator *configurator)
     if (error != 0)
         fprintf(stderr, "anyport: nobody looks for controllers that are stuck: %s\n",
                 strerror(-error));
+    error = follow_traffic_begin(configurator);
+    if (error != 0)
+        fprintf(stderr, "anyport: elements do not follow traffic: %s\n", strerror(-error));
     configurator_enter_phase(configurator, CONFIGURATOR_RUNNING, 0);
+}
+
+/* All have ended. A controller that died is no failure of the array: what it had is elsewhere, but
+ * for what is found here. */
+static void look_back(struct configurator *configurator)
+{
+    const struct segment *segment = &configurator->segment;
+
+    if (configurator->phase == CONFIGURATOR_RUNNING) {
+        fprintf(stderr, "anyport: the array ends, because no controller is left\n");
+        configurator->failed = true;
+    }
+    for (uint32_t i = 0; i < segment->geometry.elements; i++) {
+        if (!loss_is_there(segment, i))
+            continue;
+        fprintf(stderr, "anyport: element %s lacks something that was acknowledged\n",
+                segment_element(segment, i)->name);
+        configurator->failed = true;
+    }
 }
 
 void configurator_look_at_phase(struct configurator *configurator)
@@ -93,8 +130,10 @@ void configurator_look_at_phase(struct configurator *configurator)
     bool late = watch_now_ns() > configurator->deadline_ns;
 
     if (!any_alive(configurator)) {
-        if (configurator->phase != CONFIGURATOR_STOPPED)
-            configurator_enter_phase(configurator, CONFIGURATOR_STOPPED, 0);
+        if (configurator->phase == CONFIGURATOR_STOPPED)
+            return;
+        look_back(configurator);
+        configurator_enter_phase(configurator, CONFIGURATOR_STOPPED, 0);
         return;
     }
     switch (configurator->phase) {
@@ -109,7 +148,7 @@ void configurator_look_at_phase(struct configurator *configurator)
         }
         break;
     case CONFIGURATOR_QUIESCING:
-        if (late || all_alive_are(configurator, SEAT_QUIESCED)) {
+        if (late || (all_alive_are(configurator, SEAT_QUIESCED) && all_are_owned(configurator))) {
             configurator_enter_phase(configurator, CONFIGURATOR_STOPPING, STOP_SECONDS);
             request_all(configurator, SEAT_REQUEST_STOP);
         }

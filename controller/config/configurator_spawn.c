@@ -3,7 +3,6 @@
  * is its own.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -131,7 +130,10 @@ static void become_controller(struct configurator *configurator, uint32_t id, pi
     free(configurator->witnesses);
     resyncs_done(configurator);
     failback_done(configurator);
+    configurator->follow_traffic.watched.fd = -1;
+    follow_traffic_end(configurator);
     rebuilds_done(configurator);
+    scrubs_done(configurator);
     segment_done(&configurator->segment);
     fflush(NULL);
     exit(status);
@@ -150,6 +152,15 @@ void configurator_begin_life(struct configurator *configurator, uint32_t id, uin
     configurator->controllers[id].epoch = epoch;
     configurator->controllers[id].began_ns = watch_now_ns();
     seat_begin_life(configurator_seat(configurator, id), epoch, now_ns());
+}
+
+/* Nobody would hear of its end. It has done nothing yet that others have seen. */
+static void end_unwatched(struct watched_controller *controller)
+{
+    close_if_open(&controller->death.fd);
+    (void)kill(controller->pid, SIGKILL);
+    (void)waitpid(controller->pid, NULL, 0);
+    controller->alive = false;
 }
 
 int configurator_spawn(struct configurator *configurator, uint32_t id)
@@ -174,10 +185,12 @@ int configurator_spawn(struct configurator *configurator, uint32_t id)
     controller->adopted = false;
     controller->death = (struct watched){.ready = configurator_controller_died,
                                          .fd = (int)syscall(SYS_pidfd_open, pid, 0)};
-    if (controller->death.fd < 0)
-        return -errno;
-    (void)fcntl(controller->death.fd, F_SETFD, FD_CLOEXEC);
-    return watch_add(configurator->watch, &controller->death, EPOLLIN);
+    int error = controller->death.fd < 0 ? -errno : 0;
+    if (error == 0)
+        error = watch_add(configurator->watch, &controller->death, EPOLLIN);
+    if (error != 0)
+        end_unwatched(controller);
+    return error;
 }
 
 static void give_up_starting(struct configurator *configurator)

@@ -228,12 +228,16 @@ static void greeted_all(struct configurator *configurator, uint32_t id)
 {
     struct seat_care *care = seat_care_of(configurator, id);
 
-    if (care->again)
+    if (care->refusal != NULL)
+        seat_task_over(configurator, id, care->refusal);
+    else if (care->again)
         seat_enter_step(configurator, id, SEAT_STEP_WAITS, WAIT_SECONDS);
     else
         spawn(configurator, id);
 }
 
+/* All are waited for, also when one has refused: a late answer to this greeting would be taken for
+ * one to the next, and a life would begin before everybody listens to its own lifeline. */
 static void greeted(void *context, int status)
 {
     const struct watched_controller *controller = context;
@@ -245,12 +249,9 @@ static void greeted(void *context, int status)
     care->unanswered--;
     if (status == -EPIPE)
         care->again = true;
-    else if (status != 0) {
-        seat_task_over(configurator, controller->id,
-                       status == -ETIMEDOUT ? "another controller does not let go of its last life"
-                                            : strerror(-status));
-        return;
-    }
+    else if (status != 0 && care->refusal == NULL)
+        care->refusal = status == -ETIMEDOUT ? "another controller does not let go of its last life"
+                                             : strerror(-status);
     if (care->unanswered == 0)
         greeted_all(configurator, controller->id);
 }
@@ -264,6 +265,7 @@ static int greet(struct configurator *configurator, uint32_t id)
 
     seat_enter_step(configurator, id, SEAT_STEP_GREETS, CONTROL_SECONDS);
     care->again = false;
+    care->refusal = NULL;
     care->unanswered = 0;
     for (uint32_t other = 0; other < configurator->config->controllers && error == 0; other++) {
         if (!configurator->controllers[other].alive)
@@ -272,7 +274,10 @@ static int greet(struct configurator *configurator, uint32_t id)
                                  greeted, &configurator->controllers[id]);
         care->unanswered += error == 0;
     }
-    return error;
+    if (error == 0 || care->unanswered == 0)
+        return error;
+    care->refusal = strerror(-error);
+    return 0;
 }
 
 /* The port of the last life is taken as long as the kernel takes its io_uring apart; after a few

@@ -44,6 +44,7 @@ struct seat_care {
     uint64_t deadline_ns;      /* of the step */
     uint64_t port_deadline_ns; /* start: until when its port may still be taken; 0: it is free */
     uint32_t unanswered;       /* greetings */
+    const char *refusal;       /* why it is over when all of them are answered; NULL: it goes on */
     bool again;                /* one of those that were greeted has died: all of it once more */
     bool late;                 /* it was killed because it took too long */
     seat_changed *changed;

@@ -89,6 +89,30 @@ struct loop_io integrity_intents_io(const struct integrity *integrity)
                             .offset_bytes = integrity->tail.intents_offset_bytes};
 }
 
+/* The whole blocks of the table that have the words of a region: bytes [from, end) of it. */
+static void words_of(const struct integrity *integrity, uint64_t region, uint64_t *ret_from,
+                     uint64_t *ret_end)
+{
+    uint64_t first, count;
+
+    blocks_of(integrity, region, &first, &count);
+    *ret_from = first * CHECKSUM_BYTES / BLOCK_BYTES * BLOCK_BYTES;
+    *ret_end = ((first + count) * CHECKSUM_BYTES + BLOCK_BYTES - 1) / BLOCK_BYTES * BLOCK_BYTES;
+}
+
+struct loop_io integrity_checksums_io(const struct integrity *integrity, uint64_t first_region,
+                                      uint64_t end_region)
+{
+    uint64_t from, end, unused;
+
+    words_of(integrity, first_region, &from, &unused);
+    words_of(integrity, end_region - 1, &unused, &end);
+    return (struct loop_io){.buffer = LOOP_NO_BUFFER,
+                            .memory = (uint8_t *)integrity->checksums->words + from,
+                            .bytes = (uint32_t)(end - from),
+                            .offset_bytes = integrity->tail.checksums_offset_bytes + from};
+}
+
 /* --- ending --- */
 
 /* Words that changed are those of regions that are set: in whole blocks, each once. What else is in
@@ -96,15 +120,13 @@ struct loop_io integrity_intents_io(const struct integrity *integrity)
 static int write_checksums(const struct integrity *integrity, const struct element *element)
 {
     const struct intents *intents = integrity->intents;
-    uint64_t first, count, written_bytes = 0;
+    uint64_t from, end, written_bytes = 0;
 
     for (uint64_t region = 0; region < intents->regions; region++) {
-        if ((intents->set[region / 64] >> region % 64 & 1) == 0)
+        if (((intents_standing(intents, region / 64) & ~intents->kept[region / 64]) >> region % 64 &
+             1) == 0)
             continue;
-        blocks_of(integrity, region, &first, &count);
-        uint64_t from = first * CHECKSUM_BYTES / BLOCK_BYTES * BLOCK_BYTES;
-        uint64_t end = (first + count) * CHECKSUM_BYTES + BLOCK_BYTES - 1;
-        end = end / BLOCK_BYTES * BLOCK_BYTES;
+        words_of(integrity, region, &from, &end);
         from = from < written_bytes ? written_bytes : from;
         if (from >= end)
             continue;
@@ -123,7 +145,7 @@ static bool any(const struct intents *intents)
     uint64_t bits = 0;
 
     for (uint64_t word = 0; word < intents->words; word++)
-        bits |= intents->set[word] | intents->kept[word];
+        bits |= intents_standing(intents, word);
     return bits != 0;
 }
 
@@ -153,7 +175,7 @@ int integrity_keep(struct integrity *integrity, const struct element *element)
     if (all == NULL)
         return -ENOMEM;
     for (uint64_t word = 0; word < intents->words; word++)
-        all[word] = intents->set[word] | intents->kept[word];
+        all[word] = intents_standing(intents, word);
     int error = integrity_end(integrity, element, all, false);
     free(all);
     return error;

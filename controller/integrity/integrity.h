@@ -7,7 +7,8 @@
  *     that was done on this member and not yet begun on another one would else be forgotten, if
  *     everything ended then. At an orderly end all hosts are gone everywhere before any controller
  *     ends (SEAT_QUIESCED); a controller that died, or was not waited for, may have left something.
- *  2. The data is durable, and so are the checksums of the region.
+ *     While the array runs, whoever has it cleared has reserved it (controller/path/split_clear.c).
+ *  2. The data is durable, on all members, and so are the checksums of the region.
  *  3. No member of a volume that it is of has failed: the bits say what that one lacks.
  *  4. Members that may differ since an earlier end have been made equal.
  *
@@ -46,5 +47,10 @@ int integrity_keep(struct integrity *integrity, const struct element *element);
 
 /* Where the bitmap is in the tail, and what is to be written there: the writing that was begun. */
 struct loop_io integrity_intents_io(const struct integrity *integrity);
+
+/* Where in the tail the checksums of regions [first, end) are, whole blocks, and what they are to
+ * say: words of the table itself, of which others may change meanwhile. There are checksums. */
+struct loop_io integrity_checksums_io(const struct integrity *integrity, uint64_t first_region,
+                                      uint64_t end_region);
 
 #endif

@@ -18,7 +18,9 @@ enum {
 
 static int make_bitmaps(struct intents *intents)
 {
-    uint64_t **bitmaps[] = {&intents->set, &intents->wanted, &intents->adding, &intents->kept};
+    uint64_t **bitmaps[] = {&intents->set,      &intents->wanted,  &intents->adding,
+                            &intents->kept,     &intents->resting, &intents->cold,
+                            &intents->settling, &intents->settled, &intents->stuck};
     void *image;
 
     for (uint32_t i = 0; i < sizeof bitmaps / sizeof *bitmaps; i++) {
@@ -63,6 +65,11 @@ void intents_free(struct intents *intents)
     free(intents->wanted);
     free(intents->adding);
     free(intents->kept);
+    free(intents->resting);
+    free(intents->cold);
+    free(intents->settling);
+    free(intents->settled);
+    free(intents->stuck);
     free(intents->states);
     free(intents->image);
     free(intents);
@@ -136,8 +143,7 @@ static void fill_sector(struct intents *intents, uint32_t number)
     uint64_t first = (uint64_t)number * SECTOR_WORDS;
 
     for (uint32_t i = 0; i < SECTOR_WORDS; i++)
-        put_bytes(sector + 8 * i,
-                  intents->set[first + i] | intents->adding[first + i] | intents->kept[first + i],
+        put_bytes(sector + 8 * i, intents_standing(intents, first + i) | intents->adding[first + i],
                   8);
     put_bytes(sector + AT_STATE, intents->states[number], 4);
     put_bytes(sector + AT_CRC, crc_of(sector, number), 4);
@@ -150,7 +156,7 @@ void intents_want(struct intents *intents, uint64_t offset_bytes, uint64_t lengt
     uint64_t region = offset_bytes >> intents->region_shift;
     uint64_t last = (offset_bytes + length_bytes - 1) >> intents->region_shift;
 
-    assert(length_bytes > 0 && last < intents->regions);
+    intents_wake(intents, offset_bytes, length_bytes);
     for (; region <= last; region++)
         intents->wanted[region / 64] |=
             UINT64_C(1) << region % 64 & ~intents->set[region / 64] & ~intents->adding[region / 64];
@@ -214,7 +220,7 @@ void intents_failed(struct intents *intents)
 bool intents_doubt(const struct intents *intents, uint64_t region, enum intents_state state)
 {
     uint64_t word = region / 64;
-    uint64_t meant = (intents->set[word] | intents->kept[word]) >> region % 64 & 1;
+    uint64_t meant = intents_standing(intents, word) >> region % 64 & 1;
 
     return meant != 0 && (intents->states[word / SECTOR_WORDS] & state) == 0;
 }
@@ -236,8 +242,9 @@ void intents_end(struct intents *intents, const uint64_t *keep, uint8_t states)
 {
     assert(!intents->writing);
     for (uint64_t word = 0; word < intents->words; word++) {
-        intents->kept[word] = (intents->kept[word] | intents->set[word]) & keep[word];
-        intents->set[word] = 0;
+        intents->kept[word] = intents_standing(intents, word) & keep[word];
+        intents->set[word] = intents->resting[word] = intents->cold[word] = 0;
+        intents->settling[word] = intents->settled[word] = intents->stuck[word] = 0;
     }
     memset(intents->states, states, intents->sectors);
     for (uint32_t i = 0; i < intents->sectors; i++)

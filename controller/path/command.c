@@ -33,6 +33,7 @@ const char *command_op_name(enum command_op op)
         [COMMAND_EXTENTS] = "extents", [COMMAND_MARK] = "mark",
         [COMMAND_SCRUB] = "scrub",     [COMMAND_RESTORE] = "restore",
         [COMMAND_INTENTS] = "intents", [COMMAND_SETTLE] = "settle",
+        [COMMAND_QUIET] = "quiet",     [COMMAND_CLEAR] = "clear",
     };
 
     return op < COMMAND_OPS_END && names[op] != NULL ? names[op] : "unknown";

@@ -37,6 +37,10 @@ enum command_op {
     COMMAND_INTENTS = 11, /* in how many regions members may differ, at a range of each member: of
                              one; of a redundant volume: of all of them, added up */
     COMMAND_SETTLE = 13,  /* of a virtual volume: what its members' superblocks say is up to date */
+    COMMAND_QUIET = 14,   /* of a member's range: what was written there is durable, and nothing is
+                             being written (execute_clear.c) */
+    COMMAND_CLEAR = 15,   /* its write intents go; of a redundant volume: at a range of all members,
+                             where nothing needs them (split_clear.c) */
     COMMAND_OPS_END,
 };
 
@@ -79,13 +83,14 @@ struct command_io {
     int64_t result;               /* of the piece that has just ended */
     uint64_t at_bytes, end_bytes; /* on the element */
     uint32_t piece_bytes, piece_done_bytes;
-    uint8_t step;      /* enum execute_step */
-    uint8_t waits_for; /* enum execute_wait */
-    uint8_t retries;   /* of the piece, after EAGAIN and EINTR */
-    bool gated;        /* is on the element's list of writes (gate.h) */
-    bool gate_waits;   /* and waits there for its turn */
-    bool gate_shared;  /* a read that may be there beside other such reads */
-    bool marks;        /* is the one that writes the superblock (mark.h) */
+    uint8_t step;       /* enum execute_step */
+    uint8_t waits_for;  /* enum execute_wait */
+    uint8_t retries;    /* of the piece, after EAGAIN and EINTR */
+    bool gated;         /* is on the element's list of writes (gate.h) */
+    bool gate_waits;    /* and waits there for its turn */
+    bool gate_shared;   /* a read that may be there beside other such reads */
+    bool marks;         /* is the one that writes the superblock (mark.h) */
+    uint8_t writes_age; /* of its element, when this change of data began */
     bool damages; /* changes a part of a block that is damaged, and stays so (execute_verify.c) */
     uint8_t *scratch; /* one block, or NULL */
     struct command *gate_next, *gate_previous, *gate_next_ready;
@@ -161,7 +166,7 @@ struct command {
 
     struct aggregate aggregate; /* of the components' statuses */
     int32_t status;             /* 0 or -errno, once AGGREGATE has run */
-    uint32_t count;             /* EXTENTS, INTENTS: how many */
+    uint32_t count;             /* EXTENTS, INTENTS: how many; QUIET, CLEAR: 1: it is not so */
     uint32_t locations;         /* EXTENTS of a virtual volume: how many (split_extents.h) */
     uint32_t slot;              /* REDIRECT: index of the slot */
     uint32_t slot_generation;

@@ -13,7 +13,7 @@
 static bool is_exclusive(const struct command *command)
 {
     return command_changes_data(command->op) || command->op == COMMAND_RESTORE ||
-           (command->op == COMMAND_SCRUB && command->members != 0);
+           command->op == COMMAND_CLEAR || (command->op == COMMAND_SCRUB && command->members != 0);
 }
 
 /* A read that computes what a member held from the others of its row, of which a write changes one
@@ -22,6 +22,16 @@ static bool reads_by_parity(const struct command *command)
 {
     return command->op == COMMAND_READ && command->virtual->layout.parities > 0 &&
            (command->split->absent | virtual_failed(command->virtual)) != 0;
+}
+
+/* Its members are compared, or about to be. */
+static bool is_scrubbed(struct volume_record *record)
+{
+    uint32_t state = load_acquire(&record->job.state); /* pairs with job_start_prepare */
+
+    /* relaxed: written before the state */
+    return load_relaxed(&record->job.kind) == JOB_KIND_SCRUB &&
+           (state == JOB_WAITING || state == JOB_RUNNING);
 }
 
 static bool wants_reservation(const struct controller *controller, const struct command *command)
@@ -40,7 +50,8 @@ static bool wants_reservation(const struct controller *controller, const struct 
          * between would be lost for ever. */
         return is_exclusive(command) &&
                (command->virtual->layout.parities > 0 || command->op == COMMAND_RESTORE ||
-                member_states_now(command->virtual->record).rebuilding);
+                member_states_now(command->virtual->record).rebuilding ||
+                is_scrubbed(command->virtual->record));
     }
     return true;
 }
@@ -56,7 +67,9 @@ static void fill(const struct controller *controller, struct command *command)
         .cookie = (uint32_t)(command - controller->commands),
         .exclusive = is_exclusive(command),
     };
-    if (command->virtual->layout.parities > 0)
+    if (command->op == COMMAND_CLEAR)
+        split_clear_reserves(command, &reservation->offset_bytes, &reservation->length_bytes);
+    else if (command->virtual->layout.parities > 0)
         parity_member_range(&command->virtual->layout, command->split->part_offset_bytes,
                             command->split->part_bytes, &reservation->offset_bytes,
                             &reservation->length_bytes);

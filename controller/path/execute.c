@@ -136,10 +136,14 @@ static enum stage_verdict finish(struct controller *controller, struct command *
 {
     int32_t status = element_status(error);
 
+    if (status != 0 && status != -EOPNOTSUPP && command_changes_data(command->op))
+        execute_hold_intents(controller, command);
     count_finish(controller, command, status);
     aggregate_add(&command->aggregate, command->offset_bytes, status);
     controller->executing--;
     execute_owned(controller, command)->busy--;
+    if (command_changes_data(command->op))
+        execute_owned(controller, command)->writes[command->io.writes_age]--;
     give_scratch(controller, command);
     leave_gate(controller, command);
     leave_mark(controller, command);
@@ -165,16 +169,27 @@ static enum stage_verdict go_on(struct controller *controller, struct command *c
 
 static void count_execution(struct controller *controller, const struct command *command)
 {
+    count_up(&execute_owned(controller, command)->record->commands_from[command->receiver], 1);
     if (command->origin->travels)
         count_up(&controller->counters->executed, 1);
     else
         count_up(&controller->counters->redirected_in, 1);
 }
 
+/* Since when it is under way is known to whoever has write intents go (execute_clear.c). */
+static void count_write(struct owned_element *element, struct command *command)
+{
+    if (!command_changes_data(command->op))
+        return;
+    command->io.writes_age = element->writes_age;
+    element->writes[element->writes_age]++;
+}
+
 static void count_begin(struct controller *controller, struct command *command)
 {
     controller->executing++;
     execute_owned(controller, command)->busy++;
+    count_write(execute_owned(controller, command), command);
     if (command->origin->uncounted)
         return;
     count_up(&execute_owned(controller, command)->record->counters.in_flight, 1);
@@ -261,6 +276,8 @@ static int next_after_wait(struct controller *controller, struct command *comman
     case WAIT_SCRATCH:
         return execute_next_write(controller, command);
     case WAIT_INTENT:
+        if (command->op == COMMAND_CLEAR)
+            return execute_clear(controller, command);
         return command->io.result < 0 ? (int)command->io.result
                                       : execute_begin_change(controller, command);
     case WAIT_STEP:

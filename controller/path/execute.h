@@ -1,7 +1,7 @@
 /*
  * EXECUTE, among its files: execute.c is the stage; execute_start.c starts operations of element
- * I/O, execute_next.c says what comes after them; execute_intent.c and execute_verify.c are what an
- * element with write intents and with checksums needs besides.
+ * I/O, execute_next.c says what comes after them; execute_intent.c, execute_clear.c and
+ * execute_verify.c are what an element with write intents and with checksums needs besides.
  */
 #ifndef CONTROLLER_PATH_EXECUTE_H
 #define CONTROLLER_PATH_EXECUTE_H
@@ -16,8 +16,10 @@ enum execute_step {
     STEP_RELEASE_RANGE, /* punch or zero by the file system */
     STEP_SYNC,          /* fdatasync: a FLUSH, or FUA after anything but a write */
     STEP_PREFETCH,
-    STEP_MARK,   /* a copy of the superblock */
-    STEP_INTENT, /* the bitmap of write intents, before the first write of a region */
+    STEP_MARK,      /* a copy of the superblock */
+    STEP_INTENT,    /* the bitmap of write intents, before the first write of a region, or without
+                       what is not needed any more */
+    STEP_CHECKSUMS, /* those of a range, before its intents go */
 };
 
 /* What a command in this stage waits for. */
@@ -112,6 +114,20 @@ int execute_intend(struct controller *controller, struct command *command);
 /* INTENTS: in how many regions of the command's range other members may hold something else, up to
  * EXTENTS_MAX. 0 also where the image does not say. */
 uint32_t execute_count_doubt(struct controller *controller, const struct command *command);
+
+/* A change of data has failed, and may have been made in part: members may differ there. */
+void execute_hold_intents(struct controller *controller, const struct command *command);
+
+/* Some time has passed: what of the element was not written in it comes to rest, if no write of the
+ * time before is under way. False: there is nothing that may come to rest. It has intents. */
+bool execute_age(struct owned_element *element);
+
+/* QUIET: command->count says in the end whether the range is not quiet. CLEAR. */
+int execute_quiet(struct controller *controller, struct command *command);
+int execute_clear(struct controller *controller, struct command *command);
+int64_t execute_start_checksums(struct controller *controller, struct command *command);
+int execute_after_checksums(struct controller *controller, struct command *command);
+int execute_after_quiet_flush(struct controller *controller, struct command *command);
 
 /* The bitmap was written, or not: goes on with the command, and with those that waited. */
 int execute_after_intent(struct controller *controller, struct command *command);

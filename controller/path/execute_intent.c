@@ -17,6 +17,9 @@ int execute_intend(struct controller *controller, struct command *command)
     if (intents_cover(intents, command->element_offset_bytes, command->length_bytes))
         return NEXT_OVER;
     intents_want(intents, command->element_offset_bytes, command->length_bytes);
+    clearing_wake(controller);
+    if (intents_cover(intents, command->element_offset_bytes, command->length_bytes))
+        return NEXT_OVER; /* they were at rest */
     if (intents->writing) {
         command->io.waits_for = WAIT_INTENT;
         command_queue_push(&element->intent_waiters, command);
@@ -25,6 +28,18 @@ int execute_intend(struct controller *controller, struct command *command)
     intents_begin(intents);
     command->io.step = STEP_INTENT;
     return NEXT_STEP;
+}
+
+/* Of one that failed before it had any there are none to hold. */
+void execute_hold_intents(struct controller *controller, const struct command *command)
+{
+    struct owned_element *element = execute_owned(controller, command);
+
+    if (element->integrity != NULL && command->length_bytes > 0 &&
+        intents_cover(element->integrity->intents, command->element_offset_bytes,
+                      command->length_bytes))
+        intents_hold(element->integrity->intents, command->element_offset_bytes,
+                     command->length_bytes);
 }
 
 /* Those that waited for this writing; who must wait once more stands in a new line. */
@@ -55,7 +70,9 @@ int execute_after_intent(struct controller *controller, struct command *command)
     else
         intents_failed(intents);
     wake(controller, element, error);
-    return error != 0 ? error : execute_begin_change(controller, command);
+    if (error != 0 || command->op == COMMAND_CLEAR)
+        return error;
+    return execute_begin_change(controller, command);
 }
 
 int execute_begin_change(struct controller *controller, struct command *command)

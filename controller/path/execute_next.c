@@ -160,8 +160,11 @@ static int after_release_range(struct controller *controller, struct command *co
 
 static int after_sync(struct controller *controller, struct command *command)
 {
+    int next = command->op == COMMAND_QUIET ? execute_after_quiet_flush(controller, command)
+                                            : (int)NEXT_OVER;
+
     if (command->io.result == 0)
-        return NEXT_OVER;
+        return next;
     /* After a failed fdatasync the kernel may have dropped the dirty pages and report success next
      * time: so no later flush of this element may succeed. */
     controller_lose_writes(controller, command->element, "a flush of it failed");
@@ -173,7 +176,7 @@ static int after_sync(struct controller *controller, struct command *command)
 int execute_write_failed(struct controller *controller, struct command *command)
 {
     bool durable = (command->flags & COMMAND_FUA) != 0 || command->op == COMMAND_MARK ||
-                   command->io.step == STEP_INTENT;
+                   command->io.step == STEP_INTENT || command->io.step == STEP_CHECKSUMS;
 
     if (command->io.result == -EIO && durable)
         controller_lose_writes(controller, command->element, "a durable write to it failed");
@@ -244,6 +247,8 @@ int execute_after(struct controller *controller, struct command *command)
         return NEXT_OVER; /* advice as well */
     case STEP_MARK:
         return after_mark(controller, command);
+    case STEP_CHECKSUMS:
+        return execute_after_checksums(controller, command);
     case STEP_INTENT:
         return execute_after_intent(controller, command);
     }
@@ -331,6 +336,10 @@ int execute_first(struct controller *controller, struct command *command)
     case COMMAND_INTENTS:
         command->count = execute_count_doubt(controller, command);
         return NEXT_OVER;
+    case COMMAND_QUIET:
+        return execute_quiet(controller, command);
+    case COMMAND_CLEAR:
+        return execute_clear(controller, command);
     case COMMAND_MARK:
         io->step = STEP_MARK;
         io->marks = mark_begin(element->mark, &controller->segment);

@@ -122,6 +122,8 @@ int64_t execute_start(struct controller *controller, struct command *command)
     case STEP_MARK:
         return element_write_tail(&element->file, controller->loop, mark_io(element->mark),
                                   completion);
+    case STEP_CHECKSUMS:
+        return execute_start_checksums(controller, command);
     case STEP_INTENT:
         return element_write_tail(&element->file, controller->loop,
                                   integrity_intents_io(element->integrity), completion);

@@ -10,7 +10,8 @@
 static bool is_read(const struct command *command)
 {
     return command->op == COMMAND_READ || command->op == COMMAND_PREFETCH ||
-           command->op == COMMAND_EXTENTS || command->op == COMMAND_INTENTS;
+           command->op == COMMAND_EXTENTS || command->op == COMMAND_INTENTS ||
+           command->op == COMMAND_CLEAR;
 }
 
 /* FLUSH and INTENTS go to every member that is up to date. */
@@ -289,6 +290,8 @@ static enum stage_verdict begin(struct controller *controller, struct command *c
         split_scrub_begin(command);
         return split_scrub_go_on(controller, command);
     }
+    if (command->op == COMMAND_CLEAR)
+        return split_clear_go_on(controller, command);
     begin_round(command);
     if (!split_wants_slices(command))
         split_redo_begin(controller, command);
@@ -331,7 +334,7 @@ static bool goes_straight(const struct controller *controller, struct command *c
 
     if (is_redundant(&virtual->layout) || goes_to_all(command) ||
         command_is_maintenance(command->op) || command->op == COMMAND_EXTENTS ||
-        command->length_bytes == 0)
+        command->op == COMMAND_CLEAR || command->length_bytes == 0)
         return false;
     layout_walk_begin(&walk, &virtual->layout, LAYOUT_READ, command->offset_bytes,
                       command->length_bytes, NULL);
@@ -355,6 +358,7 @@ enum stage_verdict split_run(struct controller *controller, struct command *comm
         return STAGE_NEXT;
     command->split->slices.in_use = command->split->mark.in_use = false;
     command->split->restore.in_use = command->split->scrub.in_use = false;
+    command->split->clear.in_use = false;
     if ((command->flags & COMMAND_FAST_ZERO) != 0 && is_redundant(&command->virtual->layout)) {
         aggregate_add(&command->aggregate, command->offset_bytes, -EOPNOTSUPP);
         return STAGE_DONE;
@@ -377,6 +381,8 @@ enum stage_verdict split_complete(struct controller *controller, struct command 
     }
     if (command->split->scrub.in_use)
         verdict = split_scrub_complete(controller, command);
+    else if (command->split->clear.in_use)
+        verdict = split_clear_complete(controller, command);
     else if (command->split->restore.in_use)
         verdict = split_restore_complete(controller, command);
     else if (command->split->slices.in_use)

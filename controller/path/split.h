@@ -10,8 +10,9 @@
  * Files: split.c the stage, and layouts without parity; split_parity.c writes of layouts with
  * parity, and reads of them that must do without a member; split_extents.c block status;
  * split_mark.c the marking of members that failed; split_restore.c what is special about RESTORE;
- * split_scrub.c SCRUB; split_rounds.c what these three have in common; split_divide.c reads that no
- * member can answer as a whole; split_redo.c what is said before a round of writes.
+ * split_scrub.c SCRUB; split_clear.c CLEAR; split_rounds.c what these four have in common;
+ * split_divide.c reads that no member can answer as a whole; split_redo.c what is said before a
+ * round of writes.
  */
 #ifndef CONTROLLER_PATH_SPLIT_H
 #define CONTROLLER_PATH_SPLIT_H
@@ -81,6 +82,13 @@ struct split_scrub {
     uint64_t member_offset_bytes;
 };
 
+/* A CLEAR: what is asked of all members in this round. */
+struct split_clear {
+    bool in_use;
+    uint8_t op;      /* COMMAND_QUIET or COMMAND_CLEAR */
+    uint32_t member; /* the next one to be sent to */
+};
+
 /* What is said of the command's writes before they begin (shm/redo.h). */
 struct split_redo {
     uint8_t phase; /* enum redo_phase: what we have said */
@@ -120,6 +128,7 @@ struct split {
     struct split_slices slices; /* instead of `walk`, where parity takes part */
     struct split_restore restore;
     struct split_scrub scrub;
+    struct split_clear clear;
     struct split_redo redo;
     uint32_t flush_member;
     uint32_t extents_count[MEMBERS_MAX];
@@ -185,6 +194,14 @@ uint64_t split_scrub_buffer_bytes(const struct layout *layout, uint64_t length_b
 void split_scrub_begin(struct command *command);
 enum stage_verdict split_scrub_go_on(struct controller *controller, struct command *command);
 enum stage_verdict split_scrub_complete(struct controller *controller, struct command *command);
+
+/* CLEAR, as with slices. Its range of each member: at most so many bytes (0: the volume's chunks
+ * are too long for it); and what is reserved for it. */
+uint64_t split_clear_bytes(const struct layout *layout);
+void split_clear_reserves(const struct command *command, uint64_t *ret_offset_bytes,
+                          uint64_t *ret_length_bytes);
+enum stage_verdict split_clear_go_on(struct controller *controller, struct command *command);
+enum stage_verdict split_clear_complete(struct controller *controller, struct command *command);
 
 /* Before the first component of a part that changes data; before the first write of a slice, when
  * its parity has been computed; when all of its writes have ended, before its workspace is given

@@ -7,6 +7,7 @@
 
 #include "controller/controller.h"
 #include "controller/control_element.h"
+#include "controller/loss.h"
 #include "shm/crash_point.h"
 
 static struct takeover *takeover_of(struct controller *controller)
@@ -32,7 +33,7 @@ static bool runs(const struct controller *controller, uint32_t seat)
     return seat_state(segment_seat(&controller->segment, seat)) == SEAT_RUNNING;
 }
 
-/* How many others come before us. */
+/* How many others come before us: before one that is about to stop, all that go on. */
 static uint32_t turns_before_us(const struct controller *controller, uint32_t element)
 {
     uint32_t running = 0, ours = 0;
@@ -42,7 +43,7 @@ static uint32_t turns_before_us(const struct controller *controller, uint32_t el
             ours = running;
         running += seat == controller->id || runs(controller, seat);
     }
-    return (ours + running - element % running) % running;
+    return (ours + running - element % running) % running + (controller->quiescing ? running : 0);
 }
 
 /* Without takeover only a seat's later life takes what its earlier one had. */
@@ -107,6 +108,16 @@ static void forget_in_flight(const struct controller *controller, uint32_t eleme
     }
 }
 
+/* Its owner before may not have come to mark its members. */
+static void settle_failed(struct controller *controller, uint32_t element)
+{
+    settle_failed_elements(controller, NULL);
+    if (loss_is_left_dirty(&controller->segment, element))
+        /* relaxed: who takes the element is its only writer; it is read when all have ended */
+        store_relaxed(&record_of(controller, element)->lost_writes, 1);
+    adopt_drop(&takeover_of(controller)->adoption, element);
+}
+
 static void own(struct controller *controller, uint32_t element)
 {
     struct taking *taking = &takeover_of(controller)->elements[element];
@@ -114,15 +125,14 @@ static void own(struct controller *controller, uint32_t element)
     uint64_t taken_ns = loop_now_ns(controller->loop) - taking->begun_ns;
 
     CRASH_POINT("takeover.adopted");
-    if (has_failed(controller, element)) {
-        settle_failed_elements(controller, NULL); /* its owner before may not have come to it */
-        adopt_drop(&takeover_of(controller)->adoption, element);
-    }
+    if (has_failed(controller, element))
+        settle_failed(controller, element);
     forget_in_flight(controller, element);
     if (!taking->handed)
         count_takeover(record, taken_ns);
     (void)owner_change(&record->owner, taking->owner,
                        owner_next(taking->owner, OWNER_OWNED, controller->id, controller->epoch));
+    clearing_wake(controller);
     CRASH_POINT("takeover.owned");
     tracing_event(controller, TRACE_ELEMENT_TAKEN, TRACE_NO_CONTROLLER, element);
     leave(takeover_of(controller), taking);
@@ -268,6 +278,8 @@ static void try_to_take(struct controller *controller, uint32_t element)
     if (loop_now_ns(controller->loop) < taking->due_ns)
         return;
     struct owner ours = owner_next(owner, OWNER_TAKING, controller->id, controller->epoch);
+    /* What its cache holds is adopted only of one that is said to be dead. */
+    seat_finish_death(segment_seat(&controller->segment, owner.seat));
     CRASH_POINT("takeover.begin");
     if (!owner_change(word, owner, ours))
         return; /* somebody else was first: looked at again by the next tick */
@@ -307,6 +319,8 @@ static void ticked(struct timer *timer)
     struct controller *controller =
         (struct controller *)((char *)timer - offsetof(struct controller, takeover.timer));
 
+    if (controller->finished)
+        return;
     for (uint32_t i = 0; i < controller->elements_count && controller->takeover.active > 0; i++)
         advance(controller, i);
     set_timer(controller);
@@ -341,6 +355,11 @@ void takeover_look(struct controller *controller)
     for (uint32_t i = 0; i < controller->elements_count; i++)
         look_at(controller, i);
     set_timer(controller);
+}
+
+bool takeover_is_quiet(const struct controller *controller)
+{
+    return controller->takeover.active == 0;
 }
 
 /* --- starting --- */

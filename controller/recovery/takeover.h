@@ -18,6 +18,10 @@
  * had done is done again, and does no harm: the image is opened anew behind the same lock, and a
  * block is dirty in a dead one's cache region until it is on the image.
  *
+ * Who lets its hosts go takes what nobody else does: at the end of the array all are such, and what
+ * one that dies then had cached and not written is on the image before the others stop
+ * (config/configurator_phases.c). Who stops takes nothing any more.
+ *
  * Where the image cannot be opened, or not be written, the element is ours all the same, and has
  * failed: its commands end with EIO, members on it are marked, and it can be replaced. One that had
  * failed before is ours at once. For such elements OWNED does not say that the I/O of the owner
@@ -65,6 +69,9 @@ void takeover_look(struct controller *controller);
  * that had failed. It does not get another image before that, because by the mark of this one
  * others know when it has. Where there is no descriptor of the image, nobody can tell: true. */
 bool takeover_has_landed(const struct controller *controller, uint32_t element);
+
+/* Whether nothing is being taken, nor waits for somebody else to take it. */
+bool takeover_is_quiet(const struct controller *controller);
 
 /* The descriptor of an element's image, which stays ours, or -1. */
 int takeover_image(const struct controller *controller, uint32_t element);

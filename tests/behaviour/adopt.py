@@ -35,7 +35,7 @@ def adopt(array, config=None):
 
 
 def again_and_again(places, **settings):
-    with Array(places, controllers=3, kinds=(MEMORY, DISK), status=1, expected=EXPECTED,
+    with Array(places, controllers=3, kinds=(MEMORY, DISK), expected=EXPECTED,
                **settings) as array:
         with Workers(array, ('c0', 'c1', 'c2'), ('vol0', 'vol1', 'vol2')) as workers:
             for i in range(4):
@@ -151,7 +151,7 @@ def two_at_once(places):
 
 def one_hangs(places):
     """Nobody is kept from adopting by the one that is asked first: it is killed, as one that hangs."""
-    with Array(places, controllers=2, kinds=(MEMORY,), status=1,
+    with Array(places, controllers=2, kinds=(MEMORY,),
                expected='does not answer who takes|' + EXPECTED) as array:
         pid = array.controller(0)['pid']
         array.kill_configurator()

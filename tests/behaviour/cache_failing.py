@@ -99,7 +99,7 @@ def on_failing_storage(places, act, status, expected):
 
 def main():
     libnbd()
-    lost = '|exited with status 1'  # what was acknowledged is nowhere
+    lost = '|exited with status 1|lacks something'  # what was acknowledged is nowhere
     for act, status, expected in ((write_back_fails, 1, 'element bad failed: dirty blocks' + lost),
                                   (sync_fails_once, 1, 'element bad failed: a flush' + lost),
                                   (fill_fails, 0, None),

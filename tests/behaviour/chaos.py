@@ -123,7 +123,7 @@ def members_agree(array):
 
 
 def chaos(places, deaths, **more):
-    with Array(places, controllers=CONTROLLERS, status=1, expected='^(?!.*makes no sense).*(controller|anyport)', **more,
+    with Array(places, controllers=CONTROLLERS, expected='^(?!.*makes no sense).*(controller|anyport)', **more,
                **settings(places)) as array:
         histories = [(name, history.begin(array, name, '--seconds=100000', '--reconnect',
                                           '--depth=2', '--window=1024', f'--scope={scope}'))

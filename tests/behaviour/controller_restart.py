@@ -46,7 +46,7 @@ def start(array, workers, victim):
 
 
 def again_and_again(places, rounds, **settings):
-    with Array(places, controllers=3, kinds=(MEMORY, DISK), status=1, **settings,
+    with Array(places, controllers=3, kinds=(MEMORY, DISK), **settings,
                expected=r'controller \d .* was killed|controller \d runs again|' + TAKEN) as array:
         with Workers(array, ('c0', 'c1', 'c2'), ('vol0', 'vol1', 'vol2')) as workers:
             workers.go_on()
@@ -105,8 +105,6 @@ def with_its_elements(places, **settings):
             for way in ('stop', 'stop', 'kill'):
                 workers.go_on()
                 workers.disturbed |= {'c1'}
-                if way == 'kill':
-                    array.status = 1
                 verb(array, way, '1')
                 workers.go_on(10, workers.undisturbed)
                 check(owner() != 1, f'c1 owns its element after {way}')
@@ -128,7 +126,7 @@ def with_redundancy(places):
               'volumes': [{'name': f'part{i}', 'element': f'disk{i}'} for i in range(3)]}
     fields['volumes'].append({'name': 'vol', 'layout': 'raid5', 'members': ['part0', 'part1',
                                                                           'part2']})
-    with Array(places, controllers=3, status=1, **fields,
+    with Array(places, controllers=3, **fields,
                expected=r'controller \d .* was killed|runs again|member|is rebuilt|finished .* had begun') as array:
         def state():
             return next(one['state'] for one in array.state()['volumes'] if one['name'] == 'vol')
@@ -149,7 +147,7 @@ def with_redundancy(places):
 
 def while_it_starts(places, **settings):
     """Killed itself, or another killed, somewhere between the start and the end of a start."""
-    with Array(places, controllers=4, kinds=(MEMORY,), status=1, **settings,
+    with Array(places, controllers=4, kinds=(MEMORY,), **settings,
                expected=r'controller \d .* was killed|runs again|cannot start|' + TAKEN) as array:
         with Workers(array, ('c0',), ('vol0',)) as workers:
             for i in range(4 * ROUNDS // 10):
@@ -182,7 +180,7 @@ def while_it_starts(places, **settings):
 
 
 def by_itself(places):
-    with Array(places, controllers=2, kinds=(MEMORY,), status=1, restart='on-death',
+    with Array(places, controllers=2, kinds=(MEMORY,), restart='on-death',
                expected=r'was killed|runs again|not started again: it has died 5 times|' +
                TAKEN) as array:
         for _ in range(4):
@@ -220,7 +218,7 @@ def take_port(port):
 def in_the_way(places):
     """What a start meets: a port that somebody else has, an image that is gone."""
     front = three_ports()
-    with Array(places, controllers=2, kinds=(MEMORY,), status=1, takeover=NO_TAKEOVER,
+    with Array(places, controllers=2, kinds=(MEMORY,), takeover=NO_TAKEOVER,
                expected='was killed|runs again',
                ports={'tcp': f'127.0.0.1:{front}'}) as array:
         verb(array, 'kill', '1')

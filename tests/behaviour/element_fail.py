@@ -89,7 +89,7 @@ def main():
     libnbd()
     expected = 'element disk. failed: so it was asked for|controller 1 '
     with folders() as places:
-        with Array(places, controllers=2, expected=expected, status=1, takeover=NO_TAKEOVER) as array:
+        with Array(places, controllers=2, expected=expected, takeover=NO_TAKEOVER) as array:
             is_taken_out_of_use(array)
             wrong_types(array)
             errors(array)

@@ -68,7 +68,7 @@ def under_load(kind, cache, checksums, layout=None):
 
 
 def refusals(places):
-    with Array(places, controllers=CONTROLLERS, kinds=(MEMORY,), status=1,
+    with Array(places, controllers=CONTROLLERS, kinds=(MEMORY,),
                expected=f'was killed by signal 9|disk0 failed|{TAKEN}') as array:
         move(array, 1, 1)
         same(array.element(1)['controller'], 1, 'where it was')
@@ -82,7 +82,8 @@ def refusals(places):
         os.kill(array.controller(2)['pid'], signal.SIGKILL)
         wait_until(lambda: array.controller(2)['state'] == 'dead', 'it is dead')
         check('controller 2 does not run' in move(array, 1, 2, fails=True), 'a dead target')
-        wait_until(lambda: array.element(2)['controller'] != 2, 'it is taken over')
+        wait_until(lambda: array.element(2)['controller'] != 2 and
+                   array.element(2)['owner_state'] == 'owned', 'it is taken over')
         move(array, 2, 1 - array.element(2)['controller'])
         same(array.element(2)['takeovers'], 1, 'takeovers')
 
@@ -90,7 +91,7 @@ def refusals(places):
 def death_between(kind, cache):
     """A controller is killed while elements go to and fro."""
     with folders() as places:
-        with Array(places, controllers=4, kinds=(kind,), cache=cache, status=1,
+        with Array(places, controllers=4, kinds=(kind,), cache=cache,
                    expected=f'was killed by signal 9|{TAKEN}') as array:
             hosts = begin(array, (0, 2, 3))
             for _ in range(random.randrange(6)):
@@ -117,7 +118,7 @@ def death_between(kind, cache):
 
 def failback(places, how):
     """A controller that runs again has its elements again, where that is not left to the user."""
-    with Array(places, controllers=3, kinds=(MEMORY,), count=4, status=1, takeover={'failback': how},
+    with Array(places, controllers=3, kinds=(MEMORY,), count=4, takeover={'failback': how},
                expected=f'was killed by signal 9|controller 1 runs again|{TAKEN}') as array:
         hosts = begin(array, (0, 2))
         command(ANYPORT, 'controller', 'kill', '1', array.run_dir)

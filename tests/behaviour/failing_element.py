@@ -78,7 +78,7 @@ def main():
     with folders() as places:
         on_failing_storage(places, reads_and_writes_fail, None, 0)
     with folders() as places:
-        on_failing_storage(places, flush_fails, 'element bad failed: a flush|status 1', 1)
+        on_failing_storage(places, flush_fails, 'element bad failed: a flush|status 1|lacks something', 1)
 
 
 run(main)

@@ -16,7 +16,7 @@ SLACK = 4  # of a loaded machine: who looks late begins anew
 
 
 def is_stuck_under_load(places):
-    with Array(places, controllers=3, kinds=(MEMORY,), status=1, heartbeat=HEARTBEAT,
+    with Array(places, controllers=3, kinds=(MEMORY,), heartbeat=HEARTBEAT,
                expected=r'controller 1 .* has done nothing for .*: it is stopped by a signal|'
                r'controller 1 .* was killed by signal 9|runs again|' + TAKEN) as array:
         with Workers(array, ('c0', 'c1', 'c2'), ('vol0', 'vol1', 'vol2')) as workers:
@@ -39,7 +39,7 @@ def is_stuck_under_load(places):
 
 def is_stuck_without_work(places):
     """Nobody posts anything to it, and no host is there: its doorbell is all that shows it."""
-    with Array(places, controllers=2, kinds=(MEMORY,), status=1, heartbeat=HEARTBEAT,
+    with Array(places, controllers=2, kinds=(MEMORY,), heartbeat=HEARTBEAT,
                expected='controller 1|' + TAKEN) as array:
         time.sleep(HEARTBEAT * 3)  # idle, and well: this time is what is tested
         same([one['state'] for one in array.state()['controllers']], ['running'] * 2, 'the idle')

@@ -53,7 +53,7 @@ def one_controller_dies(places):
     options = ['--operations=15000', '--scope=blocks', '--reconnect', '--window=4096']
     victim = 3
     for kind in (MEMORY, DISK):
-        with Array(places, kinds=(kind,), status=1,
+        with Array(places, kinds=(kind,),
                    expected=f'controller {victim} .* was killed by signal 9|{TAKEN}') as array:
             before = array.controller(victim)
             process = begin(array, 'vol1', *options)

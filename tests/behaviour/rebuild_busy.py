@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""A controller runs so many jobs at once and no more. A rebuild that it has no room for is not given
-up: it waits, and runs when another job has ended. One that was wanted of a volume that was deleted
-while it waited is forgotten with it."""
+"""A controller runs so many jobs at once and no more. A rebuild or a scrub that it has no room for is
+not given up: it waits, and runs when another job has ended. A rebuild that was wanted of a volume that
+was deleted while it waited is forgotten with it."""
 import json
 import os
 import socket
@@ -12,7 +12,6 @@ from testarray import (ANYPORT, DISK, Array, check, command, folders, libnbd, no
 
 JOBS = 64     # JOBS_MAX of shm/limits.h
 REBUILDS = 8  # REBUILDS_MAX
-AT_ONCE = 16  # requests that a controller takes at once, and more: CONTROL_REQUESTS_MAX
 KIB = 1 << 10
 SIZE = 512 * KIB
 SLOW = {'rate': '128KiB'}  # so each job takes four seconds
@@ -60,20 +59,29 @@ def scrub_at_once(array, volumes):
                               'params': {'name': name}}), file=lines, flush=True)
             answer = json.loads(lines.readline())
             check('result' in answer, answer)
-            if number % AT_ONCE == AT_ONCE - 1:  # a control channel has a limit of its own
-                wait_until(lambda: 'waiting' not in states(array), 'those jobs have begun')
 
 
 def waits_for_room(places):
     with lab(places, JOBS) as array:
         make_fresh(array)
         verb(array, 'fail', 'disk2')
-        scrub_at_once(array, [f'v{j}' for j in range(JOBS)])
+        scrub_at_once(array, [f'v{j}' for j in range(JOBS)])  # more than a control channel takes
+        wait_until(lambda: states(array) == ['running'] * JOBS, 'all jobs have begun')
         verb(array, 'replace', 'disk2')
         same(states(array), ['running'] * JOBS + ['waiting'], 'as many as one controller runs')
         wait_until(lambda: volume(array, 'fresh')['state'] == 'online', 'it is rebuilt at last')
         wait_until(lambda: set(states(array)) == {'done'}, 'all jobs are done')
     note('a rebuild that a controller has no room for waits')
+
+
+def scrubs_wait_for_room(places):
+    """More than one controller runs: those that wait run when others have ended."""
+    with lab(places, JOBS + 6) as array:
+        scrub_at_once(array, [f'v{j}' for j in range(JOBS + 6)])
+        wait_until(lambda: sorted(states(array)) == ['running'] * JOBS + ['waiting'] * 6,
+                   'as many as one controller runs')
+        wait_until(lambda: states(array) == ['done'] * (JOBS + 6), 'all jobs are done')
+    note('scrubs that a controller has no room for wait')
 
 
 def is_forgotten(places):
@@ -93,7 +101,7 @@ def is_forgotten(places):
 
 def main():
     libnbd()
-    for part in (waits_for_room, is_forgotten):
+    for part in (waits_for_room, scrubs_wait_for_room, is_forgotten):
         with folders() as places:
             part(places)
 

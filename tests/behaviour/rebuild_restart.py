@@ -112,7 +112,7 @@ def the_old_image_is_not_trusted(places):
 
 def another_controller_goes_on(places):
     """The one that rebuilds is killed, and one of the members with it: the others do the rest."""
-    with Array(places, expected=SAID + '|controller . ', status=1, takeover=NO_TAKEOVER,
+    with Array(places, expected=SAID + '|controller . ', takeover=NO_TAKEOVER,
                **fields(places, 'raid6', 5, rebuild=SLOWLY)) as array:
         model = load(array)
         verb(array, 'fail', 'disk0')

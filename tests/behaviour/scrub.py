@@ -5,6 +5,7 @@ was changed."""
 import os
 import random
 import signal
+import threading
 
 from testarray import (ANYPORT, DISK, LONG, MEMORY, MIB, PATIENCE, TAKEN, Array, Bystander, check, command,
                        folders, note, run, same, wait_until)
@@ -117,6 +118,43 @@ def under_load(places):
                          f'volume {layout}: 0 blocks differed, 0 repaired\n', 'under load')
 
 
+def where_nothing_is_reserved(places):
+    """Hosts that keep apart by themselves: a scrub finds what is wrong, and nothing that is being
+    written."""
+    with lab(places, {'mirror': 3, 'raid5': 3}, coordination={'policy': 'none'},
+             expected='copies differ|parity does not fit|do not agree') as array:
+        size = MEMBER
+        fill(array, 'mirror')
+        stop, failures = threading.Event(), []
+
+        def write(port, begin, end):
+            host = array.connect('mirror', port)
+            while not stop.is_set():
+                length = random.choice((512, 4096, 65536))
+                at = random.randrange(begin, end - length)
+                data = random.randbytes(length)
+                host.pwrite(data, at)
+                if host.pread(length, at) != data:
+                    failures.append(f'{port}: {length} bytes at {at}')
+
+        writers = [threading.Thread(target=write, args=(f'c{i}', i * size // 4, (i + 1) * size // 4))
+                   for i in range(3)]
+        for writer in writers:
+            writer.start()
+        for options in ('--wait',), ('--wait', '--repair'), ('--wait',):
+            same(scrub(array, 'mirror', *options), 'volume mirror: 0 blocks differed, 0 repaired\n',
+                 'while hosts write')
+        for block in range(3 * size // 4 // BLOCK + 1, size // BLOCK, 7)[:4]:
+            flip(array, 1, list(LAYOUTS).index('mirror') * MEMBER + block * BLOCK)
+        same(scrub(array, 'mirror', '--wait', '--repair', status=3),
+             'volume mirror: 4 blocks differed, 4 repaired\n', 'and what is wrong')
+        stop.set()
+        for writer in writers:
+            writer.join()
+        same(failures, [], 'what was written is read')
+        same(scrub(array, 'mirror', '--wait'), 'volume mirror: 0 blocks differed, 0 repaired\n', 'after')
+
+
 def with_checksums(places):
     """Which block is wrong is known: the data comes back, also of a mirror of two and of raid5."""
     said = r'cannot be read|checksum|copies differ|parity does not fit|fits neither|do not agree|wrong|block'
@@ -188,7 +226,7 @@ def degraded(places):
 def runner_dies(places):
     """The controller that runs it is killed: another one goes on to the end."""
     expected = r'was killed|commands for its elements|degraded|agree|' + TAKEN
-    with lab(places, {'raid6': 5}, member=64 * MIB, status=1, expected=expected) as array:
+    with lab(places, {'raid6': 5}, member=64 * MIB, expected=expected) as array:
         fill(array, 'raid6')
         scrub(array, 'raid6')
         runner = wait_until(lambda: job(array, 'raid6').get('controller', -1) + 1, 'it runs') - 1
@@ -201,7 +239,8 @@ def runner_dies(places):
 
 
 def main():
-    for test in (finds_and_mends, under_load, with_checksums, read_repair, degraded, refusals, runner_dies):
+    for test in (finds_and_mends, under_load,
+                 where_nothing_is_reserved, with_checksums, read_repair, degraded, refusals, runner_dies):
         note(test.__name__)
         with folders() as places:
             test(places)

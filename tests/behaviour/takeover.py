@@ -46,7 +46,7 @@ def deaths_in(places, kind, victims, cache, layout, elements):
                     [{'name': 'whole', 'members': [f'vol{i}' for i in range(elements)], **layout}]}
     survivors = [i for i in range(4) if i not in victims]
     names = '|'.join(str(victim) for victim in victims)
-    with Array(places, controllers=4, kinds=(kind,), count=elements, status=1, cache=cache,
+    with Array(places, controllers=4, kinds=(kind,), count=elements, cache=cache,
                expected=rf'controller ({names}) .* was killed by signal 9; its elements are taken '
                         rf'over|{TAKEN}', **settings) as array:
         volumes = ['whole'] if layout is not None else [f'vol{i}' for i in range(elements)]

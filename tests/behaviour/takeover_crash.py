@@ -30,7 +30,7 @@ def crash(point, kind, cache, provoke):
     with folders() as places:
         token = os.path.join(places[MEMORY], 'token')
         os.environ['ANYPORT_CRASH'] = f'{point}:{token}'
-        with Array(places, controllers=4, kinds=(kind,), count=4, status=1, cache=cache,
+        with Array(places, controllers=4, kinds=(kind,), count=4, cache=cache,
                    expected=f'was killed by signal 9|{TAKEN}') as array:
             del os.environ['ANYPORT_CRASH']
             hosts = [Verifier(array, f'vol{i}', 'c0', 4 * i * MIB) for i in range(4)]

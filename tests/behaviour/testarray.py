@@ -314,7 +314,7 @@ class Array:
         """It was told to end, or ends by itself: waits, and checks what it leaves."""
         status = self.process.wait(seconds)
         self.process.stdout.close()
-        text = self.stderr()
+        text = self.last_words = self.stderr()
         self.log.close()
         left = processes_of_session(self.session)
         session, self.process = self.session, None

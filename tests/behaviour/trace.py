@@ -255,7 +255,7 @@ def main():
     probes_are_there()
     with folders() as places:
         no_trace(places)
-        with Array(places, controllers=2, status=1, takeover=NO_TAKEOVER,
+        with Array(places, controllers=2, takeover=NO_TAKEOVER,
                    expected='controller 1 .* was killed by signal 9|member fast1 failed',
                    **fields(places)) as array:
             same(send(array, 0xfeedfacecafebeef), 0, 'a read')

@@ -28,7 +28,7 @@ def fields(places, layout, owners):
 
 
 def kill_one(places, layout, owners, victim):
-    with Array(places, controllers=CONTROLLERS, status=1, takeover=NO_TAKEOVER,
+    with Array(places, controllers=CONTROLLERS, takeover=NO_TAKEOVER,
                expected=f'controller {victim} .* was killed by signal 9|member|'
                r'finished what c\d had begun',
                **fields(places, layout, owners)) as array:

@@ -151,7 +151,7 @@ def main():
     libnbd()
     need('nbdinfo')
     with folders() as places:
-        with Array(places, controllers=CONTROLLERS, status=1, takeover=NO_TAKEOVER,
+        with Array(places, controllers=CONTROLLERS, takeover=NO_TAKEOVER,
                    expected='disk1|controller 2|failed; the volume is degraded',
                    **fields(places)) as array:
             exports(array)

@@ -233,7 +233,7 @@ def under_load(places):
 
 def controller_dies(places):
     """One that is killed while changes are made: they go on with those that are left."""
-    with lab(places, status=1, expected=r'was killed|commands for its elements') as array:
+    with lab(places, expected=r'was killed|commands for its elements') as array:
         with Bystander(array, 'base', 'c0', seconds=PATIENCE):
             volume(array, 'create', 'on-two', '-e', 'e2')
             os.kill(array.controller(2)['pid'], signal.SIGKILL)

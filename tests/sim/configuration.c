@@ -38,6 +38,8 @@ static void make_parts(struct configurator *configurator)
         error = failback_init(configurator);
     if (error == 0)
         error = rebuilds_init(configurator);
+    if (error == 0)
+        error = scrubs_init(configurator);
     assert(error == 0);
 }
 
@@ -115,6 +117,7 @@ void configuration_forget(struct world *world)
     resyncs_done(configurator);
     failback_done(configurator);
     rebuilds_done(configurator);
+    scrubs_done(configurator);
     free(configurator->witnesses);
     free(configurator);
     world->configurator = NULL;

@@ -214,6 +214,7 @@ static int make_segment(struct world *world, struct config_error *ret_error)
     header->cache_in_memory = config->cache.in_memory;
     header->interconnect = config->interconnect;
     header->takeover = config->takeover;
+    header->intents_clear_ns = world->plan.intents_clear_ns;
     store_relaxed(&header->job_rate_bytes, world->plan.job_rate_bytes); /* relaxed: nobody runs */
     return table_fill(&world->segment, config, &world->opened, ret_error);
 }

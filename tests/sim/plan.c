@@ -145,6 +145,8 @@ void plan_draw(struct plan *ret_plan, struct dice *dice)
         .cache_mode = cache_modes[dice_below(dice, sizeof cache_modes / sizeof cache_modes[0])],
         .cache_blocks = power_of_two(dice, 8, 5),
         .job_rate_bytes = dice_once_in(dice, 2) ? 0 : (uint64_t)power_of_two(dice, 1 << 20, 6),
+        .intents_clear_ns =
+            dice_once_in(dice, 3) ? 0 : (uint64_t)power_of_two(dice, 1, 8) * 1000000u,
         .lives = (uint32_t)dice_between(dice, 1, 2),
         .commands = (uint32_t)dice_between(dice, 40, 120),
         .depth = (uint32_t)dice_between(dice, 1, 6),

@@ -26,6 +26,7 @@ struct plan {
     enum cache_mode cache_mode;
     uint32_t cache_blocks;         /* of each controller: few, so that blocks have to go */
     uint64_t job_rate_bytes;       /* as in the segment's header */
+    uint64_t intents_clear_ns;     /* as there */
     uint32_t lives;                /* that serve hosts */
     uint32_t commands;             /* of all hosts, in a life */
     uint32_t depth;                /* of each host */

@@ -243,6 +243,18 @@ static void judge_recovery(struct world *world)
         judge_settled(world);
 }
 
+/* Intents go whenever it is time for that: then commands are on their way that nobody asked for. */
+static bool nobody_clears(struct world *world)
+{
+    for (uint32_t i = 0; i < world->machines_count; i++) {
+        const struct machine *machine = &world->machines[i];
+        if (machine->state != MACHINE_DEAD &&
+            (machine->controller->clearing.errand.sent || machine->controller->clearing.sent))
+            return false;
+    }
+    return true;
+}
+
 /* Nothing may hang, leak or fail for no reason. */
 static void look_before_end(struct world *world, enum sim_end end)
 {
@@ -253,6 +265,7 @@ static void look_before_end(struct world *world, enum sim_end end)
         (void)machines_run_until(world, jobs_are_over, JOBS_NS);
         pass(world, IDLE_NS);
         (void)machines_run_until(world, jobs_are_over, JOBS_NS); /* of who was started by it */
+        (void)machines_run_until(world, nobody_clears, JOBS_NS);
         if (!world->failed)
             judge_leaks(world);
         if (!world->failed && !all_died(world) && !lost_caches(world))

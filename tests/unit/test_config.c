@@ -41,6 +41,7 @@ const char config_full[] = "array: full\n"
                            "handshake-timeout: 3600\n"
                            "placement: spread\n"
                            "heartbeat: 3600\n"
+                           "follow-traffic: 3600\n"
                            "restart: on-death\n"
                            "interconnect: {model: direct, slots: 4096, ring-entries: 2}\n";
 
@@ -132,6 +133,7 @@ static void has_defaults(void)
     CU_ASSERT_EQUAL(config->handshake_seconds, HANDSHAKE_SECONDS_DEFAULT);
     CU_ASSERT_EQUAL(config->placement, PLACEMENT_AUTO);
     CU_ASSERT_EQUAL(config->heartbeat_seconds, 2);
+    CU_ASSERT_EQUAL(config->follow_traffic_seconds, 0);
     CU_ASSERT_EQUAL(config->restart, RESTART_NEVER);
     CU_ASSERT_EQUAL(config->interconnect.model, MODEL_DIRECT);
     CU_ASSERT_EQUAL(config->interconnect.share, 0);
@@ -202,6 +204,7 @@ static void takes_every_setting(void)
     CU_ASSERT_EQUAL(config->handshake_seconds, 3600);
     CU_ASSERT_EQUAL(config->placement, PLACEMENT_SPREAD);
     CU_ASSERT_EQUAL(config->heartbeat_seconds, 3600);
+    CU_ASSERT_EQUAL(config->follow_traffic_seconds, 3600);
     CU_ASSERT_EQUAL(config->restart, RESTART_ON_DEATH);
     CU_ASSERT_EQUAL(config->slots, 4096);
     CU_ASSERT_EQUAL(config->ring_entries, 2);

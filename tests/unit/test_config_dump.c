@@ -86,14 +86,15 @@ static bool same_settings(const struct config *a, const struct config *b)
            same_text(a->tcp_host, b->tcp_host) && a->tcp_port == b->tcp_port &&
            a->buffers_bytes == b->buffers_bytes && a->connections == b->connections &&
            a->handshake_seconds == b->handshake_seconds && a->placement == b->placement &&
-           a->heartbeat_seconds == b->heartbeat_seconds && a->restart == b->restart &&
+           a->heartbeat_seconds == b->heartbeat_seconds &&
+           a->follow_traffic_seconds == b->follow_traffic_seconds && a->restart == b->restart &&
            memcmp(&a->interconnect, &b->interconnect, sizeof a->interconnect) == 0 &&
            a->slots == b->slots && a->ring_entries == b->ring_entries &&
            a->coordination.policy == b->coordination.policy &&
            a->coordination.region_bytes == b->coordination.region_bytes &&
            a->takeover == b->takeover && a->failback == b->failback &&
            a->rebuild_rate_bytes == b->rebuild_rate_bytes && a->trace.level == b->trace.level &&
-           a->trace.events == b->trace.events;
+           a->trace.events == b->trace.events && a->intents_clear_ns == b->intents_clear_ns;
 }
 
 static bool same_config(const struct config *a, const struct config *b)
@@ -259,6 +260,7 @@ static void random_settings(FILE *out)
     maybe(out, "handshake-timeout: %u\n", 1 + below(3600));
     maybe(out, "placement: %s\n", PICK(places));
     maybe(out, "heartbeat: %u\n", below(3601));
+    maybe(out, "follow-traffic: %u\n", below(3601));
     maybe(out, "restart: on-death\n");
     if (below(2) == 0)
         maybe(out, "interconnect: {slots: %u, ring-entries: %u}\n", 1 + below(4096),
@@ -272,6 +274,7 @@ static void random_settings(FILE *out)
           REGION_BYTES_MIN << below(9));
     maybe(out, "rebuild: {rate: %uMiB}\n", 1 + below(100));
     maybe(out, "trace: {level: %s, events: %u}\n", PICK(levels), 1024u << below(4));
+    maybe(out, "intents: {clear-after: %ums}\n", below(3600001));
     maybe(out, "ports: {tcp: %s}\n", PICK(addresses));
 }
 

@@ -42,8 +42,8 @@ struct refusal {
 #define TOP_RULE                                                                                   \
     "array, run-dir, controllers, cache, elements, volumes, ports, buffers, connections, "         \
     "handshake-timeout, placement, interconnect, coordination, trace, rebuild, heartbeat, "        \
-    "restart, "                                                                                    \
-    "takeover"
+    "follow-traffic, restart, "                                                                    \
+    "takeover, intents"
 #define FILE_RULE "a mapping of array, elements, volumes and others"
 
 static const struct refusal document[] = {
@@ -430,6 +430,8 @@ static const struct refusal choices_and_switches[] = {
     {TOP("cache: {policy: fifo}\n"),
      "lab.yaml:6: cache.policy: 'fifo' is unknown; allowed: s3-fifo, sieve, arc, lru"},
     {TOP("heartbeat: 3601\n"), "lab.yaml:6: heartbeat: '3601' is out of range; allowed: 0 to 3600"},
+    {TOP("follow-traffic: 3601\n"),
+     "lab.yaml:6: follow-traffic: '3601' is out of range; allowed: 0 to 3600"},
     {TOP("restart: always\n"),
      "lab.yaml:6: restart: 'always' is unknown; allowed: never, on-death"},
     {TOP("placement: 0\n"), "lab.yaml:6: placement: '0' is unknown; allowed: auto, none, spread"},

@@ -211,6 +211,39 @@ static void who_does_not_come_to_it_is_not_waited_for(void)
     CU_ASSERT_EQUAL(array_stop(array), 0);
 }
 
+static void put_dirty_block(struct array *array, uint32_t seat, uint32_t element, uint8_t fill)
+{
+    struct cache_region region = segment_cache_region(&array->segment, seat);
+
+    cache_region_open(&region, 0);
+    memset(cache_region_block(&region, 0), fill, BLOCK_BYTES);
+    cache_region_publish(&region, 0, element, 0, EPOCH, CACHE_DIRTY);
+}
+
+/* Whoever declared its death was killed when it had raised the epoch, and before it said DEAD. */
+static void what_a_cache_holds_is_adopted_from_a_death_half_declared(void)
+{
+    struct array_wanted wanted = with_one_puppet;
+
+    wanted.cache_bytes = CACHE_BYTES_MIN;
+    wanted.cache_mode = CACHE_WRITE_BACK;
+    struct array *array = array_start(&wanted);
+    struct seat *seat = segment_seat(&array->segment, PUPPET);
+    segment_header(&array->segment)->takeover = 1;
+    put_dirty_block(array, PUPPET, PUPPET, 5);
+    element_close(&array->elements[PUPPET]);
+    /* pairs with seat_epoch */
+    store_release(&seat->epoch, EPOCH + 1);
+    array_publish(array);
+    host_submit(array, 0,
+                (struct job){.op = COMMAND_READ, .volume = PUPPET, .fill = 5, .bytes = 4096});
+    CU_ASSERT_TRUE_FATAL(host_wait_all(array, 0));
+    CU_ASSERT_EQUAL(status_of(array, 0, 0), 0);
+    CU_ASSERT_FALSE(array->hosts[0]->jobs[0].wrong);
+    CU_ASSERT_EQUAL(seat_state(seat), SEAT_DEAD);
+    CU_ASSERT_EQUAL(array_stop(array), 0);
+}
+
 static void without_takeover_they_end_at_once(void)
 {
     struct array *array = start(false);
@@ -278,6 +311,8 @@ int main(void)
          what_the_dead_claimed_of_a_failed_element_is_kept_aside},
         {"who died taking it is followed by another", who_died_taking_it_is_followed_by_another},
         {"who does not come to it is not waited for", who_does_not_come_to_it_is_not_waited_for},
+        {"what a cache holds is adopted from a death half declared",
+         what_a_cache_holds_is_adopted_from_a_death_half_declared},
         {"without takeover they end at once", without_takeover_they_end_at_once},
         {"who says not mine is believed where it changed",
          who_says_not_mine_is_believed_where_it_changed},
