@@ -5,6 +5,7 @@
 
 #include "controller/controller.h"
 #include "controller/deaths.h"
+#include "shm/crash_point.h"
 
 /* Of its last life nothing is left with us; and its end was heard, so that nobody declares the new
  * life dead for it. */
@@ -20,10 +21,12 @@ static int greet(struct controller *controller, const struct fence *fence)
     uint32_t life = (uint32_t)request->message.arguments[1];
     int error = peer_await(controller, fence->what, life);
 
+    CRASH_POINT("greet.awaited");
     if (error == 0) {
         deaths_watch_again(controller, fence->what, life, request->fd);
         request->fd = -1;
     }
+    CRASH_POINT("greet.watched");
     return error;
 }
 

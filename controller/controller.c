@@ -16,6 +16,7 @@
 #include "controller/path/split.h"
 #include "controller/path/virtual.h"
 #include "controller/path/workspaces.h"
+#include "shm/crash_point.h"
 
 /* All pools together are registered with a ring only up to this: registering pins the memory. */
 #define REGISTERED_BYTES_MAX (256ull << 20)
@@ -577,8 +578,10 @@ static void finish_executing(struct controller *controller)
 
 int controller_run(struct controller *controller)
 {
+    CRASH_POINT("life.made");
     declare(controller, SEAT_RUNNING);
     clearing_wake(controller); /* of what was written in earlier lives */
+    CRASH_POINT("life.runs");
     while (!controller->finished)
         turn(controller);
     finish_executing(controller);

@@ -1,6 +1,7 @@
 #include "controller/new_life.h"
 
 #include "controller/controller.h"
+#include "shm/crash_point.h"
 #include "shm/mapping.h"
 
 static void level_is_none(_Atomic uint64_t *level)
@@ -45,10 +46,13 @@ void new_life_put_in_order(struct controller *controller)
 {
     const struct segment *segment = &controller->segment;
 
+    CRASH_POINT("life.begun");
     slots_renew(controller->slots.slots, controller->slots.count);
+    CRASH_POINT("life.slots");
     reset_levels(controller->counters);
     for (uint32_t i = 0; i < controller->elements_count; i++) {
         take_element(controller, &controller->elements[i]);
+        CRASH_POINT("life.taken");
         if (is_ours(controller, i))
             level_is_none(&segment_element(segment, i)->counters.in_flight);
     }

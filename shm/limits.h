@@ -49,6 +49,7 @@ enum {
     TAKEOVER_TURN_MS = 200,      /* then another survivor takes what the one before has not */
     TAKEOVER_DRAIN_SECONDS = 30, /* then the image is given up */
     MOVE_SECONDS = 15,           /* that letting an element go may take, and then taking it */
+    FAILBACK_AGAIN_MS = 1000,    /* between tries, where something is in the way for now */
     ADOPT_WRITES = 16,           /* of what a dead controller's cache held, at once */
     ADOPT_RUN_BLOCKS = 16,       /* of one of them */
     CACHE_STREAMS = 4,           /* sequential readers of one element that are known */

@@ -7,15 +7,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-#include "controller/config/configurator_parts.h"
+#include "controller/config/adopt_parts.h"
 #include "controller/config/refusal.h"
 #include "controller/config/saved.h"
 #include "controller/config/seats_parts.h"
 #include "io/channel.h"
+#include "shm/crash_point.h"
 
 enum { PATIENCE_MS = 5000 }; /* for a controller to accept and to answer */
 
@@ -51,8 +50,7 @@ static int get(int channel, enum handover_what what, uint32_t number)
     return error != 0 ? error : fd;
 }
 
-/* One that there need not be. */
-static int get_if_any(int channel, enum handover_what what, uint32_t number)
+int adopt_get_if_any(int channel, enum handover_what what, uint32_t number)
 {
     int fd = get(channel, what, number);
 
@@ -74,6 +72,7 @@ static int adopt_segment(struct configurator *configurator, int channel)
         strcmp(segment_header(&configurator->segment)->array, config->array) != 0)
         return -EPROTO;
     segment_header(&configurator->segment)->pid = (uint32_t)getpid();
+    CRASH_POINT("lead.segment");
     return 0;
 }
 
@@ -87,7 +86,7 @@ static int adopt_shared(struct configurator *configurator, int channel)
     close(sockets->run_dir_fd); /* this one has the lock */
     sockets->run_dir_fd = run_dir;
     sockets->front.fd = get(channel, HANDOVER_FRONT, 0);
-    sockets->front_tcp.fd = get_if_any(channel, HANDOVER_FRONT_TCP, 0);
+    sockets->front_tcp.fd = adopt_get_if_any(channel, HANDOVER_FRONT_TCP, 0);
     sockets->front_tcp.port = sockets_port(sockets->front_tcp.fd);
     configurator->notice.fd = get(channel, HANDOVER_NOTICE, 0);
     for (uint32_t id = 0; id < configurator->config->controllers; id++) {
@@ -106,7 +105,7 @@ static int adopt_image(struct configurator *configurator, int channel, uint32_t 
 {
     struct images *images = &configurator->images;
     const struct element_record *record = segment_element(&configurator->segment, index);
-    int fd = get_if_any(channel, HANDOVER_IMAGE, index);
+    int fd = adopt_get_if_any(channel, HANDOVER_IMAGE, index);
 
     configurator->witnesses[index].fd = fd;
     /* relaxed: its owner wrote it long ago, or writes the same */
@@ -136,93 +135,6 @@ static int adopt_images(struct configurator *configurator, int channel)
     return error;
 }
 
-/* --- seats --- */
-
-static bool has_hung_up(int lifeline)
-{
-    struct pollfd one = {.fd = lifeline, .events = POLLIN};
-
-    return poll(&one, 1, 0) != 0;
-}
-
-/* Without a process behind it a life is over, whether somebody has said so or not. */
-static void adopt_dead(struct configurator *configurator, uint32_t id)
-{
-    struct watched_controller *controller = &configurator->controllers[id];
-    struct seat *seat = configurator_seat(configurator, id);
-
-    controller->configurator = configurator;
-    controller->id = id;
-    controller->epoch = seat_life(seat);
-    controller->death.fd = -1;
-    configurator->failback.lives[id] = seat_epoch(seat); /* in another one its elements go back */
-    if (!seat_is_gone(seat_state(seat)) && seat_state(seat) != SEAT_EMPTY)
-        configurator_declare_dead(configurator, id);
-    else
-        sockets_close_controller(&configurator->sockets, id);
-}
-
-static int watch_process(struct configurator *configurator, uint32_t id)
-{
-    struct watched_controller *controller = &configurator->controllers[id];
-    struct seat *seat = configurator_seat(configurator, id);
-
-    controller->pid = (pid_t)load_relaxed(&seat->pid); /* relaxed: written when it was started */
-    controller->epoch = seat_life(seat);
-    controller->death = (struct watched){.ready = configurator_controller_died,
-                                         .fd = (int)syscall(SYS_pidfd_open, controller->pid, 0)};
-    if (controller->death.fd < 0)
-        return -errno;
-    if (has_hung_up(configurator->lifelines[id])) {
-        close_if_open(&controller->death.fd);
-        return -EPIPE;
-    }
-    controller->configurator = configurator;
-    controller->id = id;
-    controller->alive = controller->adopted = true;
-    controller->began_ns = watch_now_ns();
-    return watch_add(configurator->watch, &controller->death, EPOLLIN);
-}
-
-/* It lives and does not answer: it is stopped, or loops. It dies like any other, and what it has is
- * taken over then. */
-static void adopt_stuck(struct configurator *configurator, uint32_t id)
-{
-    fprintf(stderr,
-            "anyport: controller %u (process %d) does not answer who takes the place of the "
-            "configuration controller; it is killed\n",
-            id, (int)configurator->controllers[id].pid);
-    (void)seat_send_kill(configurator, id);
-}
-
-/* Without a channel: nobody listens there, or nobody answers. */
-static void adopt_silent(struct configurator *configurator, uint32_t id)
-{
-    enum seat_state state = seat_state(configurator_seat(configurator, id));
-
-    if (seat_is_gone(state) || state == SEAT_EMPTY || watch_process(configurator, id) != 0)
-        adopt_dead(configurator, id);
-    else
-        adopt_stuck(configurator, id);
-}
-
-/* The channel becomes its control line, or is closed. */
-static void adopt_controller(struct configurator *configurator, uint32_t id, int channel)
-{
-    struct array_sockets *sockets = &configurator->sockets;
-    int error = watch_process(configurator, id);
-
-    if (error != 0) {
-        close(channel);
-        adopt_dead(configurator, id);
-        return;
-    }
-    sockets->own[id].fd = get_if_any(channel, HANDOVER_OWN, 0);
-    sockets->own_tcp[id].fd = get_if_any(channel, HANDOVER_OWN_TCP, 0);
-    sockets->handover[id].fd = get_if_any(channel, HANDOVER_LISTENING, 0);
-    (void)control_line_take(&configurator->lines[id], configurator->watch, channel);
-}
-
 /* --- all --- */
 
 /* The kernel accepts for one that is stuck. */
@@ -236,15 +148,15 @@ static bool answers(int channel)
 }
 
 /* The first that answers, or -1. */
-static int connect_all(const struct configurator *configurator, int channels[CONTROLLERS_MAX])
+static int connect_all(const struct configurator *configurator,
+                       struct adopt_channel channels[CONTROLLERS_MAX])
 {
     int first = -1;
 
     for (uint32_t id = 0; id < configurator->config->controllers; id++) {
-        channels[id] = sockets_connect_handover(&configurator->sockets, id);
-        if (channels[id] >= 0 && !answers(channels[id]))
-            close_if_open(&channels[id]);
-        if (channels[id] >= 0 && first < 0)
+        channels[id].fd = sockets_connect_handover(&configurator->sockets, id);
+        channels[id].answers = channels[id].fd >= 0 && answers(channels[id].fd);
+        if (channels[id].answers && first < 0)
             first = (int)id;
     }
     return first;
@@ -270,27 +182,41 @@ static int adopt_common(struct configurator *configurator, int channel)
     return error;
 }
 
-/* One that was on its way to an orderly end goes on there. */
-static void go_on(struct configurator *configurator)
+/* One that was on its way to an orderly end goes on there: all have been asked to end then. */
+static bool ends(const struct configurator *configurator)
 {
-    bool ends = false;
+    bool any = false, all = true;
 
     for (uint32_t id = 0; id < configurator->config->controllers; id++) {
-        const struct seat *seat = configurator_seat(configurator, id);
+        if (!configurator->controllers[id].alive)
+            continue;
         /* relaxed: who wrote it is gone */
-        ends = ends || (configurator->controllers[id].alive &&
-                        load_relaxed(&seat->request) != SEAT_REQUEST_NONE);
+        bool asked =
+            load_relaxed(&configurator_seat(configurator, id)->request) != SEAT_REQUEST_NONE;
+        any = any || asked;
+        all = all && asked;
     }
+    return any && all;
+}
+
+static void go_on(struct configurator *configurator)
+{
+    bool to_end = ends(configurator);
+
+    CRASH_POINT("lead.seats");
     configurator_begin_to_run(configurator);
+    for (uint32_t id = 0; id < configurator->config->controllers && !to_end; id++)
+        seat_go_on(configurator, id);
     configurator_publish_membership(configurator);
-    if (ends)
+    if (to_end)
         configurator_stop(configurator);
 }
 
-static int adopt_all(struct configurator *configurator, int channels[CONTROLLERS_MAX], int first,
+static int adopt_all(struct configurator *configurator,
+                     struct adopt_channel channels[CONTROLLERS_MAX], int first,
                      struct config_error *ret_error)
 {
-    int error = adopt_common(configurator, channels[first]);
+    int error = adopt_common(configurator, channels[first].fd);
 
     if (error == 0)
         error = configurator_watch_own(configurator);
@@ -299,11 +225,9 @@ static int adopt_all(struct configurator *configurator, int channels[CONTROLLERS
                             "controller %d does not hand over what it has: %s", first,
                             strerror(-error));
     for (uint32_t id = 0; id < configurator->config->controllers; id++) {
-        if (channels[id] >= 0)
-            adopt_controller(configurator, id, channels[id]);
-        else
-            adopt_silent(configurator, id);
-        channels[id] = -1;
+        adopt_seat(configurator, id, channels[id]);
+        CRASH_POINT("lead.seat");
+        channels[id].fd = -1;
     }
     return 0;
 }
@@ -312,7 +236,7 @@ int configurator_adopt(struct configurator *configurator, const struct config *c
                        struct watch *watch, controller_main_fn *main,
                        struct config_error *ret_error)
 {
-    int channels[CONTROLLERS_MAX];
+    struct adopt_channel channels[CONTROLLERS_MAX];
 
     configurator_clear(configurator, config, watch);
     configurator->main = main;
@@ -328,7 +252,7 @@ int configurator_adopt(struct configurator *configurator, const struct config *c
         error = adopt_all(configurator, channels, first, ret_error);
     if (error != 0) {
         for (uint32_t id = 0; id < config->controllers; id++)
-            close_if_open(&channels[id]);
+            close_if_open(&channels[id].fd);
         sockets_leave(&configurator->sockets);
         configurator_close(configurator);
         return error;

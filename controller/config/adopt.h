@@ -10,7 +10,8 @@
  * was alive all the time.
  *
  * What the one before was in the middle of is not gone on with: a volume that was half made stays
- * half made, and is no volume; a seat that was being started dies, or runs.
+ * half made, and is no volume. But a seat whose process was there is started to the end, and one
+ * whose hosts were being let go is stopped to the end (adopt_seats.c, seat_go_on).
  */
 #ifndef CONTROLLER_CONFIG_ADOPT_H
 #define CONTROLLER_CONFIG_ADOPT_H

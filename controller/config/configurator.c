@@ -85,7 +85,7 @@ static void set_clock(struct configurator *configurator)
     bool wanted = configurator->phase == CONFIGURATOR_STARTING ||
                   configurator->phase == CONFIGURATOR_QUIESCING ||
                   configurator->phase == CONFIGURATOR_STOPPING || seats_have_work(configurator) ||
-                  configurator->moves != NULL;
+                  configurator->moves != NULL || failback_has_work(configurator);
     struct itimerspec interval = {0};
 
     for (uint32_t id = 0; id < configurator->config->controllers; id++)

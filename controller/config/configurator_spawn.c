@@ -19,6 +19,7 @@
 #include "controller/config/refusal.h"
 #include "controller/config/saved.h"
 #include "io/inherit.h"
+#include "shm/crash_point.h"
 
 enum { OTHER_DESCRIPTORS = 16 };
 
@@ -110,6 +111,9 @@ static void become_controller(struct configurator *configurator, uint32_t id, pi
     };
     char name[24];
 
+    /* relaxed: by its lifeline it lives already; whoever takes our place finds it by this */
+    store_relaxed(&configurator_seat(configurator, id)->pid, (uint32_t)getpid());
+    CRASH_POINT("spawn.child");
     snprintf(name, sizeof name, "anyport-c%u", id);
     (void)prctl(PR_SET_NAME, name);
     watch_done(configurator->watch);
@@ -121,6 +125,7 @@ static void become_controller(struct configurator *configurator, uint32_t id, pi
     list_handover(configurator, id, handover);
     if (keep_own(configurator, id) != 0)
         exit(1);
+    CRASH_POINT("spawn.own");
     placement_apply(config->placement, &configurator->segment, id);
     int status = configurator->main(&process);
     configurator->clock.fd = -1;
@@ -175,9 +180,10 @@ int configurator_spawn(struct configurator *configurator, uint32_t id)
         return -errno;
     if (pid == 0)
         become_controller(configurator, id, self);
+    CRASH_POINT("spawn.forked");
     close_if_open(&configurator->lifelines_own[id]);
     close_if_open(&configurator->control_ends[id]);
-    store_relaxed(&seat->pid, (uint32_t)pid); /* relaxed: for status only */
+    store_relaxed(&seat->pid, (uint32_t)pid); /* relaxed: the same as it says itself */
     controller->configurator = configurator;
     controller->id = id;
     controller->pid = pid;
@@ -235,17 +241,22 @@ int configurator_start(struct configurator *configurator, controller_main_fn *ma
     configurator->main = main;
     configurator_enter_phase(configurator, CONFIGURATOR_STARTING, START_SECONDS);
     configurator_open_witnesses(configurator);
+    saved_write(configurator); /* before there is anybody who may have to be adopted */
+    CRASH_POINT("start.saved");
     for (uint32_t i = 0; i < config->controllers; i++)
         configurator_begin_life(configurator, i, SEAT_EPOCH_FIRST);
+    CRASH_POINT("start.begun");
     for (uint32_t i = 0; i < config->controllers; i++) {
         int error = configurator_spawn(configurator, i);
+        CRASH_POINT("start.spawned");
         if (error == 0)
             continue;
         give_up_starting(configurator);
         return refuse_array(config, ret_error, error, "cannot start controller %u: %s", i,
                             strerror(-error));
     }
+    CRASH_POINT("start.spawned_all");
     configurator_hand_over_elements(configurator);
-    saved_write(configurator);
+    CRASH_POINT("start.handed_over");
     return 0;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "controller/config/configurator.h"
+#include "shm/crash_point.h"
 
 struct element_move {
     struct configurator *configurator;
@@ -124,6 +125,7 @@ static void answered(void *context, int status)
         fail(move, status, "%s", words_of(status));
         return;
     }
+    CRASH_POINT("element_move.handed");
     move->handed = true;
     move->deadline_ns = watch_now_ns() + MOVE_SECONDS * 1000000000ull;
     look_at(move);
@@ -182,6 +184,7 @@ static void start(struct element_move *move)
         fail(move, -EBUSY, "a volume is being changed; try again when that is done");
     else {
         int error = configurator_ask(configurator, owner.seat, &message, -1, answered, move);
+        CRASH_POINT("element_move.asked");
         if (error != 0)
             fail(move, error, "its controller cannot be asked: %s", strerror(-error));
     }

@@ -43,6 +43,9 @@ static void begin_next(struct configurator *configurator)
 {
     struct failback *failback = &configurator->failback;
 
+    if (watch_now_ns() < failback->again_ns)
+        return;
+    failback->again_ns = 0;
     for (uint32_t i = 0; i < configurator->config->elements_count && !failback->moving; i++) {
         uint32_t home = record_of(configurator, i)->configured_owner;
         if (is_home(configurator, i))
@@ -51,16 +54,28 @@ static void begin_next(struct configurator *configurator)
             continue;
         failback->wanted[i] = false;
         failback->moving = true;
+        failback->element = i;
         element_move_start(configurator, i, home, moved_back, configurator);
     }
+}
+
+/* A move may go well later: what keeps it is over by then. Whoever has died, or taken it meanwhile,
+ * is looked at anew. */
+static bool may_come(int status)
+{
+    return status == -EBUSY || status == -ETIMEDOUT || status == -ENOENT || status == -EPIPE;
 }
 
 static void moved_back(void *context, const struct element_moved *moved)
 {
     struct configurator *configurator = context;
+    struct failback *failback = &configurator->failback;
 
-    configurator->failback.moving = false;
-    if (moved->status != 0 && configurator->phase == CONFIGURATOR_RUNNING)
+    failback->moving = false;
+    if (may_come(moved->status)) {
+        failback->wanted[failback->element] = true;
+        failback->again_ns = watch_now_ns() + FAILBACK_AGAIN_MS * 1000000ull;
+    } else if (moved->status != 0 && configurator->phase == CONFIGURATOR_RUNNING)
         fprintf(stderr, "anyport: an element does not go back to its controller: %s\n",
                 moved->text);
     begin_next(configurator);
@@ -97,6 +112,11 @@ void failback_look(struct configurator *configurator)
     for (uint32_t id = 0; id < config->controllers; id++)
         look_at_life(configurator, id);
     begin_next(configurator);
+}
+
+bool failback_has_work(const struct configurator *configurator)
+{
+    return configurator->failback.again_ns != 0;
 }
 
 int failback_init(struct configurator *configurator)

@@ -70,7 +70,7 @@ bool heartbeat_parse_stat(const char *line, char *ret_state, uint64_t *ret_ticks
     return true;
 }
 
-/* Of our own child, which we have not waited for: the number is nobody else's. */
+/* Of one that lives, as its pidfd says: the number is nobody else's. */
 static bool look_at_process(pid_t pid, char *ret_state, uint64_t *ret_used_ns)
 {
     char path[32], line[1024];
@@ -203,6 +203,15 @@ int heartbeats_begin(struct configurator *configurator)
     if (error != 0)
         close_if_open(&heartbeats->watched.fd);
     return error;
+}
+
+bool heartbeats_would_kill(const struct configurator *configurator, uint32_t id)
+{
+    uint64_t used_ns;
+    char state = 0;
+
+    (void)look_at_process(configurator->controllers[id].pid, &state, &used_ns);
+    return heartbeat_ns(configurator) != 0 && state != 't';
 }
 
 void heartbeats_end(struct configurator *configurator)

@@ -65,6 +65,10 @@ bool heartbeat_parse_stat(const char *line, char *ret_state, uint64_t *ret_ticks
 /* The array runs: begins to look. 0 or -errno. Nothing where the configuration says 0. */
 int heartbeats_begin(struct configurator *configurator);
 
+/* Of one that does not answer: whether it would be killed if it did not turn either. Not where
+ * nobody looks, nor while a debugger holds it. */
+bool heartbeats_would_kill(const struct configurator *configurator, uint32_t id);
+
 /* The array ends, or was never begun. */
 void heartbeats_end(struct configurator *configurator);
 

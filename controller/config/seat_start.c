@@ -29,6 +29,7 @@
 #include "controller/layout/layout.h"
 #include "controller/volume_state.h"
 #include "shm/cache_region.h"
+#include "shm/crash_point.h"
 #include "shm/mapping.h"
 #include "shm/member_states.h"
 #include "shm/redo.h"
@@ -137,6 +138,8 @@ static const char *why_wait(const struct configurator *configurator, uint32_t id
 {
     enum seat_state state = seat_state(configurator_seat(configurator, id));
 
+    if (configurator->controllers[id].alive)
+        return "its last process has not ended";
     if (state != SEAT_DRAINED && state != SEAT_STOPPED)
         return "I/O that its last life had submitted has not landed";
     if (seats_are_starting(configurator))
@@ -206,13 +209,17 @@ static void spawn(struct configurator *configurator, uint32_t id)
         seat_task_over(configurator, id, why.text);
         return;
     }
+    CRASH_POINT("seat_start.opened");
     seat_enter_step(configurator, id, SEAT_STEP_STARTS, START_SECONDS);
     enter_marks(configurator, id);
+    CRASH_POINT("seat_start.marked");
     configurator_open_witnesses(configurator);
     /* relaxed: we are its only writer */
     store_relaxed(&seat->restarts, load_relaxed(&seat->restarts) + 1);
     configurator_begin_life(configurator, id, next_life(configurator, id));
+    CRASH_POINT("seat_start.begun");
     int error = configurator_spawn(configurator, id);
+    CRASH_POINT("seat_start.spawned");
     if (error == 0) {
         configurator_hand_over_elements(configurator);
         return;
@@ -247,6 +254,7 @@ static void greeted(void *context, int status)
     if (care->task != SEAT_TASK_START || care->step != SEAT_STEP_GREETS)
         return; /* it was given up meanwhile */
     care->unanswered--;
+    CRASH_POINT("seat_start.greeted");
     if (status == -EPIPE)
         care->again = true;
     else if (status != 0 && care->refusal == NULL)
@@ -303,8 +311,10 @@ static void begin_life(struct configurator *configurator, uint32_t id)
         return;
     }
     int error = configurator_equip(configurator, id);
+    CRASH_POINT("seat_start.equipped");
     if (error == 0)
         error = greet(configurator, id);
+    CRASH_POINT("seat_start.asked");
     if (error != 0)
         seat_task_over(configurator, id, strerror(-error));
     else if (seat_care_of(configurator, id)->unanswered == 0)
@@ -354,6 +364,7 @@ static void runs_again(struct configurator *configurator, uint32_t id)
     const struct watched_controller *controller = &configurator->controllers[id];
 
     fprintf(stderr, "anyport: controller %u runs again (process %d)\n", id, (int)controller->pid);
+    CRASH_POINT("seat_start.runs");
     configurator_publish_membership(configurator);
     seat_task_over(configurator, id, NULL);
     rebuild_members(configurator, id);
@@ -410,7 +421,8 @@ void seat_start(struct configurator *configurator, uint32_t id, seat_changed *ch
 {
     const char *why = seats_refusal(configurator);
 
-    if (why == NULL && configurator->controllers[id].alive)
+    if (why == NULL && configurator->controllers[id].alive &&
+        !seat_is_gone(seat_state(configurator_seat(configurator, id))))
         why = "it runs; allowed: one that does not";
     if (why == NULL && seat_care_of(configurator, id)->task == SEAT_TASK_START)
         why = "it is being started already";
@@ -443,4 +455,12 @@ void seat_start_after_death(struct configurator *configurator, uint32_t id)
                 "anyport: controller %u is not started again: it has died %u times in a row within "
                 "%d s of its start; allowed: anyport controller start %u\n",
                 id, controller->deaths_in_a_row, RESTART_SOON_SECONDS, id);
+}
+
+void seat_start_go_on(struct configurator *configurator, uint32_t id)
+{
+    *seat_care_of(configurator, id) = (struct seat_care){.task = SEAT_TASK_START,
+                                                         .changed = started_by_itself,
+                                                         .context = &configurator->controllers[id]};
+    seat_enter_step(configurator, id, SEAT_STEP_STARTS, START_SECONDS);
 }

@@ -61,6 +61,8 @@ void seats_ended(struct configurator *configurator, uint32_t id, bool in_order)
     const struct seat_care *care = seat_care_of(configurator, id);
     const char *why = NULL;
 
+    if (care->task == SEAT_TASK_START && care->step == SEAT_STEP_WAITS)
+        return; /* what was asked for when the others had heard of its end, and we had not */
     if (care->task == SEAT_TASK_STOP && !in_order)
         why = care->late ? "it did not stop in time, and was killed" : "it died while it stopped";
     if (care->task == SEAT_TASK_START)
@@ -233,8 +235,11 @@ static bool came_late(struct configurator *configurator, uint32_t id)
 {
     struct watched_controller *controller = &configurator->controllers[id];
 
-    if (!configurator->config->takeover || !seat_has_elements(configurator, id))
+    /* The last one that is left writes what it has as the array would end. */
+    if (!configurator->config->takeover || is_last(configurator, id))
         return false;
+    if (!seat_has_elements(configurator, id))
+        return element_moves_to(configurator, id) && !seat_is_late(&controller->care);
     if (seat_is_late(&controller->care) && !controller->care.late) {
         controller->care.late = true;
         (void)seat_send_kill(configurator, id);
@@ -262,6 +267,29 @@ static void look_at_stop(struct configurator *configurator, uint32_t id)
         care->late = true;
         (void)seat_send_kill(configurator, id);
     }
+}
+
+/* --- one that somebody else led before --- */
+
+static void go_on_stopping(struct configurator *configurator, uint32_t id, bool flushes)
+{
+    begin(configurator, id, SEAT_TASK_STOP, NULL, NULL);
+    seat_enter_step(configurator, id, flushes ? SEAT_STEP_FLUSHES : SEAT_STEP_QUIESCES,
+                    flushes ? SEAT_STOP_SECONDS : SEAT_QUIESCE_SECONDS);
+}
+
+void seat_go_on(struct configurator *configurator, uint32_t id)
+{
+    const struct seat *seat = configurator_seat(configurator, id);
+    /* relaxed: who wrote it is gone */
+    enum seat_request request = (enum seat_request)load_relaxed(&seat->request);
+
+    if (!configurator->controllers[id].alive)
+        return;
+    if (request != SEAT_REQUEST_NONE)
+        go_on_stopping(configurator, id, request == SEAT_REQUEST_STOP);
+    else if (seat_state(seat) == SEAT_STARTING)
+        seat_start_go_on(configurator, id);
 }
 
 /* --- looking --- */

@@ -67,6 +67,10 @@ void seat_stop(struct configurator *configurator, uint32_t id, seat_changed *cha
 void seat_start(struct configurator *configurator, uint32_t id, seat_changed *changed,
                 void *context);
 
+/* A controller that somebody else led before: goes on with what its seat says was being done to it,
+ * a start, or a stop that has got as far as its hosts. */
+void seat_go_on(struct configurator *configurator, uint32_t id);
+
 /* The process of a controller is gone. */
 void seats_ended(struct configurator *configurator, uint32_t id, bool in_order);
 

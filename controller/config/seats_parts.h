@@ -25,6 +25,9 @@ int seat_send_kill(const struct configurator *configurator, uint32_t id);
 /* One that is being stopped owns nothing any more: its hosts are let go. */
 void seat_stop_empty(struct configurator *configurator, uint32_t id);
 
+/* One whose process is there already: its start is over when it serves. */
+void seat_start_go_on(struct configurator *configurator, uint32_t id);
+
 /* Goes on with a start. */
 void seat_start_look(struct configurator *configurator, uint32_t id);
 

@@ -67,6 +67,13 @@ static void count_in_parent(struct controller *controller, struct command *compo
 static const struct command_origin component_origin = {
     .name = "component", .travels = true, .reply = count_in_parent};
 
+/* Not one that a dead peer may still be answering into the same payload. */
+bool component_can_be_read_elsewhere(const struct command *command)
+{
+    return command->origin == &component_origin && command->op == COMMAND_READ &&
+           command->late_claimants == 0 && split_reads_elsewhere(command->owner, command->member);
+}
+
 struct command *component_payload_owner(struct command *command)
 {
     return command->origin == &component_origin ? command->owner : command;

@@ -6,6 +6,8 @@
 #ifndef CONTROLLER_PATH_COMPONENT_H
 #define CONTROLLER_PATH_COMPONENT_H
 
+#include <errno.h>
+
 #include "controller/path/command.h"
 #include "controller/path/virtual.h"
 
@@ -37,6 +39,13 @@ static inline struct payload_shape component_shape(const struct component *compo
  * have ended, and been counted in parent->aggregate, when this returns. */
 bool component_send(struct controller *controller, struct command *parent,
                     const struct component_wanted *wanted);
+
+/* How a component ends whose element nobody owns just now, where another copy can be read at once.
+ */
+#define COMPONENT_AWAY (-EHOSTDOWN)
+
+/* Whether such an end is better than waiting. */
+bool component_can_be_read_elsewhere(const struct command *command);
 
 /* The command whose buffer holds this command's payload: itself, or the host command that it is a
  * component of. */

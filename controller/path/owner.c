@@ -68,6 +68,10 @@ enum stage_verdict owner_look(struct controller *controller, struct command *com
     }
     if (!will_be_owned(controller, owner))
         return fail(command);
+    if (component_can_be_read_elsewhere(command)) {
+        aggregate_add(&command->aggregate, command->offset_bytes, COMPONENT_AWAY);
+        return STAGE_DONE;
+    }
     count_up(&controller->counters->waits_for_owner, 1);
     command_queue_push(&controller->owner_waiters, command);
     redirect_start_sweeping(controller);

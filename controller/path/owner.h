@@ -10,6 +10,9 @@
  *        |           |  the slot was taken back, for the owner died; or it said -ESTALE: not mine
  *        +-----------+
  *
+ * A read of one of several copies does not wait where another one can be read at once: it ends with
+ * COMPONENT_AWAY, and SPLIT sends it there.
+ *
  * It is executed once more then, perhaps: every component command is such that this does no harm.
  * What a dead owner may still read from a payload, or write to it, has landed before anybody else
  * owns the element, so only a command that ends without having found an owner has its buffer kept

@@ -19,6 +19,7 @@
  * that the last life had were taken back when it was lost.
  */
 #include "controller/controller.h"
+#include "shm/crash_point.h"
 
 static void begin_link(struct link *link)
 {
@@ -81,6 +82,10 @@ static void forget_last_life(struct controller *controller, struct peer *peer)
     peer->cut_said = false;
     seat_forget(controller->seat, peer->id);
     forget_claimant(controller, peer->id);
+    /* Who finds that this life has ended, and then looks whether we are done with it, must not see
+     * what was said of the life before: we may still find it alive, and claim what it has posted.
+     */
+    fence_store_load(&peer->seat->epoch);
 }
 
 void peer_look_at_life(struct controller *controller, struct peer *peer)
@@ -93,6 +98,7 @@ void peer_look_at_life(struct controller *controller, struct peer *peer)
     if (state == SEAT_EMPTY || state == SEAT_STARTING)
         return;
     /* It runs; or it has died already, and then it is lost like any other, from the beginning. */
+    CRASH_POINT("peer.seen");
     peer->starts = false;
     peer->lost = false;
     if (!seat_is_gone(state))

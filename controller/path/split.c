@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "controller/controller.h"
+#include "controller/path/component.h"
 #include "controller/path/coordinate.h"
 #include "controller/path/split_extents.h"
 
@@ -43,7 +44,8 @@ static void begin_part(struct command *command, uint64_t offset_bytes)
 void split_begin(struct controller *controller, struct command *command)
 {
     assert(command->split != NULL && command->virtual != NULL);
-    command->split->absent = 0;
+    command->split->absent = command->split->away = 0;
+    command->split->patient = false;
     command->split->active = true;
     command->split->number = ++controller->splits_begun;
     command->split->divided = false;
@@ -185,6 +187,8 @@ void split_component_ended(struct controller *controller, struct command *parent
         split->good |= 1u << end->member;
     else
         split->bad |= 1u << end->member;
+    if (end->status == COMPONENT_AWAY)
+        split->away |= 1u << end->member;
     split->extents_count[end->member] = end->count;
     if (aggregate_add(&parent->aggregate, end->virtual_offset_bytes, end->status))
         command_complete(controller, parent, 0);
@@ -218,14 +222,40 @@ static void settle_write(struct controller *controller, struct command *command)
         command->aggregate.status = 0;
 }
 
+/* Copies are equal while this command holds its reservation: without one, by the policies that
+ * allow it, it may meet either of two in any case. What parity would have to make is waited for. */
+bool split_reads_elsewhere(const struct command *command, uint32_t member)
+{
+    const struct split *split = command->split;
+    const struct layout *layout = &command->virtual->layout;
+
+    return command->op == COMMAND_READ && layout->copies > 1 && layout->parities == 0 &&
+           !split->patient &&
+           virtual_bears(layout, split->absent | split->bad | virtual_absent(command->virtual) |
+                                     UINT32_C(1) << member);
+}
+
+/* Those that were only away, when nobody else can answer. */
+static bool may_wait(struct command *command)
+{
+    struct split *split = command->split;
+
+    if (split->away == 0)
+        return false;
+    split->absent &= ~split->away;
+    split->away = 0;
+    split->patient = true;
+    return virtual_bears(&command->virtual->layout, split->absent);
+}
+
 /* Whether a read that met failing members can be had from others. */
 static bool may_read_again(struct controller *controller, struct command *command)
 {
     struct split *split = command->split;
 
-    read_repair_want(controller, command, split->bad);
+    read_repair_want(controller, command, split->bad & ~split->away);
     split->absent |= split->bad;
-    return virtual_bears(&command->virtual->layout, split->absent);
+    return virtual_bears(&command->virtual->layout, split->absent) || may_wait(command);
 }
 
 static enum stage_verdict end_part(struct controller *controller, struct command *command)

@@ -117,6 +117,8 @@ struct split {
     uint64_t part_offset_bytes, part_bytes; /* what is being worked on */
     uint32_t absent;                        /* members that this command does without */
     uint32_t good, bad;                     /* how members ended in this round, as masks */
+    uint32_t away;                          /* of `absent`, or `bad`: only nobody's just now */
+    bool patient;                           /* what is away is waited for */
     int32_t mark_status;                    /* the command's own, while members are marked */
     bool in_round;                          /* some components of the round are not sent yet, or a
                                                workspace is waited for */
@@ -133,6 +135,9 @@ struct split {
     uint32_t flush_member;
     uint32_t extents_count[MEMBERS_MAX];
 };
+
+/* Whether a READ can have what this member holds from another copy, at once. */
+bool split_reads_elsewhere(const struct command *command, uint32_t member);
 
 void split_component_ended(struct controller *controller, struct command *parent,
                            const struct component_end *end);

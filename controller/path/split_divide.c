@@ -21,7 +21,7 @@ static void begin_part(struct command *command, uint64_t offset_bytes)
     uint64_t block_bytes = BLOCK_BYTES - offset_bytes % BLOCK_BYTES;
 
     split->divided = true;
-    split->absent = 0;
+    split->absent = split->away = 0;
     split->part_offset_bytes = offset_bytes;
     split->part_bytes = left_bytes < block_bytes ? left_bytes : block_bytes;
 }

@@ -162,8 +162,41 @@ def one_hangs(places):
     note('adopted beside one that hangs')
 
 
+def one_is_held(places):
+    """With heartbeat 0 nobody is killed for standing still, perhaps in a debugger: it is led when it
+    goes on. And a stop that had been asked for goes on, of that one alone."""
+    with Array(places, controllers=3, count=2, kinds=(MEMORY,), heartbeat=0,
+               expected='does not answer who takes .* is waited for') as array:
+        pid = array.controller(2)['pid']
+        os.kill(pid, signal.SIGSTOP)
+        stop = subprocess.Popen([ANYPORT, 'controller', 'stop', '2', array.run_dir],
+                                stderr=subprocess.DEVNULL)
+        # Its only trace is in the seat: the clock of a stop runs, and its elements are none.
+        wait_until(lambda: 'stop' in subprocess.run(
+            [ANYPORT, 'controller', 'stop', '2', array.run_dir], text=True, stderr=subprocess.PIPE,
+            timeout=PATIENCE).stderr, 'it is being stopped')
+        array.kill_configurator()
+        stop.wait(PATIENCE)
+        adopt(array)
+        same([one['state'] for one in array.state()['controllers']], ['running'] * 3, 'all')
+        os.kill(pid, signal.SIGCONT)
+        wait_until(lambda: array.controller(2)['state'] == 'stopped', 'its stop goes on')
+        same([one['state'] for one in array.state()['controllers']], ['running', 'running', 'stopped'], 'all')
+        pid = array.controller(1)['pid']
+        array.kill_configurator()
+        os.kill(pid, signal.SIGSTOP)
+        adopt(array)
+        os.kill(pid, signal.SIGCONT)
+        wait_until(lambda: subprocess.run(
+            [ANYPORT, 'element', 'move', 'disk1', '--to', '0', array.run_dir], timeout=PATIENCE,
+            stderr=subprocess.DEVNULL).returncode == 0, 'it is asked and does it')
+        same(array.element(1)['controller'], 0, 'who has it')
+    note('one that is held is waited for')
+
+
 def main():
     with folders() as places:
+        one_is_held(places)
         again_and_again(places)
         again_and_again(places, takeover=NO_TAKEOVER)
         what_happened_meanwhile(places)

@@ -2,9 +2,12 @@
 """Elements are moved between controllers while hosts write at every port: nobody hears an error,
 nothing is lost, in each mode of the cache and with checksums; what cannot be moved is refused and
 stays where it is; a death in the middle of moves is a death like any other."""
+import json
 import os
 import random
 import signal
+import socket
+import subprocess
 
 from testarray import (ANYPORT, DISK, LONG, MEMORY, MIB, TAKEN, Array, check, command, folders, note, run, same,
                        wait_until)
@@ -137,6 +140,34 @@ def failback(places, how):
         note(f'failback: {how}')
 
 
+def what_is_in_the_way_is_waited_for(places):
+    """A volume is asked for while the controller starts, so it is being made when the element is to go
+    back; the greeting waits for one that is held, which is time to ask."""
+    with Array(places, controllers=3, kinds=(MEMORY,), heartbeat=0,
+               volumes=[{'name': 'vol0', 'element': 'disk0', 'size': '1MiB'}],
+               expected=f'was killed by signal 9|runs again|{TAKEN}') as array:
+        os.kill(array.controller(2)['pid'], signal.SIGKILL)
+        wait_until(lambda: array.element(2)['owner_state'] == 'owned' and
+                   array.element(2)['controller'] != 2, 'it is taken over')
+        wait_until(lambda: not os.path.exists(array.socket('c2')), 'its death is known')
+        held = array.controller(0)['pid']
+        os.kill(held, signal.SIGSTOP)
+        start = subprocess.Popen([ANYPORT, 'controller', 'start', '2', array.run_dir])
+        wait_until(lambda: os.path.exists(array.socket('c2')), 'the others are greeted')
+        with socket.socket(socket.AF_UNIX) as admin:
+            admin.connect(array.socket('admin'))
+            lines = admin.makefile('rw')
+            print(json.dumps({'jsonrpc': '2.0', 'id': 1, 'method': 'volume.create', 'params': {
+                'name': 'more', 'element': 'disk1', 'size': '1MiB'}}), file=lines, flush=True)
+            array.state()  # who is asked now has been asked that before
+            os.kill(held, signal.SIGCONT)
+            same(start.wait(60), 0, 'start')
+            answer = json.loads(lines.readline())
+            check('result' in answer, answer)
+        wait_until(lambda: array.element(2)['controller'] == 2, 'it goes back')
+    note('a failback that something was in the way of is tried again')
+
+
 def main():
     for cache in MODES:
         under_load(random.choice((MEMORY, DISK)), cache, random.random() < 0.5)
@@ -147,6 +178,8 @@ def main():
         failback(places, 'auto')
     with folders() as places:
         failback(places, 'manual')
+    with folders() as places:
+        what_is_in_the_way_is_waited_for(places)
     for _ in range(ROUNDS // 3):
         death_between(random.choice((MEMORY, DISK)), random.choice(MODES))
 

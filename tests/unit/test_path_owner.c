@@ -261,6 +261,75 @@ static void without_takeover_they_end_at_once(void)
     CU_ASSERT_EQUAL(array_stop(array), 0);
 }
 
+static bool is_asked(struct array *array, uint32_t target)
+{
+    const struct slot *slots = segment_slots(&array->segment, 0);
+
+    for (uint32_t i = 0; i < array->segment.geometry.slots; i++) {
+        if (slot_word_state(load_acquire(&slots[i].state)) == SLOT_POSTED &&
+            slots[i].request.target == target)
+            return true;
+    }
+    return false;
+}
+
+static bool the_puppet_is_asked(struct array *array)
+{
+    return is_asked(array, PUPPET);
+}
+
+static bool the_other_copy_is_asked(struct array *array)
+{
+    return is_asked(array, PUPPET + 1);
+}
+
+/* Its doorbell was lost, say: the request lies there when its target has let the element go, and
+ * has stopped in order. */
+static void what_who_has_stopped_never_took_goes_to_the_next_owner(void)
+{
+    struct array *array = start(true);
+
+    host_submit(array, 0, write_to(PUPPET, 5));
+    CU_ASSERT_TRUE(array_wait_until(array, the_puppet_is_asked));
+    element_close(&array->elements[PUPPET]);
+    change_owner(array, PUPPET, OWNER_TAKING, 1);
+    array_set_seat(array, PUPPET, SEAT_STOPPED);
+    CU_ASSERT_TRUE_FATAL(host_wait_all(array, 0));
+    CU_ASSERT_EQUAL(status_of(array, 0, 0), 0);
+    check_owner(array, PUPPET, 1);
+    CU_ASSERT_EQUAL(array_stop(array), 0);
+}
+
+/* Of a stripe over mirrors the second set is the puppets'. The image of the dead one is locked, so
+ * that nobody can take it. */
+static void another_copy_is_read_while_nobody_owns_one(void)
+{
+    struct array_wanted wanted = with_two_puppets;
+
+    wanted.layout = LAYOUT_RAID10;
+    wanted.copies = 2;
+    wanted.chunk_bytes = 64 << 10;
+    wanted.slots = 8;
+    struct array *array = array_start(&wanted);
+    segment_header(&array->segment)->takeover = 1;
+    array_set_seat(array, PUPPET, SEAT_DEAD);
+    for (uint32_t i = 0; i < 2; i++) /* whichever copy is preferred */
+        host_submit(array, 0,
+                    (struct job){.op = COMMAND_READ,
+                                 .volume = array_virtual(array),
+                                 .offset_bytes = wanted.chunk_bytes * (1 + 2 * i),
+                                 .bytes = 4096});
+    CU_ASSERT_TRUE(array_wait_until(array, the_other_copy_is_asked));
+    CU_ASSERT_FALSE(somebody_waits_for_an_owner(array));
+    element_close(&array->elements[PUPPET]);
+    element_close(&array->elements[PUPPET + 1]);
+    array_set_seat(array, PUPPET + 1, SEAT_DEAD); /* and now it is waited for */
+    CU_ASSERT_TRUE_FATAL(host_wait_all(array, 0));
+    CU_ASSERT_EQUAL(status_of(array, 0, 0), 0);
+    CU_ASSERT_EQUAL(status_of(array, 0, 1), 0);
+    CU_ASSERT_EQUAL(array_stop(array), 0);
+}
+
 static void answer(struct puppet *puppet, struct doorbell doorbell, int32_t status)
 {
     CU_ASSERT_TRUE(complete(puppet, doorbell, status));
@@ -314,6 +383,9 @@ int main(void)
         {"what a cache holds is adopted from a death half declared",
          what_a_cache_holds_is_adopted_from_a_death_half_declared},
         {"without takeover they end at once", without_takeover_they_end_at_once},
+        {"what who has stopped never took goes to the next owner",
+         what_who_has_stopped_never_took_goes_to_the_next_owner},
+        {"another copy is read while nobody owns one", another_copy_is_read_while_nobody_owns_one},
         {"who says not mine is believed where it changed",
          who_says_not_mine_is_believed_where_it_changed},
         {"who says not mine and owns it is not asked for ever",
