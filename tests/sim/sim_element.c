@@ -251,6 +251,19 @@ int element_bytes_write(const struct element *element, const void *from, size_t 
     return 0;
 }
 
+int element_bytes_put(const struct element *element, const void *from, size_t bytes,
+                      uint64_t offset_bytes)
+{
+    image_write(sim_image_of(element), from, bytes, offset_bytes, false);
+    return 0;
+}
+
+int element_take_space(const struct element *element)
+{
+    (void)element;
+    return 0;
+}
+
 int element_read_tail_now(const struct element *element, void *into, uint64_t bytes,
                           uint64_t offset_bytes)
 {
