@@ -343,6 +343,7 @@ int controller_new(struct controller **ret_controller, const struct controller_s
     jobs_init(controller);
     read_repairs_init(controller);
     clearing_init(controller);
+    last_flush_init(controller);
     control_volumes_init(controller);
     controller->sweep_timer.fire = sweep_is_due;
     controller->due_timer.fire = something_is_due;

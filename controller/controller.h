@@ -21,6 +21,7 @@
 #include "controller/handover.h"
 #include "controller/idle.h"
 #include "controller/integrity/integrity.h"
+#include "controller/last_flush.h"
 #include "controller/path/command.h"
 #include "controller/path/coordinate.h"
 #include "controller/path/gate.h"
@@ -155,6 +156,7 @@ struct controller {
     struct jobs jobs;
     struct read_repairs read_repairs;
     struct clearing clearing;
+    struct last_flush last_flush;
     struct redo redo;
     struct control_volumes control_volumes;
 

@@ -71,7 +71,7 @@ def image_fails_at_the_end(victim):
 
 
 def owner_is_killed(victim):
-    """And nobody writes any more, which would find it out."""
+    """And nobody writes any more, which would find it out. Nothing is lost: the other copy has it."""
     with left_dirty(victim, 0) as (array, host):
         os.kill(array.controller(victim)['pid'], signal.SIGKILL)
         wait_until(lambda: members(array)[f'm{victim}'] == 'failed', 'it is known')
