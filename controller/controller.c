@@ -453,6 +453,18 @@ static void quiesce(struct controller *controller)
     settle_failed_elements(controller, NULL); /* once more, while there is time */
 }
 
+bool controller_others_stay(const struct controller *controller)
+{
+    for (uint32_t i = 0; i < controller->segment.geometry.controllers; i++) {
+        const struct seat *seat = segment_seat(&controller->segment, i);
+        /* relaxed: published by the membership, at which it is looked at again */
+        if (i != controller->id && seat_state(seat) == SEAT_RUNNING &&
+            load_relaxed(&seat->request) == SEAT_REQUEST_NONE)
+            return true;
+    }
+    return false;
+}
+
 /* What hosts have asked for is done first: a command on a virtual volume that ended between its
  * components would leave its members different. */
 void controller_stop(struct controller *controller)

@@ -235,6 +235,9 @@ static inline bool controller_owns(const struct controller *controller, uint32_t
                     controller->epoch);
 }
 
+/* Whether another controller runs that was not asked to end: the array does not, if we do. */
+bool controller_others_stay(const struct controller *controller);
+
 /* Whether survivors take what a dead controller owned: until they stop themselves. While the array
  * ends too, for what the dead one had cached and not written was acknowledged. */
 static inline bool takeover_is_on(const struct controller *controller)

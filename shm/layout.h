@@ -248,8 +248,9 @@ struct volume_record {
     uint32_t marked; /* 1: members_marked is to follow members_now; their elements have
                         superblocks */
     /* Redundant: regions whose members may differ since an end without order, at most; 0: they
-     * agree. Writers: the configuration controller before the start; who runs the RESYNC, at its
-     * end. Stale: an orderly end keeps intents that need not be kept. */
+     * agree. Writers: the configuration controller before the start; by addition, who runs the
+     * RESYNC, at its end, and who cannot finish what a dead controller had begun. Stale: an orderly
+     * end keeps intents that need not be kept. */
     _Atomic uint64_t resync_regions;
     uint64_t run; /* how often the volume was started (controller/superblock/standing.h) */
     /* Virtual: which members have failed and which of those are being rebuilt, and what is durable

@@ -24,7 +24,7 @@ void job_start_prepare(struct volume_record *record, enum job_kind kind, uint32_
 
     /* relaxed: nobody runs it; the state is published behind them */
     store_relaxed(&job->kind, (uint32_t)kind);
-    store_relaxed(&job->runner, JOB_NO_RUNNER);
+    store_relaxed(&job->runner, JOB_NO_RUNNER); /* relaxed: as above */
     store_relaxed(&job->phase, phase);
     store_relaxed(&job->status, 0); /* relaxed: as above */
     store_relaxed(&job->position_bytes, 0); /* relaxed: as above */

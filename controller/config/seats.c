@@ -174,6 +174,9 @@ static bool owns_any(const struct configurator *configurator, uint32_t id)
     return false;
 }
 
+static const char last_refusal[] =
+    "it is the last one that runs; allowed: another one, or to end the array";
+
 static const char *why_not_stop(struct configurator *configurator, uint32_t id)
 {
     const char *why = seats_refusal(configurator);
@@ -185,7 +188,7 @@ static const char *why_not_stop(struct configurator *configurator, uint32_t id)
     if (!configurator->controllers[id].alive)
         return "it does not run; allowed: one that does";
     if (is_last(configurator, id))
-        return "it is the last one that runs; allowed: another one, or to end the array";
+        return last_refusal;
     if (!configurator->config->takeover && element_moves_to(configurator, id))
         return "an element is on its way to it; allowed: when it is there, and has gone again";
     if (!configurator->config->takeover && owns_any(configurator, id))
@@ -214,8 +217,13 @@ void seat_stop(struct configurator *configurator, uint32_t id, seat_changed *cha
     seat_moves_away(configurator, id);
 }
 
+/* Those that its elements went to may have died meanwhile. */
 void seat_stop_empty(struct configurator *configurator, uint32_t id)
 {
+    if (is_last(configurator, id)) {
+        seat_task_over(configurator, id, last_refusal);
+        return;
+    }
     seat_enter_step(configurator, id, SEAT_STEP_QUIESCES, SEAT_QUIESCE_SECONDS);
     request(configurator, id, SEAT_REQUEST_QUIESCE);
 }

@@ -54,6 +54,7 @@ struct volume_job {
     /* The kind's own. */
     uint64_t checked_bytes;     /* the position that was made durable last */
     uint64_t short_until_bytes; /* up to where it looks closely */
+    uint64_t begun_regions;     /* that were in doubt when it began */
     uint32_t column;            /* of the piece, where a piece takes several errands */
     uint64_t hosts_seen;        /* what all host ports had received when we looked last */
     bool stopping;              /* the controller ends */

@@ -110,16 +110,30 @@ static void set(const struct controller *controller, struct redo_record *record,
                                          .epoch = controller->epoch});
 }
 
+/* More members are out of reach than the volume can do without. When they come back, with the next
+ * lives of their owners, they need not agree: that is for a resync, and at the end of the array its
+ * intents stay meant. */
+static void leave_unfinished(struct controller *controller, const struct command *command)
+{
+    struct volume_record *record = command->virtual->record;
+
+    fprintf(stderr,
+            "anyport: c%u: what c%u left half done at %llu of volume %s cannot be finished\n",
+            controller->id, (uint32_t)command->cookie, (unsigned long long)command->offset_bytes,
+            record->name);
+    if (!layout_kind_redundant(command->virtual->layout.kind))
+        return;
+    add_relaxed(&record->resync_regions, 1); /* relaxed: says nothing of other memory */
+    loop_doorbell_ring(controller->loop, controller->notice_fd);
+}
+
 /* Its record has been freed, or lingers, by RELEASE. */
 static void ended(struct controller *controller, struct command *command)
 {
     struct redo *redo = &controller->redo;
 
     if (command->status != 0)
-        fprintf(stderr,
-                "anyport: c%u: what c%u left half done at %llu of volume %s cannot be finished\n",
-                controller->id, (uint32_t)command->cookie,
-                (unsigned long long)command->offset_bytes, command->virtual->record->name);
+        leave_unfinished(controller, command);
     command->next = redo->free;
     redo->free = command;
     redo->busy--;

@@ -37,6 +37,8 @@ static int resync_begin(struct volume_job *job)
     store_relaxed(&job->record->end_bytes, job->virtual->layout.member_bytes); /* relaxed: same */
     store_relaxed(&job->record->found, 0);                                     /* relaxed: same */
     job->checked_bytes = job->short_until_bytes = 0;
+    /* relaxed: as in done */
+    job->begun_regions = load_relaxed(&job->virtual->record->resync_regions);
     return 0;
 }
 
@@ -71,8 +73,9 @@ static enum job_next done(struct volume_job *job)
 {
     uint64_t left = load_relaxed(&job->record->found); /* relaxed: we are its only writer */
 
-    /* relaxed: says nothing of other memory; an orderly end comes long after it */
-    store_relaxed(&job->virtual->record->resync_regions, left);
+    /* relaxed: says nothing of other memory; an orderly end comes long after it. What others have
+     * added meanwhile (redo.c) stays. */
+    add_relaxed(&job->virtual->record->resync_regions, left - job->begun_regions);
     if (left != 0)
         job_say(job, "could not be made equal everywhere where writes were under way");
     return JOB_NEXT_DONE;

@@ -3,20 +3,45 @@
 #undef NDEBUG
 #include <assert.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 
 #include "controller/config/configurator_parts.h"
 #include "controller/config/scrubs.h"
 #include "controller/recovery/job.h"
 #include "shm/mapping.h"
+#include "tests/sim/processes.h"
 #include "tests/sim/sim_channel.h"
 
-enum {
-    CLOCK_NS = 20000000,     /* while it has to look */
-    HEARD_NS_MAX = 10000000, /* from a death to its pidfd's listener */
-    NOTICED_NS_MAX = 100000,
-};
+enum { NOTICED_NS_MAX = 100000 };
 
 /* --- opening --- */
+
+static void make_descriptors(struct configurator *configurator)
+{
+    configurator->notice.fd = SIM_FD_NOTICE;
+    for (uint32_t i = 0; i < configurator->config->controllers; i++) {
+        configurator->doorbells[i] = SIM_FD_DOORBELL + (int)i;
+        int error = configurator_equip(configurator, i);
+        assert(error == 0);
+    }
+    int error = configurator_watch_own(configurator);
+    assert(error == 0);
+}
+
+static void make_parts(struct configurator *configurator)
+{
+    int error = configurator_make_witnesses(configurator);
+
+    if (error == 0)
+        error = resyncs_init(configurator);
+    if (error == 0)
+        error = failback_init(configurator);
+    if (error == 0)
+        error = rebuilds_init(configurator);
+    if (error == 0)
+        error = scrubs_init(configurator);
+    assert(error == 0);
+}
 
 void configuration_open(struct world *world)
 {
@@ -25,55 +50,53 @@ void configuration_open(struct world *world)
 
     assert(configurator != NULL);
     world->configurator = configurator;
-    *configurator = (struct configurator){.config = world->config,
-                                          .watch = &nobody,
-                                          .segment = world->segment,
-                                          .images = world->opened,
-                                          .phase = CONFIGURATOR_STARTING};
-    configurator->witnesses = calloc(world->config->elements_count, sizeof(struct witness));
-    assert(configurator->witnesses != NULL);
-    for (uint32_t i = 0; i < world->config->elements_count; i++)
-        (void)witness_open(&configurator->witnesses[i], world->opened.elements[i].fd,
-                           world->opened.elements[i].mark_byte);
-    for (uint32_t i = 0; i < world->config->controllers; i++) {
-        configurator->controllers[i] = (struct watched_controller){
-            .configurator = configurator, .id = i, .epoch = SEAT_EPOCH_FIRST, .alive = true};
-        int error =
-            control_line_open(&configurator->lines[i], &nobody, &configurator->control_ends[i]);
-        assert(error == 0);
-    }
-    int error = resyncs_init(configurator);
-    if (error == 0)
-        error = rebuilds_init(configurator);
-    if (error == 0)
-        error = scrubs_init(configurator);
-    assert(error == 0);
+    configurator_clear(configurator, world->config, &nobody);
+    configurator->segment = world->segment;
+    configurator->images = world->opened;
+    make_parts(configurator);
+    make_descriptors(configurator);
 }
 
-static bool hears(const struct world *world)
+/* As configurator_start does it, but for what is kept on the file system. */
+void configuration_start(struct world *world)
+{
+    struct configurator *configurator = world->configurator;
+
+    configurator_enter_phase(configurator, CONFIGURATOR_STARTING, START_SECONDS);
+    configurator_open_witnesses(configurator);
+    for (uint32_t i = 0; i < world->machines_count; i++)
+        configurator_begin_life(configurator, i, SEAT_EPOCH_FIRST);
+    for (uint32_t i = 0; i < world->machines_count; i++) {
+        int error = configurator_spawn(configurator, i);
+        assert(error == 0);
+    }
+    configurator_hand_over_elements(configurator);
+}
+
+bool configuration_hears(const struct world *world)
 {
     return world->configurator != NULL && !world->configurator_dead;
 }
 
-static void look_at_jobs(struct world *world)
+bool configuration_runs(struct world *world)
 {
-    resyncs_look(world->configurator);
-    rebuilds_look(world->configurator);
-    scrubs_look(world->configurator);
+    return world->configurator->phase == CONFIGURATOR_RUNNING;
 }
 
-void configuration_runs(struct world *world)
+void configuration_turn(struct world *world)
 {
-    world->configurator->phase = CONFIGURATOR_RUNNING;
-    look_at_jobs(world);
+    if (configuration_hears(world))
+        configurator_turn(world->configurator);
 }
 
 void configuration_dies(struct world *world)
 {
     sim_note(world, "the configuration controller dies");
     world->configurator_dead = true;
-    for (uint32_t i = 0; i < world->machines_count; i++)
+    for (uint32_t i = 0; i < world->machines_count; i++) {
         (void)sim_close(world->configurator->lines[i].watched.fd);
+        (void)sim_close(world->configurator->lifelines_own[i]); /* of a life that has not begun */
+    }
 }
 
 /* What is outstanding is answered, so that who asked gives up its memory; nothing comes of it. */
@@ -86,10 +109,13 @@ void configuration_forget(struct world *world)
     configurator->phase = CONFIGURATOR_STOPPED;
     for (uint32_t i = 0; i < world->config->controllers; i++)
         control_line_close(&configurator->lines[i]);
+    element_moves_done(configurator);
+    heartbeats_end(configurator);
     sim_channels_forget();
-    events_cancel(&world->clock);
+    processes_forget();
     events_cancel(&world->notice);
     resyncs_done(configurator);
+    failback_done(configurator);
     rebuilds_done(configurator);
     scrubs_done(configurator);
     free(configurator->witnesses);
@@ -106,100 +132,42 @@ static struct seat *seat_of(const struct machine *machine)
 
 void configuration_publish(struct world *world)
 {
-    segment_raise_membership(&world->segment);
-    for (uint32_t i = 0; i < world->machines_count; i++)
-        machine_ring(&world->machines[i]);
+    configurator_publish_membership(world->configurator);
 }
 
+/* By the signal that everybody gets, when the configuration controller is gone. */
 void configuration_request_all(struct world *world, enum seat_request request)
 {
-    world->configurator->phase = CONFIGURATOR_QUIESCING;
     for (uint32_t i = 0; i < world->machines_count; i++)
         /* relaxed: published below */
         store_relaxed(&seat_of(&world->machines[i])->request, request);
     configuration_publish(world);
 }
 
-static void are_flushed(void *context, int status)
+void configuration_stop(struct world *world)
 {
-    struct world *world = context;
-
-    (void)status;
-    world->flushing = false;
-}
-
-void configuration_flush_all(struct world *world)
-{
-    const struct control_message message = {.kind = CONTROL_FLUSH_ELEMENTS};
-
-    world->flushing = hears(world) &&
-                      configurator_ask_all(world->configurator, &message, are_flushed, world) == 0;
-}
-
-bool configuration_is_flushed(struct world *world)
-{
-    return !world->flushing;
+    if (configuration_hears(world))
+        configurator_stop(world->configurator);
+    else
+        configuration_request_all(world, SEAT_REQUEST_QUIESCE);
 }
 
 /* --- hearing --- */
 
-static void declare(struct machine *machine)
-{
-    struct world *world = machine->world;
-    struct configurator *configurator = world->configurator;
-
-    configurator->controllers[machine->id].alive = false;
-    control_line_close(&configurator->lines[machine->id]);
-    seat_declare_dead(seat_of(machine), SEAT_EPOCH_FIRST);
-    configuration_publish(world);
-    look_at_jobs(world);
-}
-
-/* It has heard of a death: declares it, and looks every 20 ms whether the I/O has landed. */
-static void hear_end(struct event *event)
-{
-    struct machine *machine =
-        (struct machine *)(void *)((char *)event - offsetof(struct machine, death_heard));
-    struct world *world = machine->world;
-
-    if (!hears(world))
-        return;
-    if (machine->state == MACHINE_ENDED) {
-        world->configurator->controllers[machine->id].alive = false;
-        control_line_close(&world->configurator->lines[machine->id]);
-        return;
-    }
-    if (world->configurator->controllers[machine->id].alive)
-        declare(machine);
-    configurator_look_at_draining(world->configurator);
-    if (seat_state(seat_of(machine)) == SEAT_DRAINED) {
-        sim_note(world, "c%u is drained", machine->id);
-        configuration_publish(world);
-    } else {
-        events_set(&world->events, event, world->now_ns + CLOCK_NS);
-    }
-}
-
-void configuration_will_hear_end(struct machine *machine)
-{
-    struct world *world = machine->world;
-
-    machine->death_heard.fire = hear_end;
-    events_set(&world->events, &machine->death_heard,
-               world->now_ns + dice_below(&world->dice, HEARD_NS_MAX));
-}
-
 static void hear_notice(struct event *event)
 {
     struct world *world = (struct world *)(void *)((char *)event - offsetof(struct world, notice));
+    struct configurator *configurator = world->configurator;
 
-    if (hears(world))
-        look_at_jobs(world);
+    if (!configuration_hears(world))
+        return;
+    configurator->notice.ready(&configurator->notice, EPOLLIN);
+    scrubs_look(configurator);
 }
 
 void configuration_noticed(struct world *world)
 {
-    if (world->notice.is_set || !hears(world))
+    if (world->notice.is_set || !configuration_hears(world))
         return;
     world->notice.fire = hear_notice;
     events_set(&world->events, &world->notice,
@@ -207,11 +175,6 @@ void configuration_noticed(struct world *world)
 }
 
 /* --- jobs --- */
-
-static bool is_alive(const struct machine *machine)
-{
-    return machine->state != MACHINE_DEAD && machine->state != MACHINE_ENDED;
-}
 
 /* A resync whose runner has died is over, if what it needs died as well. */
 static bool has_job(const struct world *world, uint32_t volume)
@@ -223,9 +186,9 @@ static bool has_job(const struct world *world, uint32_t volume)
     /* relaxed: as above */
     bool resyncs = load_relaxed(&record->job.kind) == JOB_KIND_RESYNC;
 
-    if (state == JOB_RUNNING && is_alive(&world->machines[runner]))
+    if (state == JOB_RUNNING && machine_lives(&world->machines[runner]))
         return true;
-    if (!hears(world))
+    if (!configuration_hears(world))
         return false;
     return configurator->rebuilds.all[volume].wanted != 0 ||
            configurator->rebuilds.all[volume].asking || configurator->resyncs[volume].asking ||
@@ -236,14 +199,26 @@ static bool has_job(const struct world *world, uint32_t volume)
 static bool any_lives(const struct world *world)
 {
     for (uint32_t i = 0; i < world->machines_count; i++) {
-        if (is_alive(&world->machines[i]))
+        if (machine_lives(&world->machines[i]))
             return true;
     }
     return false;
 }
 
+/* Seats that are started or stopped, elements that are on their way to another owner. */
+static bool moves_something(const struct world *world)
+{
+    const struct configurator *configurator = world->configurator;
+
+    return configuration_hears(world) && configurator->phase == CONFIGURATOR_RUNNING &&
+           (seats_have_work(configurator) || configurator->moves != NULL ||
+            configurator->failback.moving);
+}
+
 bool configuration_has_jobs(struct world *world)
 {
+    if (moves_something(world))
+        return true;
     if (!any_lives(world))
         return false;
     for (uint32_t i = 0; i < mapping_volumes_end(&world->segment); i++) {
@@ -265,7 +240,7 @@ void configuration_scrub(struct world *world, uint32_t volume, bool repairs)
 {
     const char *why = NULL;
 
-    if (!hears(world) || !layout_kind_redundant(world->volumes[volume].kind))
+    if (!configuration_hears(world) || !layout_kind_redundant(world->volumes[volume].kind))
         return;
     int error = scrub_start(world->configurator, world->volumes[volume].index, repairs, &why);
     sim_note(world, "scrub of %s: %s", world->volumes[volume].name, error == 0 ? "begins" : why);

@@ -272,14 +272,6 @@ static void has_arrived(struct completion *completion, int result)
 
 /* --- the ports' hooks --- */
 
-static void wants_more(struct event *event)
-{
-    struct host *host = HOST_OF(event, next);
-
-    if (host->machine->state != MACHINE_DEAD && host->machine->state != MACHINE_ENDED)
-        loop_push(host->machine->loop, &host->arrival, 0);
-}
-
 static void think(struct host *host)
 {
     struct world *world = host->machine->world;
@@ -287,6 +279,26 @@ static void think(struct host *host)
     if (!host->next.is_set)
         events_set(&world->events, &host->next,
                    world->now_ns + dice_below(&world->dice, THINK_NS_MAX));
+}
+
+/* Before that nobody could connect to it. */
+static bool serves(const struct host *host)
+{
+    const struct machine *machine = host->machine;
+
+    return seat_state(segment_seat(&machine->world->segment, machine->id)) > SEAT_STARTING;
+}
+
+static void wants_more(struct event *event)
+{
+    struct host *host = HOST_OF(event, next);
+
+    if (!machine_lives(host->machine))
+        return;
+    if (serves(host))
+        loop_push(host->machine->loop, &host->arrival, 0);
+    else
+        think(host);
 }
 
 static void on_turn(void *context)
@@ -313,7 +325,7 @@ static bool is_quiet(void *context)
 void host_init(struct host *host, struct machine *machine)
 {
     *host = (struct host){.machine = machine,
-                          .next.fire = wants_more,
+                          .next = {.fire = wants_more, .set_count = host->next.set_count},
                           .arrival.fire = has_arrived,
                           .waiter.fire = may_go_on};
     machine->controller->hooks = (struct controller_hooks){
@@ -335,18 +347,18 @@ void host_begin_script(struct host *host, const struct wish *wishes, uint32_t co
     think(host);
 }
 
-void host_done(struct host *host)
+void host_forget(struct asked *asked)
 {
-    while (host->asked != NULL) {
-        struct asked *first = host->asked;
-        host->asked = first->next;
+    while (asked != NULL) {
+        struct asked *first = asked;
+        asked = first->next;
         free(first);
     }
 }
 
 bool host_is_done(const struct host *host)
 {
-    return host->machine->state == MACHINE_DEAD || host->machine->state == MACHINE_ENDED ||
+    return !machine_lives(host->machine) ||
            (host->in_flight == 0 && !host->has_wish && host->script_left == 0 &&
             (host->stopping || host->issued >= host->may_issue));
 }

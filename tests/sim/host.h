@@ -42,8 +42,8 @@ void host_begin(struct host *host, uint32_t commands, uint32_t depth);
 /* These commands, one after the other. They stay the caller's until host_is_done. */
 void host_begin_script(struct host *host, const struct wish *wishes, uint32_t count);
 
-/* After its controller was freed. */
-void host_done(struct host *host);
+/* What a life of a host ever asked; after its controller was freed. */
+void host_forget(struct asked *asked);
 
 /* It has asked for all that it was to ask for, and was answered. */
 bool host_is_done(const struct host *host);

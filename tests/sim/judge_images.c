@@ -163,10 +163,15 @@ static uint32_t stale_now(const struct world *world, const struct sim_volume *vo
     for (uint32_t i = 0; i < volume->members; i++) {
         uint32_t element = volume->member_element[i];
         struct owner owner = owner_load(&segment_element(&world->segment, element)->owner);
-        if (world->element_failed[element] || world->machines[owner.seat].state == MACHINE_DEAD)
+        if (world->element_failed[element] || owner_is_gone(&world->segment, owner))
             stale |= 1u << i;
     }
     return stale;
+}
+
+static uint32_t out_of_reach(const struct sim_volume *volume)
+{
+    return volume->touched & ~(UINT32_MAX << volume->members);
 }
 
 void judge_settled(struct world *world)
@@ -178,8 +183,10 @@ void judge_settled(struct world *world)
             continue;
         uint32_t before = volume->failed_before;
         volume->failed_before = stale_now(world, volume);
+        /* Members that were out of reach when it was to be done may be there again. */
         volume->finished =
-            volume_state_of_layout(&volume->layout, volume->failed_before) != VOLUME_FAILED;
+            volume_state_of_layout(&volume->layout, volume->failed_before | out_of_reach(volume)) !=
+            VOLUME_FAILED;
         if (volume->finished)
             judge_volume(world, volume);
         volume->failed_before = before;

@@ -82,7 +82,7 @@ void judge_leaks(struct world *world)
     uint32_t words = 0, alive = 0;
 
     for (uint32_t i = 0; i < world->machines_count && !world->failed; i++) {
-        if (world->machines[i].state == MACHINE_DEAD)
+        if (!machine_lives(&world->machines[i]))
             continue;
         alive++;
         judge_controller(world, world->machines[i].controller);

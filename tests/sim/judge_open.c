@@ -58,7 +58,13 @@ static void open_where_writes_failed(struct world *world)
 /* From when on nothing more is done for a write that was not answered well. */
 static uint64_t given_up_ns(const struct world *world, const struct record *write)
 {
-    return write->return_ns != RECORD_NEVER ? write->return_ns : world->died_ns[write->host];
+    if (write->return_ns != RECORD_NEVER)
+        return write->return_ns;
+    for (uint32_t i = 0; i < world->deaths_count; i++) {
+        if (world->deaths[i].seat == write->host && world->deaths[i].at_ns >= write->invoke_ns)
+            return world->deaths[i].at_ns;
+    }
+    return 0;
 }
 
 /* The first write that began when nothing was done any more for those that failed, and was answered
@@ -96,8 +102,8 @@ static void close_where_written_again(struct world *world)
 /* Whether a controller died while the write was under way, so that it may have been sent anew. */
 static bool may_be_done_twice(const struct world *world, const struct record *write)
 {
-    for (uint32_t i = 0; i < SIM_CONTROLLERS_MAX; i++) {
-        if (world->died_ns[i] > write->invoke_ns && world->died_ns[i] < write->return_ns)
+    for (uint32_t i = 0; i < world->deaths_count; i++) {
+        if (world->deaths[i].at_ns > write->invoke_ns && world->deaths[i].at_ns < write->return_ns)
             return true;
     }
     return false;

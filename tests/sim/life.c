@@ -34,7 +34,9 @@ static uint32_t members_of(const struct world *world, const struct sim_volume *v
     uint32_t members = 0;
 
     for (uint32_t i = 0; i < volume->members; i++) {
-        if (world->config->elements[volume->member_element[i]].controller == controller)
+        uint32_t element = volume->member_element[i];
+        struct owner owner = owner_load(&segment_element(&world->segment, element)->owner);
+        if (owner.seat == controller)
             members |= 1u << i;
     }
     return members;
@@ -49,13 +51,36 @@ void life_lost_reach(struct world *world, uint32_t controller)
                                          : members_of(world, &world->volumes[i], controller);
 }
 
-static bool any_lives(const struct world *world)
+void life_lost_element(struct world *world, uint32_t element)
+{
+    for (uint32_t i = 0; i < world->volumes_count; i++) {
+        struct sim_volume *volume = &world->volumes[i];
+        for (uint32_t j = 0; j < volume->members; j++) {
+            if (volume->member_element[j] == element)
+                volume->touched |= 1u << j;
+        }
+    }
+}
+
+/* Whether somebody is left who takes over: not one that ends. */
+static bool any_takes(const struct world *world)
 {
     for (uint32_t i = 0; i < world->machines_count; i++) {
-        if (world->machines[i].state != MACHINE_DEAD && world->machines[i].state != MACHINE_ENDED)
+        /* relaxed: one thread */
+        if (machine_lives(&world->machines[i]) &&
+            load_relaxed(&seat_of(&world->machines[i])->request) == SEAT_REQUEST_NONE)
             return true;
     }
     return false;
+}
+
+static void lose_members(struct world *world, uint32_t controller)
+{
+    life_lost_reach(world, controller);
+    for (uint32_t i = 0; i < world->volumes_count; i++)
+        world->volumes[i].lost_members |= world->config->takeover
+                                              ? UINT32_MAX
+                                              : members_of(world, &world->volumes[i], controller);
 }
 
 /* The members that it owned are out of reach, and what it had cached of them is lost; unless others
@@ -64,14 +89,17 @@ void life_lost_controller(struct machine *machine)
 {
     struct world *world = machine->world;
 
-    world->died_ns[machine->id] = world->now_ns;
-    if (world->config->takeover && any_lives(world))
-        return;
-    life_lost_reach(world, machine->id);
-    for (uint32_t i = 0; i < world->volumes_count; i++)
-        world->volumes[i].lost_members |= world->config->takeover
-                                              ? UINT32_MAX
-                                              : members_of(world, &world->volumes[i], machine->id);
+    if (world->deaths_count < SIM_DEATHS_MAX)
+        world->deaths[world->deaths_count++] =
+            (struct sim_death){.seat = machine->id, .at_ns = world->now_ns};
+    if (!world->config->takeover || !any_takes(world))
+        lose_members(world, machine->id);
+}
+
+void life_look_who_takes(struct world *world)
+{
+    if (world->config->takeover && world->deaths_count > 0 && !any_takes(world))
+        lose_members(world, 0);
 }
 
 /* What an element that failed has not written of its cache it never will. And what a volume has
@@ -191,59 +219,19 @@ static int make_segment(struct world *world, struct config_error *ret_error)
     return table_fill(&world->segment, config, &world->opened, ret_error);
 }
 
-static void start_machine(struct world *world, uint32_t id)
-{
-    struct element elements[SIM_ELEMENTS_MAX];
-    int doorbells[SIM_CONTROLLERS_MAX], lifelines[SIM_CONTROLLERS_MAX];
-    struct machine *machine = &world->machines[id];
-
-    for (uint32_t i = 0; i < world->config->elements_count; i++) {
-        elements[i] = world->opened.elements[i];
-        if (world->config->elements[i].controller != id)
-            elements[i].fd = -1;
-        else
-            sim_element_hand_over(elements[i].fd, id);
-    }
-    for (uint32_t i = 0; i < world->machines_count; i++) {
-        doorbells[i] = SIM_FD_DOORBELL + (int)i;
-        lifelines[i] = SIM_FD_LIFELINE + (int)i;
-    }
-    const struct controller_start start = {.id = id,
-                                           .segment = world->segment,
-                                           .elements = elements,
-                                           .doorbells = doorbells,
-                                           .notice_fd = SIM_FD_NOTICE,
-                                           .lifelines = lifelines,
-                                           .control = &world->configurator->control_ends[id],
-                                           .images = world->configurator->witnesses,
-                                           .superblocks = world->opened.superblocks};
-    machine->world = world;
-    machine->id = id;
-    machine_start(machine, &start);
-}
-
 static void start_machines(struct world *world)
 {
     uint32_t count = world->config->controllers;
 
     world->machines = calloc(count, sizeof *world->machines);
     assert(world->machines != NULL);
-    world->machines_count = count;
     for (uint32_t i = 0; i < count; i++) {
-        struct seat *seat = segment_seat(&world->segment, i);
-        seat_begin_life(seat, SEAT_EPOCH_FIRST, world->now_ns);
+        world->machines[i].world = world;
+        world->machines[i].id = i;
+        world->machines[i].state = MACHINE_DEAD;
     }
-    for (uint32_t i = 0; i < count; i++)
-        start_machine(world, i);
-}
-
-static bool all_run(struct world *world)
-{
-    for (uint32_t i = 0; i < world->machines_count; i++) {
-        if (seat_state(segment_seat(&world->segment, i)) != SEAT_RUNNING)
-            return false;
-    }
-    return true;
+    world->machines_count = count;
+    configuration_start(world);
 }
 
 bool life_start(struct world *world)
@@ -251,7 +239,7 @@ bool life_start(struct world *world)
     struct config_error why = {.text = "no more is known"};
 
     world->life++;
-    memset(world->died_ns, 0, sizeof world->died_ns);
+    world->deaths_count = 0;
     memset(world->element_failed, 0, sizeof world->element_failed);
     world->faults = world->configurator_dead = false;
     int error = config_parse("sim.yaml", world->plan.config, strlen(world->plan.config),
@@ -273,10 +261,7 @@ bool life_start(struct world *world)
         world->image_of[i] = sim_image_of(&world->opened.elements[i]);
     configuration_open(world);
     start_machines(world);
-    if (!machines_run_until(world, all_run, END_NS))
-        return false;
-    configuration_runs(world);
-    return true;
+    return machines_run_until(world, configuration_runs, END_NS);
 }
 
 /* --- faults --- */
@@ -286,13 +271,11 @@ void life_begin_faults(struct world *world)
     const struct plan *plan = &world->plan;
     struct dice *dice = &world->dice;
 
-    world->faults = true;
+    world->faults = world->serves = true;
     if (dice_once_in(dice, plan->configurator_once_in))
         configuration_dies(world);
-    for (uint32_t i = 0; i < world->machines_count; i++) {
-        if (dice_once_in(dice, plan->crash_once_in))
-            world->machines[i].steps_left = dice_between(dice, 1, plan->crash_steps_max);
-    }
+    for (uint32_t i = 0; i < world->machines_count; i++)
+        machine_draw_death(&world->machines[i]);
     for (uint32_t i = 0; i < world->images_count; i++)
         world->images[i].failing = dice_once_in(dice, plan->failing_once_in);
     links_begin_faults(world);
@@ -301,7 +284,7 @@ void life_begin_faults(struct world *world)
 
 void life_end_faults(struct world *world)
 {
-    world->faults = false;
+    world->faults = world->serves = false;
     for (uint32_t i = 0; i < world->machines_count; i++)
         world->machines[i].stuck_until_ns = 0;
     for (uint32_t i = 0; i < world->images_count; i++)
@@ -315,7 +298,7 @@ void life_end_faults(struct world *world)
 static bool all_quiesced(struct world *world)
 {
     for (uint32_t i = 0; i < world->machines_count; i++) {
-        if (world->machines[i].state != MACHINE_DEAD &&
+        if (machine_lives(&world->machines[i]) &&
             seat_state(seat_of(&world->machines[i])) != SEAT_QUIESCED)
             return false;
     }
@@ -325,7 +308,7 @@ static bool all_quiesced(struct world *world)
 static bool all_gone(struct world *world)
 {
     for (uint32_t i = 0; i < world->machines_count; i++) {
-        if (world->machines[i].state != MACHINE_DEAD && world->machines[i].state != MACHINE_ENDED)
+        if (machine_lives(&world->machines[i]))
             return false;
     }
     return true;
@@ -350,13 +333,11 @@ static bool may_end_so(const struct machine *machine)
 
 static void end_in_order(struct world *world)
 {
-    configuration_request_all(world, SEAT_REQUEST_QUIESCE);
+    configuration_stop(world);
     if (!machines_run_until(world, all_quiesced, END_NS))
         return;
-    configuration_flush_all(world);
-    if (!machines_run_until(world, configuration_is_flushed, END_NS))
-        return;
-    configuration_request_all(world, SEAT_REQUEST_STOP);
+    if (!configuration_hears(world))
+        configuration_request_all(world, SEAT_REQUEST_STOP);
     if (!machines_run_until(world, all_gone, END_NS))
         return;
     for (uint32_t i = 0; i < world->machines_count; i++) {

@@ -24,4 +24,11 @@ void life_lost_controller(struct machine *machine);
 /* From now on in this life, a command may fail because a controller's elements are out of reach. */
 void life_lost_reach(struct world *world, uint32_t controller);
 
+/* The same of one element. */
+void life_lost_element(struct world *world, uint32_t element);
+
+/* Where somebody died and nobody is left who takes over, all may fail, and what caches held is
+ * lost. */
+void life_look_who_takes(struct world *world);
+
 #endif

@@ -2,7 +2,6 @@
 
 #undef NDEBUG
 #include <assert.h>
-#include <poll.h>
 #include <stdlib.h>
 
 #include "shm/crash_point.h"
@@ -11,6 +10,7 @@
 #include "tests/sim/life.h"
 #include "tests/sim/links.h"
 #include "tests/sim/operation.h"
+#include "tests/sim/processes.h"
 #include "tests/sim/sim_channel.h"
 #include "tests/sim/sim_element.h"
 
@@ -18,8 +18,9 @@ enum {
     STEP_NS_MAX = 3000,      /* what a controller does until it gives way takes at most */
     DOORBELL_NS_MAX = 20000, /* from ringing to hearing */
     DOORBELL_LATE_NS_MAX = 5000000,
-    DEATH_HEARD_NS_MAX = 3000000, /* from a death to who listens to the lifeline */
     STUCK_NS_MAX = 200000000,
+    STUCK_LONG_SECONDS_MAX = 12,
+    COMMANDS_OF_LATER_LIVES = 20,
 };
 
 #define MACHINE_OF(pointer, member)                                                                \
@@ -65,6 +66,22 @@ void crash_point(const char *name)
         machine_give_way(machine);
 }
 
+/* For a moment, as on a machine with much to do; or so long that it is found to be stuck. */
+static void draw_being_stuck(struct machine *machine)
+{
+    struct world *world = machine->world;
+    struct dice *dice = &world->dice;
+
+    if (!dice_once_in(dice, world->plan.stuck_once_in))
+        return;
+    machine->stuck_since_ns = world->now_ns;
+    machine->stuck_as = "TRS"[dice_below(dice, 3)];
+    machine->stuck_until_ns = world->now_ns + dice_below(dice, STUCK_NS_MAX);
+    if (dice_once_in(dice, world->plan.stuck_long_once_in))
+        machine->stuck_until_ns +=
+            dice_between(dice, 1, STUCK_LONG_SECONDS_MAX) * (uint64_t)1000000000u;
+}
+
 void machine_end_turn(struct machine *machine, bool asleep, uint64_t until_ns)
 {
     struct world *world = machine->world;
@@ -76,8 +93,8 @@ void machine_end_turn(struct machine *machine, bool asleep, uint64_t until_ns)
             events_set(&world->events, &machine->alarm,
                        until_ns > world->now_ns ? until_ns : world->now_ns);
     }
-    if (world->faults && dice_once_in(&world->dice, world->plan.stuck_once_in))
-        machine->stuck_until_ns = world->now_ns + dice_below(&world->dice, STUCK_NS_MAX);
+    if (world->faults)
+        draw_being_stuck(machine);
     machine_give_way(machine);
     events_cancel(&machine->alarm);
 }
@@ -131,41 +148,18 @@ void machine_listen(struct machine *machine, struct completion *completion)
 
 /* --- deaths --- */
 
-static void hear_death(struct event *event)
-{
-    struct lifeline *lifeline = (struct lifeline *)(void *)event;
-    struct machine *listener = lifeline->listener;
-
-    if (listener->state == MACHINE_DEAD || listener->state == MACHINE_ENDED ||
-        lifeline->completion == NULL)
-        return;
-    loop_push(listener->loop, lifeline->completion, POLLHUP);
-    lifeline->completion = NULL;
-}
-
-static void hang_up(struct machine *machine)
-{
-    struct world *world = machine->world;
-
-    for (uint32_t i = 0; i < world->machines_count; i++) {
-        struct lifeline *lifeline = &world->machines[i].lifelines[machine->id];
-        if (i != machine->id)
-            events_set(&world->events, &lifeline->heard,
-                       world->now_ns + dice_below(&world->dice, DEATH_HEARD_NS_MAX));
-    }
-    configuration_will_hear_end(machine);
-}
-
 /* What a kernel closes of a process that is gone. */
 static void close_all(struct machine *machine)
 {
     (void)sim_close(machine->control_end);
+    processes_stop_listening(machine);
+    (void)sim_close(machine->lifeline);
     sim_element_forget(machine->id);
 }
 
 void machine_kill(struct machine *machine)
 {
-    if (machine->state == MACHINE_DEAD || machine->state == MACHINE_ENDED)
+    if (!machine_lives(machine))
         return;
     sim_note(machine->world, "c%u dies", machine->id);
     machine->state = MACHINE_DEAD;
@@ -174,7 +168,7 @@ void machine_kill(struct machine *machine)
     operation_abandon_all(machine->loop);
     life_lost_controller(machine);
     close_all(machine);
-    hang_up(machine);
+    processes_ended(machine);
     if (machine == running) {
         fiber_give_way();
         abort(); /* nobody resumes it */
@@ -191,37 +185,78 @@ static void live(void *argument)
     machine->state = MACHINE_ENDED;
     sim_note(machine->world, "c%u ends with %d", machine->id, machine->run_status);
     close_all(machine);
-    hang_up(machine);
+    processes_ended(machine);
 }
 
-void machine_start(struct machine *machine, const struct controller_start *start)
+void machine_draw_death(struct machine *machine)
+{
+    struct world *world = machine->world;
+
+    if (world->faults && dice_once_in(&world->dice, world->plan.crash_once_in))
+        machine->steps_left = dice_between(&world->dice, 1, world->plan.crash_steps_max);
+}
+
+/* Nobody looks at it any more; its memory may still be pointed at from what is under way. */
+static void bury(struct machine *machine)
+{
+    struct past_life *past = calloc(1, sizeof *past);
+
+    assert(past != NULL && !machine_lives(machine));
+    *past = (struct past_life){.next = machine->past,
+                               .fiber = machine->fiber,
+                               .controller = machine->controller,
+                               .asked = machine->host.asked};
+    machine->past = past;
+    events_cancel(&machine->doorbell_heard);
+    events_cancel(&machine->host.next);
+    machine->doorbell = NULL;
+    machine->doorbell_rung = false;
+    machine->stuck_until_ns = 0;
+}
+
+void machine_start(struct machine *machine, const struct controller_start *start, int lifeline)
 {
     const char *what = NULL;
 
+    if (machine->controller != NULL)
+        bury(machine);
     machine->alarm.fire = alarm_rings;
     machine->doorbell_heard.fire = hear_doorbell;
-    for (uint32_t i = 0; i < SIM_CONTROLLERS_MAX; i++) {
-        machine->lifelines[i].heard.fire = hear_death;
-        machine->lifelines[i].listener = machine;
-    }
     machine_being_made = machine;
     machine->control_end = *start->control;
+    machine->lifeline = lifeline;
     int error = controller_new(&machine->controller, start, &what);
     assert(error == 0);
     machine_being_made = NULL;
     host_init(&machine->host, machine);
     machine->fiber = fiber_new(live, machine);
     machine->state = MACHINE_READY;
+    if (machine->world->serves) {
+        machine_draw_death(machine);
+        host_begin(&machine->host, COMMANDS_OF_LATER_LIVES, machine->world->plan.depth);
+    }
+}
+
+static void free_life(struct fiber *fiber, struct controller *controller, struct asked *asked)
+{
+    fiber_free(fiber);
+    if (controller != NULL)
+        controller_free(controller);
+    host_forget(asked);
 }
 
 void machine_free(struct machine *machine)
 {
-    fiber_free(machine->fiber);
+    while (machine->past != NULL) {
+        struct past_life *past = machine->past;
+        machine->past = past->next;
+        free_life(past->fiber, past->controller, past->asked);
+        free(past);
+    }
+    free_life(machine->fiber, machine->controller, machine->host.asked);
     machine->fiber = NULL;
-    if (machine->controller != NULL)
-        controller_free(machine->controller);
     machine->controller = NULL;
-    host_done(&machine->host);
+    machine->host.asked = NULL;
 }
 
 /* --- the scheduler --- */
@@ -262,6 +297,7 @@ static void fire_due(struct world *world)
         sim_tick(world);
         event->fire(event);
     }
+    configuration_turn(world);
 }
 
 /* When somebody can run, or something happens, if nobody can now. */

@@ -15,12 +15,12 @@ enum machine_state {
     MACHINE_ENDED, /* controller_run has returned */
 };
 
-/* A descriptor of another process that hangs up, and who waits for that. */
-struct lifeline {
-    struct event heard;
-    struct machine *listener;
-    struct completion *completion;
-    bool hung_up;
+/* What is left of an earlier life in the same seat: its memory, which outlives it. */
+struct past_life {
+    struct past_life *next;
+    struct fiber *fiber;
+    struct controller *controller;
+    struct asked *asked;
 };
 
 struct machine {
@@ -31,13 +31,15 @@ struct machine {
     struct loop *loop;
     struct controller *controller;
     struct host host;
-    int control_end; /* of its control channel */
+    struct past_life *past; /* lives that are over */
+    int control_end;        /* of its control channel */
+    int lifeline;           /* the writing end of its own */
     int run_status;
-    uint64_t stuck_until_ns;
+    uint64_t stuck_since_ns, stuck_until_ns;
+    char stuck_as;       /* a letter of proc(5) */
     uint64_t steps_left; /* then it dies; 0: it does not */
     struct event alarm;
     struct event death_heard; /* by the configuration controller */
-    struct lifeline lifelines[SIM_CONTROLLERS_MAX];
 
     /* its eventfd */
     struct event doorbell_heard;
@@ -48,15 +50,27 @@ struct machine {
 /* Descriptors of this simulation: what is behind them is known by their numbers alone. */
 enum {
     SIM_FD_DOORBELL = 10000, /* + seat */
-    SIM_FD_LIFELINE = 11000, /* + seat */
+    SIM_FD_LIFELINE = 11000, /* + end of a pipe */
     SIM_FD_NOTICE = 12000,   /* of the configuration controller */
     SIM_FD_ELEMENT = 13000,  /* + image */
     SIM_FD_WITNESS = 13500,  /* + image */
     SIM_FD_CHANNEL = 14000,  /* + end of a control channel */
+    SIM_FD_TIMER = 15000,    /* of the configuration controller: + number */
+    SIM_FD_PROCESS = 16000,  /* pidfds: + seat */
 };
 
-/* Makes the controller of a seat and its fiber. Aborts when it cannot be made. */
-void machine_start(struct machine *machine, const struct controller_start *start);
+/* Makes the controller of a seat and its fiber; the control channel's end and the lifeline's are
+ * its own from then on. Aborts when it cannot be made. */
+void machine_start(struct machine *machine, const struct controller_start *start, int lifeline);
+
+/* Whether it runs, or will. */
+static inline bool machine_lives(const struct machine *machine)
+{
+    return machine->state != MACHINE_DEAD && machine->state != MACHINE_ENDED;
+}
+
+/* Whether it dies in this life, and when. */
+void machine_draw_death(struct machine *machine);
 
 /* It is killed at once: from outside, or, from within its fiber, without returning. */
 void machine_kill(struct machine *machine);

@@ -6,6 +6,7 @@
 #include "controller/config/replace.h"
 #include "controller/volume_state.h"
 #include "tests/sim/configuration.h"
+#include "tests/sim/life.h"
 #include "tests/sim/sim_element.h"
 
 enum {
@@ -78,6 +79,55 @@ static void replace(struct world *world, uint32_t element)
     replace_element(world->configurator, element, same ? NULL : path, 0, replaced, world);
 }
 
+/* --- controller start and stop, element move --- */
+
+static void seat_changed_so(void *context, const char *why)
+{
+    sim_note(context, "a seat was to change: %s", why == NULL ? "it has" : why);
+}
+
+static void change_seat(struct world *world, uint32_t seat)
+{
+    bool lives = world->configurator->controllers[seat].alive;
+
+    sim_note(world, "c%u is to be %s", seat, lives ? "stopped" : "started");
+    if (lives)
+        seat_stop(world->configurator, seat, seat_changed_so, world);
+    else
+        seat_start(world->configurator, seat, seat_changed_so, world);
+}
+
+static void element_moved(void *context, const struct element_moved *moved)
+{
+    sim_note(context, "an element was to move: %d: %s", moved->status, moved->text);
+}
+
+static void move_element(struct world *world, uint32_t element)
+{
+    uint32_t target = (uint32_t)dice_below(&world->dice, world->machines_count);
+
+    sim_note(world, "disk%u is to move to c%u", element, target);
+    if (!world->config->takeover) /* its target may die, and have it then */
+        life_lost_element(world, element);
+    element_move_start(world->configurator, element, target, element_moved, world);
+}
+
+/* Those that do not run are started more often than those that run are stopped. */
+static bool move_something(struct world *world, uint32_t element)
+{
+    struct dice *dice = &world->dice;
+    uint32_t seat = (uint32_t)dice_below(dice, world->machines_count);
+    bool lives = world->configurator->controllers[seat].alive;
+
+    if (!dice_once_in(dice, world->plan.restart_once_in))
+        return false;
+    if (!lives || dice_once_in(dice, world->plan.stop_once_in))
+        change_seat(world, seat);
+    else
+        move_element(world, element);
+    return true;
+}
+
 /* --- what is done next --- */
 
 static bool has_failed(const struct world *world, uint32_t element)
@@ -93,7 +143,9 @@ static void do_something(struct event *event)
 
     if (!world->faults || world->configurator_dead)
         return;
-    if (has_failed(world, element))
+    if (move_something(world, element))
+        ; /* next time something else */
+    else if (has_failed(world, element))
         replace(world, element);
     else if (dice_once_in(dice, 3))
         fail_element(world, element);

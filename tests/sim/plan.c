@@ -105,7 +105,10 @@ static void draw_config(struct plan *plan, struct dice *dice)
     add_interconnect(plan, dice);
     add(plan, "coordination: {policy: strict, region: %uKiB}\n", power_of_two(dice, 256, 3));
     add_cache(plan, dice);
-    add(plan, "takeover: {enabled: %s}\n", plan->takeover ? "true" : "false");
+    add(plan, "takeover: {enabled: %s, failback: %s}\n", plan->takeover ? "true" : "false",
+        dice_once_in(dice, 2) ? "auto" : "manual");
+    add(plan, "restart: %s\nheartbeat: %u\n", dice_once_in(dice, 3) ? "on-death" : "never",
+        dice_once_in(dice, 3) ? 0 : (uint32_t)dice_between(dice, 1, 3));
     add(plan, "elements:\n");
     plan->element_bytes = (2 * 2 + 1) * MEMBER_BYTES_UNIT;
     for (uint32_t i = 0; i < plan->elements; i++)
@@ -151,6 +154,9 @@ void plan_draw(struct plan *ret_plan, struct dice *dice)
         .crash_steps_max = power_of_two(dice, 64, 6),
         .idle_crash_once_in = perhaps(dice, 2),
         .stuck_once_in = perhaps(dice, 400),
+        .stuck_long_once_in = dice_once_in(dice, 4) ? 8 : 0,
+        .restart_once_in = dice_once_in(dice, 2) ? 2 : 0,
+        .stop_once_in = dice_once_in(dice, 2) ? 4 : 0,
         .crash_once_in = perhaps(dice, 2),
         .slow_once_in = dice_once_in(dice, 4) ? 0 : power_of_two(dice, 3, 5),
         .error_once_in = 3,

@@ -47,6 +47,9 @@ struct plan {
     uint32_t late_doorbell_once_in; /* eventfds: heard late */
     bool cut_links;                 /* links fail, lose and delay, and are repaired */
     bool operates;                  /* elements fail and are replaced, volumes are scrubbed */
+    uint32_t stuck_long_once_in;    /* of those that are stuck: so long that it is noticed */
+    uint32_t restart_once_in;       /* what is operated: dead ones are started, elements moved */
+    uint32_t stop_once_in;          /* of these: one that runs is stopped */
     uint32_t configurator_once_in;  /* lives of the configuration controller: it dies */
 };
 

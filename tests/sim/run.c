@@ -61,7 +61,7 @@ static void run_script(struct world *world, const struct wish *wishes, uint32_t 
 {
     uint32_t host = (uint32_t)dice_below(&world->dice, world->machines_count);
 
-    while (world->machines[host].state == MACHINE_DEAD)
+    while (!machine_lives(&world->machines[host]))
         host = (host + 1) % world->machines_count;
     host_begin_script(&world->machines[host].host, wishes, count);
     (void)machines_run_until(world, all_done, HOSTS_NS);
@@ -215,19 +215,10 @@ static void serve(struct world *world, enum sim_end end)
     (void)machines_run_until(world, load_is_over, HOSTS_NS);
 }
 
-static bool any_died(const struct world *world)
-{
-    for (uint32_t i = 0; i < world->machines_count; i++) {
-        if (world->machines[i].state == MACHINE_DEAD)
-            return true;
-    }
-    return false;
-}
-
 static bool all_died(const struct world *world)
 {
     for (uint32_t i = 0; i < world->machines_count; i++) {
-        if (world->machines[i].state != MACHINE_DEAD)
+        if (machine_lives(&world->machines[i]))
             return false;
     }
     return true;
@@ -237,7 +228,8 @@ static bool all_died(const struct world *world)
  * that was done without one is for the next life to see. */
 static bool lost_caches(const struct world *world)
 {
-    return world->plan.cache_mode == CACHE_WRITE_BACK && !world->plan.takeover && any_died(world);
+    return world->plan.cache_mode == CACHE_WRITE_BACK && !world->plan.takeover &&
+           world->deaths_count > 0;
 }
 
 /* What caches have is not on the images before it was asked for. */
@@ -272,12 +264,14 @@ static void look_before_end(struct world *world, enum sim_end end)
         life_end_faults(world);
         (void)machines_run_until(world, jobs_are_over, JOBS_NS);
         pass(world, IDLE_NS);
+        (void)machines_run_until(world, jobs_are_over, JOBS_NS); /* of who was started by it */
         (void)machines_run_until(world, nobody_clears, JOBS_NS);
         if (!world->failed)
             judge_leaks(world);
         if (!world->failed && !all_died(world) && !lost_caches(world))
             judge_recovery(world);
     }
+    life_look_who_takes(world);
     if (!world->failed)
         judge_errors(world);
 }
@@ -301,7 +295,7 @@ static void live(struct world *world, enum sim_end last_end, enum sim_end *ret_e
         serve(world, end);
     if (!world->failed)
         look_before_end(world, end);
-    bool died = world->any_died_before = any_died(world);
+    bool died = world->any_died_before = world->deaths_count > 0;
     life_end(world, end);
     if (!world->failed)
         judge_life(world, end);

@@ -55,10 +55,10 @@ struct image *sim_image_of(const struct element *element)
     return image_of(element->fd);
 }
 
-/* Those of witnesses hold nothing. */
+/* Those of witnesses hold nothing; and a lifeline may be passed on as well. */
 static bool is_own(int fd)
 {
-    return fd < SIM_FD_WITNESS;
+    return fd >= SIM_FD_ELEMENT && fd < SIM_FD_WITNESS;
 }
 
 void sim_element_share(int fd)

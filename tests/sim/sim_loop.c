@@ -12,6 +12,7 @@
 #include "tests/sim/configuration.h"
 #include "tests/sim/machine.h"
 #include "tests/sim/operation.h"
+#include "tests/sim/processes.h"
 #include "tests/sim/sim_channel.h"
 
 enum { CLOCK_STEP_NS = 40 }; /* what looking at the clock takes */
@@ -161,7 +162,8 @@ void loop_free(struct loop *loop)
     if (loop == NULL)
         return;
     operation_abandon_all(loop);
-    loop->machine->loop = NULL;
+    if (loop->machine->loop == loop) /* a later life has another one */
+        loop->machine->loop = NULL;
     free(loop->ready);
     free(loop);
 }
@@ -264,14 +266,10 @@ void loop_doorbell_ring(struct loop *loop, int eventfd)
 /* The control channel; or a lifeline: it fires when that controller is gone. */
 void loop_poll_in(struct loop *loop, int fd, struct completion *completion)
 {
-    uint32_t seat = (uint32_t)(fd - SIM_FD_LIFELINE);
-
-    if (fd >= SIM_FD_CHANNEL) {
+    if (fd >= SIM_FD_CHANNEL)
         sim_channel_listen(fd, loop->machine, completion);
-        return;
-    }
-    assert(seat < sim_world->machines_count);
-    loop->machine->lifelines[seat].completion = completion;
+    else
+        processes_listen(fd, loop->machine, completion);
 }
 
 int loop_register_file(struct loop *loop, int fd)

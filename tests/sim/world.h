@@ -28,6 +28,8 @@ struct configurator;
 struct machine;
 struct record;
 
+enum { SIM_DEATHS_MAX = 64 }; /* that are counted in a life */
+
 enum sim_end { END_IN_ORDER, END_KILLED, END_POWER };
 
 /* A volume that hosts see, as the judge knows it; it outlives the array's lives. */
@@ -50,6 +52,12 @@ struct sim_volume {
     uint32_t member_element[MEMBERS_MAX]; /* plain: [0] */
     uint64_t member_offset[MEMBERS_MAX];  /* of the member on its element */
     uint32_t members;                     /* plain: 1 */
+};
+
+/* A controller's life that ended otherwise than in order. */
+struct sim_death {
+    uint32_t seat;
+    uint64_t at_ns;
 };
 
 struct world {
@@ -83,12 +91,12 @@ struct world {
     bool faults; /* may happen now */
     struct configurator *configurator;
     bool configurator_dead;
-    bool flushing; /* controllers have been asked to flush before they end, and have not answered */
     struct event notice; /* to the configuration controller */
-    struct event clock;  /* its own */
     struct event links_change, operator_next;
-    bool replacing;                        /* an element's image */
-    uint64_t died_ns[SIM_CONTROLLERS_MAX]; /* of those that did */
+    bool replacing;                          /* an element's image */
+    struct sim_death deaths[SIM_DEATHS_MAX]; /* of controllers, in order */
+    uint32_t deaths_count;
+    bool serves;                           /* hosts are to ask for something */
     bool element_failed[SIM_ELEMENTS_MAX]; /* some I/O of it did, or it was asked for */
     struct record *records;
     uint32_t records_count, records_room;
