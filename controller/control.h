@@ -33,6 +33,7 @@ struct control_request;
     X(START_JOB, 3, control_start_job, false)             /* volume, kind: recovery/job.h */       \
     X(RELEASE_ELEMENT, 4, control_release_element, false) /* element: gives up its image */        \
     X(REPLACE_ELEMENT, 5, control_replace_element, true)  /* takes one: control_element.h */       \
+    X(FLUSH_ELEMENTS, 6, control_flush_elements, false)   /* all of its own: last_flush.h */       \
     X(MOVE_ELEMENT, 32, control_move_element, false)      /* element, seat: recovery/let_go.h */   \
     X(WATCH_ELEMENT, 33, control_watch_element, true)     /* element, and its image */             \
     X(GREET_PEER, 34, control_greet_peer, true)           /* seat, epoch: control_peer.c */        \

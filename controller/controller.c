@@ -343,6 +343,7 @@ int controller_new(struct controller **ret_controller, const struct controller_s
     jobs_init(controller);
     read_repairs_init(controller);
     clearing_init(controller);
+    last_flush_init(controller);
     control_volumes_init(controller);
     controller->sweep_timer.fire = sweep_is_due;
     controller->due_timer.fire = something_is_due;
@@ -450,6 +451,18 @@ static void quiesce(struct controller *controller)
     jobs_quiesce(controller);
     cache_quiesce(controller);
     settle_failed_elements(controller, NULL); /* once more, while there is time */
+}
+
+bool controller_others_stay(const struct controller *controller)
+{
+    for (uint32_t i = 0; i < controller->segment.geometry.controllers; i++) {
+        const struct seat *seat = segment_seat(&controller->segment, i);
+        /* relaxed: published by the membership, at which it is looked at again */
+        if (i != controller->id && seat_state(seat) == SEAT_RUNNING &&
+            load_relaxed(&seat->request) == SEAT_REQUEST_NONE)
+            return true;
+    }
+    return false;
 }
 
 /* What hosts have asked for is done first: a command on a virtual volume that ended between its

@@ -21,6 +21,7 @@
 #include "controller/handover.h"
 #include "controller/idle.h"
 #include "controller/integrity/integrity.h"
+#include "controller/last_flush.h"
 #include "controller/path/command.h"
 #include "controller/path/coordinate.h"
 #include "controller/path/gate.h"
@@ -155,6 +156,7 @@ struct controller {
     struct jobs jobs;
     struct read_repairs read_repairs;
     struct clearing clearing;
+    struct last_flush last_flush;
     struct redo redo;
     struct control_volumes control_volumes;
 
@@ -232,6 +234,9 @@ static inline bool controller_owns(const struct controller *controller, uint32_t
     return owner_is(owner_load(&controller->elements[element].record->owner), controller->id,
                     controller->epoch);
 }
+
+/* Whether another controller runs that was not asked to end: the array does not, if we do. */
+bool controller_others_stay(const struct controller *controller);
 
 /* Whether survivors take what a dead controller owned: until they stop themselves. While the array
  * ends too, for what the dead one had cached and not written was acknowledged. */

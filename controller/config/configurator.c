@@ -84,6 +84,7 @@ static void set_clock(struct configurator *configurator)
 {
     bool wanted = configurator->phase == CONFIGURATOR_STARTING ||
                   configurator->phase == CONFIGURATOR_QUIESCING ||
+                  configurator->phase == CONFIGURATOR_FLUSHING ||
                   configurator->phase == CONFIGURATOR_STOPPING || seats_have_work(configurator) ||
                   configurator->moves != NULL || failback_has_work(configurator);
     struct itimerspec interval = {0};

@@ -60,7 +60,8 @@ enum configurator_phase {
     CONFIGURATOR_STARTING,
     CONFIGURATOR_RUNNING,
     CONFIGURATOR_QUIESCING, /* hosts are being let go */
-    CONFIGURATOR_STOPPING,  /* elements are being flushed */
+    CONFIGURATOR_FLUSHING,  /* elements are, while all controllers are there (last_flush.h) */
+    CONFIGURATOR_STOPPING,  /* controllers end */
     CONFIGURATOR_STOPPED,   /* no controller is left */
 };
 

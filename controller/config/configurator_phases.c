@@ -125,6 +125,31 @@ static void look_back(struct configurator *configurator)
     }
 }
 
+static void stop_all(struct configurator *configurator)
+{
+    configurator_enter_phase(configurator, CONFIGURATOR_STOPPING, STOP_SECONDS);
+    request_all(configurator, SEAT_REQUEST_STOP);
+}
+
+/* What went wrong with it the controllers say, and find again when they end. */
+static void are_flushed(void *context, int status)
+{
+    struct configurator *configurator = context;
+
+    (void)status;
+    if (configurator->phase == CONFIGURATOR_FLUSHING)
+        stop_all(configurator);
+}
+
+static void flush_all(struct configurator *configurator)
+{
+    const struct control_message message = {.kind = CONTROL_FLUSH_ELEMENTS};
+
+    configurator_enter_phase(configurator, CONFIGURATOR_FLUSHING, STOP_SECONDS);
+    if (configurator_ask_all(configurator, &message, are_flushed, configurator) != 0)
+        stop_all(configurator);
+}
+
 void configurator_look_at_phase(struct configurator *configurator)
 {
     bool late = watch_now_ns() > configurator->deadline_ns;
@@ -148,10 +173,14 @@ void configurator_look_at_phase(struct configurator *configurator)
         }
         break;
     case CONFIGURATOR_QUIESCING:
-        if (late || (all_alive_are(configurator, SEAT_QUIESCED) && all_are_owned(configurator))) {
-            configurator_enter_phase(configurator, CONFIGURATOR_STOPPING, STOP_SECONDS);
-            request_all(configurator, SEAT_REQUEST_STOP);
-        }
+        if (late)
+            stop_all(configurator);
+        else if (all_alive_are(configurator, SEAT_QUIESCED) && all_are_owned(configurator))
+            flush_all(configurator);
+        break;
+    case CONFIGURATOR_FLUSHING:
+        if (late)
+            stop_all(configurator);
         break;
     case CONFIGURATOR_STOPPING:
         if (late) {

@@ -26,7 +26,7 @@ void job_start_prepare(struct volume_record *record, enum job_kind kind, uint32_
     store_relaxed(&job->kind, (uint32_t)kind);
     store_relaxed(&job->runner, JOB_NO_RUNNER); /* relaxed: as above */
     store_relaxed(&job->phase, phase);
-    store_relaxed(&job->status, 0);
+    store_relaxed(&job->status, 0); /* relaxed: as above */
     store_relaxed(&job->position_bytes, 0); /* relaxed: as above */
     store_relaxed(&job->end_bytes, 0);
     store_relaxed(&job->began_at_bytes, 0);

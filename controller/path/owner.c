@@ -29,7 +29,12 @@ static bool will_be_owned(const struct controller *controller, struct owner owne
 {
     if (owner.state == OWNER_NONE || owner.seat >= controller->peers.count)
         return false;
-    return !owner_has_left(&controller->segment, owner) || takeover_is_on(controller);
+    if (!owner_has_left(&controller->segment, owner))
+        return true;
+    /* At the array's end nobody takes what one left that stopped in order. */
+    return takeover_is_on(controller) &&
+           (owner_is_gone(&controller->segment, owner) || !controller->quiescing ||
+            controller_others_stay(controller));
 }
 
 /* What the dead had claimed of it has not landed for certain: the buffer is kept aside for that. */

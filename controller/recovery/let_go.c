@@ -58,13 +58,11 @@ static int hand_over(struct controller *controller, const struct fence *fence)
     /* relaxed: we are its only writer */
     if (load_relaxed(&controller->elements[element].record->state) != ELEMENT_ONLINE)
         return take_back(controller, element, -EIO);
-    /* Who has stopped meanwhile would keep it: its life goes on to be named. */
+    /* Who has stopped, or died, meanwhile: without takeover it would be out of reach there. */
     if (seat_state(controller->peers.all[target].seat) != SEAT_RUNNING)
         return take_back(controller, element, -EHOSTDOWN);
     if (controller->elements[element].busy > 0 || cache_element_is_busy(controller, element))
         return take_back(controller, element, -ETIMEDOUT);
-    if (seat_state(controller->peers.all[target].seat) != SEAT_RUNNING)
-        return take_back(controller, element, -EHOSTDOWN);
     CRASH_POINT("move.ended");
     int error = write_checksums(controller, element);
     if (error != 0)

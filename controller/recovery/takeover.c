@@ -46,13 +46,16 @@ static uint32_t turns_before_us(const struct controller *controller, uint32_t el
     return (ours + running - element % running) % running + (controller->quiescing ? running : 0);
 }
 
-/* Without takeover only a seat's later life takes what its earlier one had. */
+/* Without takeover only a seat's later life takes what its earlier one had. What one left that
+ * stopped in order is on its image: that is not for those who are about to stop themselves. */
 static bool may_take(const struct controller *controller, struct owner owner)
 {
     if (owner.state == OWNER_NONE || owner.seat >= controller->segment.geometry.controllers ||
-        !owner_has_left(&controller->segment, owner) || controller->quiescing)
+        !owner_has_left(&controller->segment, owner))
         return false;
-    return takeover_is_on(controller) || owner.seat == controller->id;
+    if (controller->quiescing && !owner_is_gone(&controller->segment, owner))
+        return false;
+    return takeover_is_on(controller) || (owner.seat == controller->id && !controller->quiescing);
 }
 
 /* By the owner before, who has let it go. */

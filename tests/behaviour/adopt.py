@@ -2,8 +2,10 @@
 """The configuration controller is killed and another one takes its place (anyport run --adopt): hosts
 go on all the time, what happened in between is dealt with, and the new one does all that the first
 did, up to an orderly end. What cannot be adopted is refused, and says why."""
+import json
 import os
 import signal
+import socket
 import subprocess
 
 from testarray import (ANYPORT, DISK, MEMORY, NO_TAKEOVER, PATIENCE, TAKEN, Array, check, folders,
@@ -169,14 +171,12 @@ def one_is_held(places):
                expected='does not answer who takes .* is waited for') as array:
         pid = array.controller(2)['pid']
         os.kill(pid, signal.SIGSTOP)
-        stop = subprocess.Popen([ANYPORT, 'controller', 'stop', '2', array.run_dir],
-                                stderr=subprocess.DEVNULL)
-        # Its only trace is in the seat: the clock of a stop runs, and its elements are none.
-        wait_until(lambda: 'stop' in subprocess.run(
-            [ANYPORT, 'controller', 'stop', '2', array.run_dir], text=True, stderr=subprocess.PIPE,
-            timeout=PATIENCE).stderr, 'it is being stopped')
-        array.kill_configurator()
-        stop.wait(PATIENCE)
+        with socket.socket(socket.AF_UNIX) as admin:
+            admin.connect(array.socket('admin'))
+            admin.sendall(json.dumps({'jsonrpc': '2.0', 'id': 1, 'method': 'controller.stop',
+                                      'params': {'id': 2}}).encode() + b'\n')
+            array.state()  # who is asked now has been asked that before
+            array.kill_configurator()
         adopt(array)
         same([one['state'] for one in array.state()['controllers']], ['running'] * 3, 'all')
         os.kill(pid, signal.SIGCONT)

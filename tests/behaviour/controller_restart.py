@@ -34,7 +34,8 @@ def kill(array, workers, victim):
     workers.disturbed |= {f'c{victim}'}
     if array.fields.get('takeover') == NO_TAKEOVER:
         workers.disturbed |= {f'vol{victim}'}
-    os.kill(pid, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):  # it may have been struck before, and not be missed yet
+        os.kill(pid, signal.SIGKILL)
     wait_until(lambda: array.controller(victim)['state'] == 'dead', 'its death is known')
 
 

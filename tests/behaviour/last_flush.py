@@ -48,10 +48,12 @@ def write_all(array):
     return data
 
 
-def of_a_redundant_volume(places, layout, members, victim):
-    """The image has what it had before: writes that the kernel took and did not bring to it."""
+def of_a_redundant_volume(places, layout, members, victim, *acts):
+    """The image has what it had before: writes that the kernel took and did not bring to it. Where
+    nothing can be written to it any more either, others must say that it lacks something; and they
+    are told while they are still there."""
     images = [os.path.join(places[DISK], f'{layout}{i}.img') for i in range(members)]
-    said = r'element e\d failed: the last flush|failed; the volume|is stale|cannot be written'
+    said = r'element e\d failed: a flush of it failed|failed; the volume|is stale|cannot be written'
     with lab(places, layout, members, images) as array:
         write_all(array)
     old, file = images[victim], FailingFile(places[MEMORY], os.path.getsize(images[victim]))
@@ -60,10 +62,12 @@ def of_a_redundant_volume(places, layout, members, victim):
     images[victim] = file.path
     with file.served(), lab(places, layout, members, images, expected=said) as array:
         data = write_all(array)
-        file.fail('flush')
+        for act in acts:
+            file.fail(act)
         array.stop()
         copy(old, data_of_file, SIZE)
-        file.heal('flush')
+        for act in acts:
+            file.heal(act)
         array.start()
         state = next(one for one in array.state()['volumes'] if one['name'] == 'safe')
         same([one['state'] for one in state['members']],
@@ -73,13 +77,15 @@ def of_a_redundant_volume(places, layout, members, victim):
             check(host.pread(min(MIB, len(data) - at), at) == data[at:at + MIB],
                   f'{layout}: what was answered')
         host.shutdown()
-    note(f'{layout}: member {victim} is stale, exit status 0')
+    note(f'{layout}, {" and ".join(acts)}: member {victim} is stale, exit status 0')
 
 
 def main():
     libnbd()
-    for part, *given in ((of_a_plain_volume,), (of_a_redundant_volume, 'mirror', 2, 0),
-                         (of_a_redundant_volume, 'raid5', 3, 1)):
+    for part, *given in ((of_a_plain_volume,), (of_a_redundant_volume, 'mirror', 2, 0, 'flush'),
+                         (of_a_redundant_volume, 'raid5', 3, 1, 'flush'),
+                         (of_a_redundant_volume, 'mirror', 2, 1, 'flush', 'pwrite'),
+                         (of_a_redundant_volume, 'raid5', 3, 0, 'flush', 'pwrite')):
         with folders() as places:
             part(places, *given)
 
