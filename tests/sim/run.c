@@ -248,7 +248,7 @@ static bool nobody_clears(struct world *world)
 {
     for (uint32_t i = 0; i < world->machines_count; i++) {
         const struct machine *machine = &world->machines[i];
-        if (machine->state != MACHINE_DEAD &&
+        if (machine_lives(machine) &&
             (machine->controller->clearing.errand.sent || machine->controller->clearing.sent))
             return false;
     }
