@@ -185,7 +185,8 @@ static void every_field_is_written(void)
                     "  {name: r, layout: raid10, members: [v, w]}]\n"
                     "ports: {tcp: 'localhost:10809'}\n"
                     "interconnect: {model: loop}\n"
-                    "rebuild: {rate: 1MiB}\n");
+                    "rebuild: {rate: 1MiB}\n"
+                    "journal: j\njournal-size: 20MiB\n");
     char *text = dump(config);
     char wanted[64];
 

@@ -27,7 +27,8 @@ static void refuses_an_alias_bomb(void)
                         "lab.yaml:1: a: unknown field; allowed: array, run-dir, controllers, "
                         "cache, elements, volumes, ports, buffers, connections, "
                         "handshake-timeout, placement, interconnect, coordination, trace, "
-                        "rebuild, heartbeat, follow-traffic, restart, takeover, intents");
+                        "rebuild, heartbeat, follow-traffic, restart, takeover, intents, journal, "
+                        "journal-size");
 }
 
 /* The same where fields are known. */

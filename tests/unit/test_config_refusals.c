@@ -43,7 +43,7 @@ struct refusal {
     "array, run-dir, controllers, cache, elements, volumes, ports, buffers, connections, "         \
     "handshake-timeout, placement, interconnect, coordination, trace, rebuild, heartbeat, "        \
     "follow-traffic, restart, "                                                                    \
-    "takeover, intents"
+    "takeover, intents, journal, journal-size"
 #define FILE_RULE "a mapping of array, elements, volumes and others"
 
 static const struct refusal document[] = {
