@@ -45,7 +45,7 @@ void control_fail_element(struct control_request *request)
 
 /* New commands for a failed element end before they reach its image. The cache's own count for
  * nobody, and are in the gate as long as they are under way. */
-static bool nothing_in_flight(struct controller *controller, const struct fence *fence)
+static bool nothing_in_flight(struct controller *controller, struct fence *fence)
 {
     const struct owned_element *element = &controller->elements[fence->what];
 

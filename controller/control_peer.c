@@ -9,7 +9,7 @@
 
 /* Of its last life nothing is left with us; and its end was heard, so that nobody declares the new
  * life dead for it. */
-static bool is_over(struct controller *controller, const struct fence *fence)
+static bool is_over(struct controller *controller, struct fence *fence)
 {
     return peer_is_over(&controller->peers.all[fence->what]) &&
            deaths_was_heard(controller, fence->what);

@@ -109,7 +109,8 @@ static bool release(struct controller *controller, const struct releasing *one)
         control_answer(one->request, -EBUSY);
         return true;
     }
-    if (use == HOST_LEAVES || executes_for_the_dead(controller) || is_worked_on(controller, volume))
+    if (use == HOST_LEAVES || executes_for_the_dead(controller) ||
+        is_worked_on(controller, volume) || journal_holds_volume(controller, volume))
         return false;
     if (one->request->message.kind == CONTROL_DROP_VOLUME)
         virtual_drop(controller, volume);

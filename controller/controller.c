@@ -60,12 +60,23 @@ static struct command *list_commands(struct controller *controller, struct comma
     return list;
 }
 
+/* One that redoes may have to wait for room in the journal, and that for another one's slice, which
+ * needs none: so with a journal all that a dead controller had begun can be under way at once. */
+static uint32_t redo_commands(const struct controller *controller)
+{
+    return segment_header(&controller->segment)->journal.generation != 0 ? COMMANDS_MAX
+                                                                         : REDO_COMMANDS_MAX;
+}
+
 static int make_commands(struct controller *controller)
 {
-    struct command *rest = calloc(COMMANDS_OF_ALL_KINDS, sizeof *rest);
+    uint32_t redo = redo_commands(controller), own = redo + JOURNAL_COMMANDS;
+    uint32_t count = COMMANDS_MAX + PEER_COMMANDS_MAX + COMPONENTS_MAX + own;
+    struct command *rest = calloc(count, sizeof *rest);
 
+    controller->commands_count = count;
     controller->commands = rest;
-    controller->splits = calloc(COMMANDS_MAX + REDO_COMMANDS_MAX, sizeof *controller->splits);
+    controller->splits = calloc(COMMANDS_MAX + own, sizeof *controller->splits);
     if (rest == NULL || controller->splits == NULL)
         return -ENOMEM;
     for (uint32_t i = 0; i < COMMANDS_MAX; i++)
@@ -74,8 +85,10 @@ static int make_commands(struct controller *controller)
     controller->free_peer_commands = list_commands(controller, &rest, PEER_COMMANDS_MAX);
     controller->free_peer_commands_count = PEER_COMMANDS_MAX;
     controller->free_components = list_commands(controller, &rest, COMPONENTS_MAX);
-    controller->redo.commands = list_commands(controller, &rest, REDO_COMMANDS_MAX);
-    for (uint32_t i = 0; i < REDO_COMMANDS_MAX; i++)
+    controller->redo.commands = list_commands(controller, &rest, redo);
+    controller->redo.commands_count = redo;
+    controller->journal_commands = list_commands(controller, &rest, JOURNAL_COMMANDS);
+    for (uint32_t i = 0; i < own; i++)
         controller->redo.commands[i].split = &controller->splits[COMMANDS_MAX + i];
     redo_init(controller);
     return 0;
@@ -314,6 +327,10 @@ static int make_parts(struct controller *controller, const struct controller_sta
         error = make_marks(controller, start->superblocks);
     if (error != 0)
         return error;
+    *ret_what = "its journal";
+    error = journal_new(controller, start->journal);
+    if (error != 0)
+        return error;
     *ret_what = "what its elements keep beside their data";
     error = open_integrity(controller);
     return error != 0 ? error : cache_new(controller, ret_what);
@@ -371,6 +388,7 @@ void controller_free(struct controller *controller)
         return;
     loop_free(controller->loop);
     cache_free(controller->cache);
+    journal_free(controller);
     for (uint32_t i = 0; i < controller->elements_count; i++) {
         element_close(&controller->elements[i].file);
         mark_free(controller->elements[i].mark);
@@ -515,8 +533,9 @@ bool controller_has_work(const struct controller *controller)
 {
     return loop_has_events(controller->loop) || peers_have_entries(controller) ||
            controller->errands.over != NULL || redo_has_work(controller) ||
-           settle_has_work(controller) || read_repairs_have_work(&controller->read_repairs) ||
-           membership_changed(controller) || coordinate_has_work(controller);
+           settle_has_work(controller) || journal_has_work(controller) ||
+           read_repairs_have_work(&controller->read_repairs) || membership_changed(controller) ||
+           coordinate_has_work(controller);
 }
 
 /* Nothing may be dirty: a write-back that fails makes its element fail, and that has to be written
@@ -525,7 +544,8 @@ static bool is_quiet(const struct controller *controller)
 {
     return cache_is_settled(controller) && jobs_are_quiet(controller) &&
            redo_is_quiet(controller) && !settle_has_work(controller) &&
-           takeover_is_quiet(controller) && clearing_is_quiet(controller) &&
+           journal_is_quiet(controller) && takeover_is_quiet(controller) &&
+           clearing_is_quiet(controller) &&
            (controller->hooks.is_quiet == NULL ||
             controller->hooks.is_quiet(controller->hooks.context));
 }
@@ -562,6 +582,7 @@ static void turn(struct controller *controller)
     errands_turn(controller);
     redo_turn(controller);
     settle_turn(controller);
+    journal_turn(controller);
     read_repairs_turn(controller);
     if (controller->hooks.on_turn != NULL)
         controller->hooks.on_turn(controller->hooks.context);

@@ -21,6 +21,7 @@
 #include "controller/handover.h"
 #include "controller/idle.h"
 #include "controller/integrity/integrity.h"
+#include "controller/journal/journal.h"
 #include "controller/last_flush.h"
 #include "controller/path/command.h"
 #include "controller/path/coordinate.h"
@@ -112,7 +113,9 @@ struct controller {
     /* commands and buffers */
     struct pool *pool;
     uint64_t pool_offset_bytes; /* of the pool in the segment */
-    struct command *commands;   /* COMMANDS_MAX, PEER_COMMANDS_MAX, COMPONENTS_MAX, and redo's */
+    struct command *commands;   /* COMMANDS_MAX, PEER_COMMANDS_MAX, COMPONENTS_MAX, redo's, and the
+                                   journal's own: so many */
+    uint32_t commands_count;
     struct command *free_commands;
     struct command *free_peer_commands;
     struct command *free_components;
@@ -158,6 +161,8 @@ struct controller {
     struct clearing clearing;
     struct last_flush last_flush;
     struct redo redo;
+    struct journal *journal;          /* NULL: the array has none */
+    struct command *journal_commands; /* its own: all those of hosts may wait for it */
     struct control_volumes control_volumes;
 
     /* the loop */
@@ -180,13 +185,14 @@ struct controller {
 struct controller_start {
     uint32_t id;
     struct segment segment;
-    struct element *elements;     /* by element index; fd -1: not this controller's */
-    const int *doorbells;         /* eventfds by seat */
-    int notice_fd;                /* an eventfd: rung when the seat's state changed */
-    const int *lifelines;         /* the others', by seat (deaths.h); NULL: none */
-    const int *handover;          /* by enum handover_what, those below SINGLE; NULL: none */
-    const int *control;           /* our end of the control channel; NULL: none */
-    const struct witness *images; /* of every element (takeover.h); NULL: none */
+    struct element *elements;      /* by element index; fd -1: not this controller's */
+    const int *doorbells;          /* eventfds by seat */
+    int notice_fd;                 /* an eventfd: rung when the seat's state changed */
+    const int *lifelines;          /* the others', by seat (deaths.h); NULL: none */
+    const int *handover;           /* by enum handover_what, those below SINGLE; NULL: none */
+    const int *control;            /* our end of the control channel; NULL: none */
+    const struct witness *images;  /* of every element (takeover.h); NULL: none */
+    const struct element *journal; /* this controller's journal, open; NULL or fd -1: none */
     /* By element index; NULL: it has none. They outlive the controller. All NULL: none has one. */
     struct superblock_of_image **superblocks;
 };

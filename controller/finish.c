@@ -139,4 +139,6 @@ void finish_unlock(struct controller *controller)
         if (controller->elements[i].file.fd >= 0)
             element_unlock(&controller->elements[i].file);
     }
+    if (controller->journal != NULL)
+        element_unlock(&controller->journal->file); /* it is quiet */
 }

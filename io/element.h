@@ -96,6 +96,24 @@ int element_bytes_read(const struct element *element, void *into, size_t bytes,
 int element_bytes_write(const struct element *element, const void *from, size_t bytes,
                         uint64_t offset_bytes);
 
+/* The same, and written is not durable: element_sync_now makes it so, of any number of writes. */
+int element_bytes_put(const struct element *element, const void *from, size_t bytes,
+                      uint64_t offset_bytes);
+
+/* Takes space for all of an open image, so that no writing of it meets a full file system. -ENOSPC:
+ * there is not so much. A file system that cannot do it is no error: it is no worse off than with
+ * any sparse file. */
+int element_take_space(const struct element *element);
+
+/* The same, and written is not durable: element_sync_now makes it so, of any number of writes. */
+int element_bytes_put(const struct element *element, const void *from, size_t bytes,
+                      uint64_t offset_bytes);
+
+/* Takes space for all of an open image, so that no writing of it meets a full file system. -ENOSPC:
+ * there is not so much. A file system that cannot do it is no error: it is no worse off than with
+ * any sparse file. */
+int element_take_space(const struct element *element);
+
 /* The tail at once, in these calls, for an element that nobody else uses: before its owner serves
  * it, and after. Offsets count from where the tail begins. On a direct element all is in whole
  * blocks, and the memory aligned to one. Written is not durable (element_sync_now). 0 or -errno. */

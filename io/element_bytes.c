@@ -47,7 +47,7 @@ static int write_all(int fd, const uint8_t *from, size_t bytes, uint64_t offset_
             return -errno;
         done += put > 0 ? (size_t)put : 0;
     }
-    return fdatasync(fd) == 0 ? 0 : -errno;
+    return 0;
 }
 
 int element_bytes_read(const struct element *element, void *into, size_t bytes,
@@ -70,6 +70,28 @@ int element_bytes_write(const struct element *element, const void *from, size_t 
     if (fd < 0)
         return fd;
     int error = write_all(fd, from, bytes, offset_bytes);
+    if (error == 0 && fdatasync(fd) != 0)
+        error = -errno;
     close(fd);
     return error;
+}
+
+int element_bytes_put(const struct element *element, const void *from, size_t bytes,
+                      uint64_t offset_bytes)
+{
+    int fd = reopen(element, O_WRONLY);
+
+    if (fd < 0)
+        return fd;
+    int error = write_all(fd, from, bytes, offset_bytes);
+    close(fd);
+    return error;
+}
+
+int element_take_space(const struct element *element)
+{
+    if (element->device || fallocate(element->fd, 0, 0, (off_t)element->image_bytes) == 0 ||
+        errno != ENOSPC)
+        return 0;
+    return -ENOSPC;
 }

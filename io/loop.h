@@ -23,7 +23,7 @@
 
 enum {
     LOOP_OPERATIONS_MAX = 16384, /* in flight at once; the completion queue holds as many */
-    LOOP_FILES_MAX = 4096,       /* registered files: ELEMENTS_MAX */
+    LOOP_FILES_MAX = 4096 + 1,   /* registered files: ELEMENTS_MAX, and a journal */
 };
 
 struct loop;

@@ -76,8 +76,14 @@ struct cache_counters {
     X(waits_for_slot)                                                                              \
     X(waits_for_component)                                                                         \
     X(waits_for_owner)                                                                             \
-    X(buffers_bytes) /* level: taken from its pool */                                              \
-    X(slots_used)    /* level */
+    X(waits_for_journal) /* writes for room in its journal */                                      \
+    X(journal_records)   /* slices of rows that were written to its journal */                     \
+    X(journal_batches)   /* writes that took them there */                                         \
+    X(journal_bytes)                                                                               \
+    X(journal_checkpoints) /* flushes of all members, by which room becomes free */                \
+    X(journal_used_bytes)  /* level: of its journal */                                             \
+    X(buffers_bytes)       /* level: taken from its pool */                                        \
+    X(slots_used)          /* level */
 
 struct controller_counters {
 #define X(name) _Atomic uint64_t name;

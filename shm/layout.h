@@ -33,6 +33,7 @@
 #include "shm/coordination_policy.h"
 #include "shm/counters.h"
 #include "shm/interconnect_settings.h"
+#include "shm/journal.h"
 #include "shm/limits.h"
 #include "shm/owner.h"
 #include "shm/redo.h"
@@ -102,6 +103,7 @@ struct segment_header {
     /* enum trace_level; controllers look at it once a turn. Writer: the configuration controller.
      * Stale: a turn is traced at the level before. */
     _Atomic uint32_t trace_level;
+    struct journal_shared journal;
 };
 
 enum seat_state {
@@ -146,8 +148,9 @@ struct seat {
     /* Seats of dead controllers that this one executes nothing for any more, a bit each. Writer:
      * the controller. Stale: what the dead one had reserved is given up a sweep later. */
     _Atomic uint64_t done_with;
-    _Atomic uint64_t since_ns; /* CLOCK_REALTIME: when this life began. Writer: as of `state` */
-    _Atomic uint32_t restarts; /* lives after the first. Writer: the configuration controller */
+    _Atomic uint64_t since_ns;     /* CLOCK_REALTIME: when this life began. Writer: as of `state` */
+    _Atomic uint32_t restarts;     /* lives after the first. Writer: the configuration controller */
+    _Atomic uint64_t journal_open; /* journal.h. Writer: the controller. Stale: records are kept */
     _Alignas(CACHELINE_BYTES) _Atomic uint32_t sleeping;
     _Alignas(CACHELINE_BYTES) struct controller_counters counters;
     _Alignas(CACHELINE_BYTES) struct coordination_counters coordination;
@@ -253,6 +256,9 @@ struct volume_record {
      * end keeps intents that need not be kept. */
     _Atomic uint64_t resync_regions;
     uint64_t run; /* how often the volume was started (controller/superblock/standing.h) */
+    /* With parity: a sequence at least that of the last batch of a journal with a record of it.
+     * Writers: any controller, before what the record says is written (journal_note_latest). */
+    _Atomic uint64_t journal_latest;
     /* Virtual: which members have failed and which of those are being rebuilt, and what is durable
      * of it; the rules are in member_states.h. Writers: any controller, by compare-and-swap. Stale:
      * a failed member is met once more; what is marked is marked once more. */

@@ -84,6 +84,20 @@ enum {
     CHECKSUM_BYTES = 4,            /* of each block */
     CHECKSUMS_BYTES_MAX = 1 << 30, /* the table of one element, held in memory by its owner */
 
+    /* --- the journal: of each controller --- */
+    JOURNAL_HEADERS_BYTES = 8 << 10, /* two copies of its header, a block each; the ring follows */
+    JOURNAL_BATCH_BYTES_MAX = 4 << 20, /* records that one write takes */
+    JOURNAL_BATCH_RECORDS_MAX = 1024,
+    JOURNAL_BATCHES_MAX = 8192, /* in the ring at once */
+    JOURNAL_LOST_MAX = 64,      /* volumes that a header names; more: none is covered */
+    JOURNAL_BYTES_DEFAULT = 64 << 20,
+    JOURNAL_BYTES_MIN = 16 << 20,
+    JOURNAL_BYTES_MAX = 1 << 30,
+    JOURNAL_COMMANDS = 2,     /* of its own: one flushes members, one marks them */
+    JOURNAL_SUFFIX_BYTES = 3, /* of a path: the number of a controller behind it */
+    JOURNAL_PAUSE_MS = 2,     /* between two checkpoints of one controller */
+    JOURNAL_END_TRIES = 250, /* checkpoints at an orderly end; then records are left for a replay */
+
     /* --- coordination --- */
     REGION_BYTES_MIN = 256 << 10, /* of a virtual volume, reserved together; a power of two */
     REGION_BYTES_MAX = 64 << 20,
@@ -94,7 +108,6 @@ enum {
     PEER_COMMANDS_MAX = 1024, /* component commands it works on for its peers */
     REDO_COMMANDS_MAX = 8,    /* of dead controllers, that it redoes at once */
     COMPONENTS_MAX = 2048,    /* component commands of host commands on virtual volumes */
-    COMMANDS_OF_ALL_KINDS = COMMANDS_MAX + PEER_COMMANDS_MAX + COMPONENTS_MAX + REDO_COMMANDS_MAX,
     COORDINATE_NOTICED_MAX = 256, /* hand-offs from this controller to itself, of one turn */
     SESSION_COMMANDS_MAX = 256,   /* of one connection; past that its socket is not read */
     SLOTS_DEFAULT = 512,          /* command slots a controller owns */
@@ -227,6 +240,16 @@ _Static_assert(INTENT_SECTOR_BYTES == INTENT_SECTOR_REGIONS / 8 + 8 &&
                "a sector is whole words of bits and one word more");
 _Static_assert(INTENTS_BYTES_MAX % BLOCK_BYTES == 0 && BLOCK_BYTES % INTENT_SECTOR_BYTES == 0,
                "bitmaps are written in whole blocks of whole sectors");
+_Static_assert(JOURNAL_HEADERS_BYTES == 2 * BLOCK_BYTES &&
+                   JOURNAL_BATCH_BYTES_MAX % BLOCK_BYTES == 0 &&
+                   JOURNAL_BYTES_MIN % BLOCK_BYTES == 0 && JOURNAL_BYTES_MAX % BLOCK_BYTES == 0,
+               "headers and batches are whole blocks");
+_Static_assert((int)JOURNAL_BATCH_BYTES_MAX >=
+                   (int)MEMBERS_MAX * (int)PARITY_COLUMN_BYTES + (int)BLOCK_BYTES,
+               "any slice fits a batch");
+_Static_assert((int)JOURNAL_BYTES_MIN >=
+                   (int)JOURNAL_HEADERS_BYTES + 3 * (int)JOURNAL_BATCH_BYTES_MAX,
+               "a ring that is half full has room for another batch, also where it wraps");
 _Static_assert(MIRROR_COPIES_MAX <= MEMBERS_MAX, "a mirror may have its most copies");
 _Static_assert(REGION_BYTES_MIN == 1 << REGION_SHIFT_MIN &&
                    REGION_BYTES_DEFAULT == 1 << REGION_SHIFT_DEFAULT &&

@@ -42,6 +42,19 @@ bool redo_pending(const struct segment *segment, uint32_t seat)
     return false;
 }
 
+bool redo_pending_slices(const struct segment *segment, uint32_t seat)
+{
+    for (uint32_t source = 0; source < segment->geometry.controllers; source++) {
+        const struct redo_record *records = segment_redo(segment, source);
+        for (uint32_t i = 0; i < COMMANDS_MAX; i++) {
+            if (redo_look(&records[i]).phase == REDO_SLICE &&
+                needs(segment, &records[i], source, seat))
+                return true;
+        }
+    }
+    return false;
+}
+
 static bool is_of_volume(const struct redo_record *record, uint32_t volume)
 {
     enum redo_phase phase = redo_look(record).phase;

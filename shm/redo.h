@@ -122,6 +122,10 @@ bool redo_claim(struct redo_record *record, struct redo_state found, uint32_t se
  * there and writes. Loads only. */
 bool redo_pending(const struct segment *segment, uint32_t seat);
 
+/* Of these, whether slices are among them that may have been written in part: by a controller whose
+ * journal (journal.h) has them. */
+bool redo_pending_slices(const struct segment *segment, uint32_t seat);
+
 /* Whether a gone controller's record of this volume is still to be redone: the volume must stay as
  * it is. */
 bool redo_pending_of_volume(const struct segment *segment, uint32_t volume);

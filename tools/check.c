@@ -47,9 +47,9 @@ int verb_check(int argc, char **argv)
     if (error == 0) {
         error = images_check(config, &why);
         if (error == 0)
-            printf("%s: array %s: %u controllers, %u elements, %u volumes: good\n", path,
+            printf("%s: array %s: %u controllers, %u elements, %u volumes%s: good\n", path,
                    config->array, config->controllers, config->elements_count,
-                   config->volumes_count);
+                   config->volumes_count, config->journal != NULL ? ", a journal" : "");
         config_free(config);
     }
     if (error == 0)

@@ -219,6 +219,23 @@ static void print_coordination(const json_t *result)
            number(total, "granted"), number(total, "held"), number(total, "handed_off"));
 }
 
+/* Each controller's own: how much of it is in use. */
+static void print_journal(const json_t *result)
+{
+    const json_t *journal = json_object_get(result, "journal"), *one;
+    char size[SIZE_TEXT_BYTES], used[SIZE_TEXT_BYTES];
+    size_t i;
+
+    if (strcmp(text(journal, "state"), "none") == 0)
+        return;
+    printf("\njournal %s, %s for each controller:", text(journal, "state"),
+           size_text((uint64_t)number(journal, "size"), size));
+    json_array_foreach(json_object_get(result, "controllers"), i, one)
+        printf("%s c%" PRId64 " %s", i > 0 ? "," : "", number(one, "id"),
+               size_text((uint64_t)number(one, "journal_used_bytes"), used));
+    printf(" in use\n");
+}
+
 static void print_status(const json_t *result)
 {
     printf("array %s\n\n", text(result, "array"));
@@ -228,6 +245,7 @@ static void print_status(const json_t *result)
     putchar('\n');
     print_volumes(result);
     print_coordination(result);
+    print_journal(result);
 }
 
 static int ask(const struct request *request, const char *method, void (*print)(const json_t *))

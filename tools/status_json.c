@@ -47,6 +47,21 @@ static json_t *cache_setting_json(const struct segment *segment)
     return object;
 }
 
+/* "none", "good", or "failed": it could not be written, and volumes with parity are not either. */
+static json_t *journal_json(const struct segment *segment)
+{
+    const struct journal_shared *journal = &segment_header(segment)->journal;
+    bool failed = READ(journal->failed) != 0;
+    json_t *object = json_object();
+
+    json_set(object, "state",
+             json_string(journal->generation == 0 ? "none"
+                         : failed                 ? "failed"
+                                                  : "good"));
+    json_set(object, "size", json_integer((json_int_t)journal->bytes));
+    return object;
+}
+
 /* Names of the elements that a controller owns. */
 static json_t *owned_json(const struct segment *segment, uint32_t id)
 {
@@ -268,6 +283,7 @@ json_t *status_json(const struct segment *segment)
     json_set(object, "elements", list_json(segment, segment->geometry.elements, element_json));
     json_set(object, "volumes", volumes_json(segment));
     json_set(object, "cache", cache_setting_json(segment));
+    json_set(object, "journal", journal_json(segment));
     json_set(object, "links", link_json_all(segment));
     json_set(object, "interconnect", link_json_interconnect(segment));
     json_set(object, "coordination", coordination_json(segment));

@@ -167,6 +167,7 @@ void config_free(struct config *config)
     free(config->volumes);
     free(config->tcp_host);
     free(config->run_dir);
+    free(config->journal);
     free(config->array);
     free(config->folder);
     free(config->path);

@@ -124,6 +124,9 @@ struct config {
     struct config_coordination coordination;
     struct config_trace trace;
     uint64_t rebuild_rate_bytes; /* of a job, in a second; 0: any; JOB_RATE_YIELDING: not said */
+    char *journal;          /* resolved like an image; NULL: none. Controller I's is journal.I */
+    uint64_t journal_bytes; /* of each controller's */
+    unsigned journal_line;  /* in the configuration file */
     uint64_t intents_clear_ns;   /* intents: clear-after; 0: at an orderly end only */
     bool takeover;               /* takeover: enabled */
     enum config_failback failback;

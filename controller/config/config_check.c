@@ -370,6 +370,26 @@ static int check_ports(const struct config_reading *reading, const struct raw_co
     return 0;
 }
 
+static int check_journal(const struct config_reading *reading, const struct raw_config *raw,
+                         struct config *config)
+{
+    if (!raw->journal && raw->journal_size)
+        return config_refuse(reading, ref(PART_TOP, 0, TOP_JOURNAL_SIZE),
+                             "there is no journal; allowed: journal-size beside journal: FILE");
+    if (!raw->journal)
+        return 0;
+    config->journal = config_path_resolve(config->folder, raw->journal);
+    config->journal_bytes = whole_blocks(size_or(raw->journal_size, JOURNAL_BYTES_DEFAULT));
+    config->journal_line = config_line(reading, PART_TOP, 0, TOP_JOURNAL);
+    if (!config->journal)
+        return -ENOMEM;
+    if (strlen(config->journal) + JOURNAL_SUFFIX_BYTES > PATH_BYTES_MAX)
+        return config_refuse(reading, ref(PART_TOP, 0, TOP_JOURNAL),
+                             "too long below the configuration's folder: %zu bytes; allowed: %d",
+                             strlen(config->journal), PATH_BYTES_MAX - JOURNAL_SUFFIX_BYTES);
+    return 0;
+}
+
 static void fill_cache(const struct config_reading *reading, const struct raw_cache *raw,
                        struct config_cache *cache)
 {
@@ -431,6 +451,8 @@ int config_check(const struct config_reading *reading, struct raw_config *raw,
     result = config_interconnect(reading, &raw->interconnect, config);
     if (result == 0)
         result = check_run_dir(reading, raw, config);
+    if (result == 0)
+        result = check_journal(reading, raw, config);
     if (result == 0)
         result = check_ports(reading, raw, config);
     if (result == 0)

@@ -129,6 +129,16 @@ static void dump_settings(FILE *out, const struct config *config)
     fprintf(out, "intents: {clear-after: %" PRIu64 "ns}\n", config->intents_clear_ns);
 }
 
+static int dump_journal(FILE *out, const struct config *config, const char *folder)
+{
+    if (!config->journal)
+        return 0;
+    int result = put_path(out, "journal", folder, config->journal);
+    put_size(out, "\njournal-size", config->journal_bytes);
+    fputc('\n', out);
+    return result;
+}
+
 /* The brackets of an IPv6 address were taken off when it was read. */
 static void dump_ports(FILE *out, const struct config *config)
 {
@@ -215,6 +225,8 @@ static int dump_all(FILE *out, const struct config *config, const struct config_
     fputc('\n', out);
     int result = put_path(out, "run-dir", wanted->folder, config->run_dir);
     dump_settings(out, config);
+    if (result == 0)
+        result = dump_journal(out, config, wanted->folder);
     dump_ports(out, config);
     if (result == 0)
         result = dump_elements(out, config, wanted);

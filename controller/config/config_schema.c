@@ -337,6 +337,10 @@ static const cyaml_schema_field_t top_fields[] = {
         CYAML_FIELD_ENUM("restart", CHOICE, struct raw_config, restart, restarts, COUNT(restarts)),
     [TOP_TAKEOVER] =
         CYAML_FIELD_MAPPING("takeover", OPTIONAL, struct raw_config, takeover, takeover_fields),
+    [TOP_JOURNAL] =
+        CYAML_FIELD_STRING_PTR("journal", OPTIONAL, struct raw_config, journal, 0, CYAML_UNLIMITED),
+    [TOP_JOURNAL_SIZE] = CYAML_FIELD_STRING_PTR("journal-size", OPTIONAL, struct raw_config,
+                                                journal_size, 0, CYAML_UNLIMITED),
     [TOP_INTENTS] =
         CYAML_FIELD_MAPPING("intents", OPTIONAL, struct raw_config, intents, intents_fields),
     [TOP_FIELDS] = CYAML_FIELD_END,
@@ -361,6 +365,8 @@ static const struct config_rule top_rules[] = {
     [TOP_FOLLOW_TRAFFIC] = {.kind = RULE_NUMBER, .min = 0, .max = FOLLOW_TRAFFIC_SECONDS_MAX},
     [TOP_RESTART] = {.kind = RULE_CHOICE},
     [TOP_TAKEOVER] = {.kind = RULE_MAPPING, .part = PART_TAKEOVER},
+    [TOP_JOURNAL] = {.kind = RULE_PATH},
+    [TOP_JOURNAL_SIZE] = {.kind = RULE_SIZE, .min = JOURNAL_BYTES_MIN, .max = JOURNAL_BYTES_MAX},
     [TOP_INTENTS] = {.kind = RULE_MAPPING, .part = PART_INTENTS},
 };
 

@@ -35,6 +35,8 @@ enum top_field {
     TOP_FOLLOW_TRAFFIC,
     TOP_RESTART,
     TOP_TAKEOVER,
+    TOP_JOURNAL,
+    TOP_JOURNAL_SIZE,
     TOP_INTENTS,
     TOP_FIELDS,
 };
@@ -239,6 +241,8 @@ struct raw_config {
     uint32_t follow_traffic;
     enum config_restart restart;
     struct raw_takeover takeover;
+    char *journal;
+    char *journal_size;
     struct raw_intents intents;
 };
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "controller/config/configurator_parts.h"
+#include "controller/config/journals.h"
 #include "controller/config/refusal.h"
 #include "controller/config/saved.h"
 #include "controller/config/superblocks.h"
@@ -55,6 +56,7 @@ static int make_segment(struct configurator *configurator, struct config_error *
     /* relaxed: no controller has started yet. */
     store_relaxed(&header->trace_level, config->trace.level);
     store_relaxed(&header->job_rate_bytes, config->rebuild_rate_bytes); /* relaxed: as above */
+    journals_enter(config, &configurator->images, &configurator->segment);
     return table_fill(&configurator->segment, config, &configurator->images, ret_error);
 }
 

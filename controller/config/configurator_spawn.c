@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "controller/config/configurator_parts.h"
+#include "controller/config/journals.h"
 #include "controller/config/placement.h"
 #include "controller/config/refusal.h"
 #include "controller/config/saved.h"
@@ -83,6 +84,9 @@ static int keep_own(struct configurator *configurator, uint32_t id)
         add(&own, images->elements[i].fd);
         add(&own, configurator->witnesses[i].fd);
     }
+    const struct element *journal = journals_file(images, id);
+    if (journal != NULL)
+        add(&own, journal->fd);
     add_sockets(&own, &configurator->sockets, id);
     int error = inherit_only(own.all, own.count);
     free(own.all);
@@ -103,6 +107,7 @@ static void become_controller(struct configurator *configurator, uint32_t id, pi
                   .notice_fd = configurator->notice.fd,
                   .lifelines = configurator->lifelines,
                   .images = configurator->witnesses,
+                  .journal = journals_file(&configurator->images, id),
                   .handover = handover,
                   .control = &configurator->control_ends[id]},
         .sockets = &configurator->sockets,
@@ -231,6 +236,7 @@ void configurator_hand_over_elements(struct configurator *configurator)
 {
     for (uint32_t i = 0; i < configurator->config->elements_count; i++)
         element_close(&configurator->images.elements[i]);
+    journals_close(configurator->images.journals);
 }
 
 int configurator_start(struct configurator *configurator, controller_main_fn *main,

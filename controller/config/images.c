@@ -8,6 +8,7 @@
 #include "controller/config/absences.h"
 #include "controller/config/config_layout.h"
 #include "controller/config/intents_look.h"
+#include "controller/config/journals.h"
 #include "controller/config/refusal.h"
 #include "controller/config/superblocks.h"
 
@@ -139,7 +140,9 @@ static int create_missing(const struct config *config, struct images *images,
         unlink_created(config, images, i);
         return refuse_element(config, i, error, ret_error, "%s", why.text);
     }
-    int error = superblocks_write(config, images, ret_error);
+    int error = journals_begin(config, images, ret_error);
+    if (error == 0)
+        error = superblocks_write(config, images, ret_error);
     if (error != 0)
         unlink_created(config, images, config->elements_count);
     return error;
@@ -157,12 +160,15 @@ int images_make_lists(const struct config *config, struct images *images)
                               .changed = calloc(count, sizeof *images->changed),
                               .standings = calloc(config->volumes_count, sizeof *images->standings),
                               .later = calloc(count, sizeof *images->later),
-                              .doubtful = calloc(config->volumes_count, sizeof *images->doubtful)};
+                              .doubtful = calloc(config->volumes_count, sizeof *images->doubtful),
+                              .covered = calloc(config->volumes_count, sizeof *images->covered),
+                              .replayed = calloc(config->volumes_count, sizeof *images->replayed)};
     for (uint32_t i = 0; images->elements != NULL && i < count; i++)
         images->elements[i].fd = images->elements[i].file = -1;
     return images->elements != NULL && images->missing != NULL && images->absent != NULL &&
                    images->superblocks != NULL && images->changed != NULL &&
-                   images->standings != NULL && images->later != NULL && images->doubtful != NULL
+                   images->standings != NULL && images->later != NULL && images->doubtful != NULL &&
+                   images->covered != NULL && images->replayed != NULL
                ? 0
                : -ENOMEM;
 }
@@ -186,6 +192,8 @@ static int open_or_check(const struct config *config, bool create, struct images
         error = superblocks_judge(config, images, ret_error);
     if (error == 0)
         error = absences_check(config, images, ret_error);
+    if (error == 0)
+        error = journals_look(config, images, ret_error);
     if (error == 0)
         error = intents_look(config, images, ret_error);
     if (error == 0 && create)
@@ -219,6 +227,7 @@ void images_close(struct images *images)
 {
     for (uint32_t i = 0; images->elements != NULL && i < images->count; i++)
         element_close(&images->elements[i]);
+    journals_close(images->journals);
     images_free(images);
 }
 
@@ -236,5 +245,8 @@ void images_free(struct images *images)
     free(images->standings);
     free(images->later);
     free(images->doubtful);
+    free(images->covered);
+    free(images->replayed);
+    journals_free(images->journals);
     *images = (struct images){0};
 }

@@ -9,6 +9,8 @@
 #include "controller/superblock/standing.h"
 #include "io/element.h"
 
+struct journals;
+
 struct images {
     uint32_t count;           /* of elements */
     struct element *elements; /* open and locked */
@@ -19,6 +21,9 @@ struct images {
     struct standing *standings;               /* by volume; of redundant ones */
     char **later; /* by element: the path of an image that came later; NULL: the configuration's */
     uint64_t *doubtful; /* by volume: regions in which its members may differ */
+    bool *covered;      /* by volume: the journal knows all that was under way in its regions */
+    bool *replayed;     /* by volume, of those: there are such regions */
+    struct journals *journals; /* NULL: none (journals.h) */
 };
 
 /* Opens and locks every image, creating those that are missing once all others were found good, and

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "controller/config/journals.h"
 #include "controller/config/refusal.h"
 
 /* The same image as before, not only one at the same path. */
@@ -60,4 +61,5 @@ void images_close_again(struct images *images)
 {
     for (uint32_t i = 0; i < images->count; i++)
         element_close(&images->elements[i]);
+    journals_close(images->journals);
 }

@@ -161,7 +161,9 @@ static int look_at_volume(const struct config *config, struct images *images, ui
         refuse_volume(config, volume, error, ret_error,
                       "which of its regions were being written cannot be read: %s",
                       strerror(-error));
-    if (error == 0) {
+    if (error == 0 && images->covered[volume]) {
+        images->replayed[volume] = doubt.bits == NULL || count_bits(&doubt) > 0;
+    } else if (error == 0) {
         images->doubtful[volume] = count_bits(&doubt);
         error = judge_losses(config, images, volume, &doubt, ret_error);
     }

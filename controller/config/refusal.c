@@ -53,3 +53,17 @@ int refuse_volume(const struct config *config, uint32_t index, int error,
     va_end(arguments);
     return error;
 }
+
+int refuse_journal(const struct config *config, uint32_t seat, int error,
+                   struct config_error *ret_error, const char *format, ...)
+{
+    va_list arguments;
+    int length =
+        snprintf(ret_error->text, sizeof ret_error->text, "%s:%u: journal: %s.%u: ", config->path,
+                 config->journal_line, config->journal, seat);
+
+    va_start(arguments, format);
+    append(ret_error, length, format, arguments);
+    va_end(arguments);
+    return error;
+}

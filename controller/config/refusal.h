@@ -12,6 +12,11 @@ __attribute__((format(printf, 4, 5))) int refuse_array(const struct config *conf
                                                        struct config_error *ret_error, int error,
                                                        const char *format, ...);
 
+/* "FILE:LINE: journal: PATH.SEAT: ...". Returns `error`. */
+__attribute__((format(printf, 5, 6))) int refuse_journal(const struct config *config, uint32_t seat,
+                                                         int error, struct config_error *ret_error,
+                                                         const char *format, ...);
+
 /* "FILE:LINE: elements[I] (NAME): image PATH: ...". Returns `error`. */
 __attribute__((format(printf, 5, 6))) int refuse_element(const struct config *config,
                                                          uint32_t index, int error,

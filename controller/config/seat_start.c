@@ -25,6 +25,7 @@
 #include <string.h>
 
 #include "controller/config/images_again.h"
+#include "controller/config/journals.h"
 #include "controller/config/seats_parts.h"
 #include "controller/layout/layout.h"
 #include "controller/volume_state.h"
@@ -158,6 +159,8 @@ static const char *why_wait(const struct configurator *configurator, uint32_t id
         return "what its last life had half written has not been finished yet";
     if (has_dirty_of_others(configurator, id))
         return "its cache has what nobody has taken over yet";
+    if (!journals_is_free(configurator->config, id))
+        return "what its last life had submitted to its journal has not landed";
     return NULL;
 }
 
@@ -205,7 +208,8 @@ static void spawn(struct configurator *configurator, uint32_t id)
     struct seat *seat = configurator_seat(configurator, id);
     struct config_error why;
 
-    if (open_elements(configurator, id, &why) != 0) {
+    if (open_elements(configurator, id, &why) != 0 ||
+        journals_open_again(configurator->config, &configurator->images, id, &why) != 0) {
         seat_task_over(configurator, id, why.text);
         return;
     }

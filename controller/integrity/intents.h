@@ -133,8 +133,8 @@ void intents_settle(struct intents *intents, uint64_t first, uint64_t end);
 /* And has ended: those that still are settling are settled, or rest as before. */
 void intents_flushed(struct intents *intents, bool durable);
 
-/* The region's bit is not needed any more, if it is settled: the next writing is without it. True:
- * it was. Not while a writing is under way. */
+/* The region's bit is not needed any more, if it is settled or of earlier times: the next writing
+ * is without it. True: it was. Not while a writing is under way. */
 bool intents_drop(struct intents *intents, uint64_t region);
 
 /* All that the image may say of 64 regions. */

@@ -59,19 +59,25 @@ bool intents_age(struct intents *intents)
         intents->resting[word] = rests;
         intents->set[word] &= ~rests;
         left |= intents->resting[word] | intents->cold[word] | intents->settling[word] |
-                intents->settled[word];
+                intents->settled[word] | intents->kept[word];
     }
     return left != 0;
 }
 
-/* What is settled has not gone yet, because elsewhere something was not: it is tried again. */
+/* What is settled has not gone yet, because elsewhere something was not: it is tried again. What is
+ * of earlier times is durable since then, and may go when its volume lacks nothing any more. */
+static uint64_t may_go(const struct intents *intents, uint64_t word)
+{
+    return intents->cold[word] | intents->settled[word] | intents->kept[word];
+}
+
 uint64_t intents_next_cold(const struct intents *intents, uint64_t region)
 {
     for (; region < intents->regions; region++) {
         uint64_t word = region / 64;
-        if (((intents->cold[word] | intents->settled[word]) & bit_of(region)) != 0)
+        if ((may_go(intents, word) & bit_of(region)) != 0)
             break;
-        if (region % 64 == 0 && (intents->cold[word] | intents->settled[word]) == 0)
+        if (region % 64 == 0 && may_go(intents, word) == 0)
             region += 63;
     }
     return region < intents->regions ? region : intents->regions;
@@ -128,9 +134,11 @@ void intents_flushed(struct intents *intents, bool durable)
 
 bool intents_drop(struct intents *intents, uint64_t region)
 {
-    bool dropped = (intents->settled[region / 64] & bit_of(region)) != 0;
+    uint64_t word = region / 64;
+    bool dropped = ((intents->settled[word] | intents->kept[word]) & bit_of(region)) != 0;
 
     assert(!intents->writing);
-    intents->settled[region / 64] &= ~bit_of(region);
+    intents->settled[word] &= ~bit_of(region);
+    intents->kept[word] &= ~bit_of(region);
     return dropped;
 }

@@ -65,7 +65,7 @@ static void forget_claimant(struct controller *controller, uint32_t id)
 {
     uint64_t others = ~((uint64_t)1 << id);
 
-    for (uint32_t i = 0; i < COMMANDS_OF_ALL_KINDS; i++) {
+    for (uint32_t i = 0; i < controller->commands_count; i++) {
         controller->commands[i].lost_claimants &= others;
         controller->commands[i].late_claimants &= others;
     }

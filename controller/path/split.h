@@ -36,6 +36,7 @@ enum slice_step {
     SLICE_NEXT,      /* the slice is over, or none has begun */
     SLICE_WORKSPACE, /* it is planned; its workspace may have to be waited for */
     SLICE_READ,      /* what its plan reads is under way */
+    SLICE_JOURNAL,   /* a record of what it writes is to be durable first */
     SLICE_WRITE,     /* what it writes is */
 };
 
@@ -48,6 +49,9 @@ struct split_slices {
     uint32_t transfer;               /* the next one of the step to be sent */
     uint64_t workspace_offset_bytes; /* in the pool of workspaces */
     uint64_t memory_offset_bytes;    /* in the segment: what the plan's places count from */
+    bool journaled;                  /* the journal keeps its record for it (journal_end) */
+    int32_t journal_status;          /* how that ended */
+    uint32_t journal_batch;          /* the journal's own */
     uint32_t unreadable;             /* members that a write of this slice could not read */
     uint64_t lost_before;            /* the command's lost_claimants when it was taken */
     struct parity_walk walk;
@@ -163,6 +167,9 @@ void split_wake_workspace_waiters(struct controller *controller);
 bool split_wants_slices(const struct command *command);
 void split_slices_begin(struct command *command);
 enum stage_verdict split_slices_go_on(struct controller *controller, struct command *command);
+/* From where write `index` of the slice's plan is made; NULL: it becomes zeroes. */
+const uint8_t *split_slices_write_from(const struct controller *controller,
+                                       const struct command *command, uint32_t index);
 enum stage_verdict split_slices_complete(struct controller *controller, struct command *command);
 
 /* Before a write is answered: the superblocks of all other members must say which have failed.

@@ -57,6 +57,9 @@ static void give_workspace(struct controller *controller, struct command *comman
     struct split_slices *slices = &command->split->slices;
 
     split_redo_end_slice(controller, command);
+    if (slices->journaled)
+        journal_end(controller, command);
+    slices->journaled = false;
     if (!slices->has_workspace)
         return;
     slices->has_workspace = false;
@@ -169,14 +172,29 @@ static bool is_restored_zero(const struct controller *controller, const struct c
                            command->split->slices.plan.length_bytes);
 }
 
+/* In the segment. */
+static uint64_t memory_of(const struct command *command, const struct parity_transfer *transfer)
+{
+    return transfer->place.at_bytes + (transfer->place.payload
+                                           ? split_payload_offset_bytes(command)
+                                           : command->split->slices.memory_offset_bytes);
+}
+
+const uint8_t *split_slices_write_from(const struct controller *controller,
+                                       const struct command *command, uint32_t index)
+{
+    const struct parity_transfer *transfer = &command->split->slices.plan.write[index];
+
+    return is_zero(command, transfer) ? NULL
+                                      : controller->segment.base + memory_of(command, transfer);
+}
+
 static bool send_transfer(struct controller *controller, struct command *command,
                           const struct parity_transfer *transfer)
 {
     const struct split_slices *slices = &command->split->slices;
     bool read = slices->step == SLICE_READ;
-    uint64_t memory =
-        transfer->place.at_bytes + (transfer->place.payload ? split_payload_offset_bytes(command)
-                                                            : slices->memory_offset_bytes);
+    uint64_t memory = memory_of(command, transfer);
     bool zero =
         !read && (is_zero(command, transfer) || is_restored_zero(controller, command, memory));
     const struct component_wanted wanted = {
@@ -243,7 +261,7 @@ void split_slices_begin(struct command *command)
 
     split->slices.in_use = true;
     split->slices.step = SLICE_NEXT;
-    split->slices.has_workspace = false;
+    split->slices.has_workspace = split->slices.journaled = false;
     parity_walk_begin(&split->slices.walk, &command->virtual->layout, split->part_offset_bytes,
                       split->part_bytes);
     if (split->redo.has_slice) {
@@ -306,6 +324,30 @@ static enum stage_verdict plan_again(struct controller *controller, struct comma
     return STAGE_NEXT;
 }
 
+/* What is made anew of other members is not: who is written is trusted only when all is done, and
+ * what the rows say stays as it is. */
+static bool is_journaled(const struct controller *controller, const struct command *command)
+{
+    return controller->journal != NULL && command_changes_data(command->op);
+}
+
+/* Its redo record says first that the command has begun: a record in the journal that is durable
+ * and was not written in place must be of something that is done again (journal.h). */
+static enum stage_verdict begin_journal(struct controller *controller, struct command *command)
+{
+    split_redo_begin(controller, command);
+    command->split->slices.step = SLICE_JOURNAL;
+    journal_add(controller, command);
+    return STAGE_WAIT;
+}
+
+static enum stage_verdict begin_writes(struct controller *controller, struct command *command)
+{
+    split_redo_begin_slice(controller, command);
+    begin_step(command, SLICE_WRITE);
+    return STAGE_NEXT;
+}
+
 static enum stage_verdict after_read(struct controller *controller, struct command *command)
 {
     if (command->split->bad != 0)
@@ -313,9 +355,20 @@ static enum stage_verdict after_read(struct controller *controller, struct comma
     compute(controller, command);
     if (command->split->slices.plan.writes == 0)
         return end_slice(controller, command);
-    split_redo_begin_slice(controller, command);
-    begin_step(command, SLICE_WRITE);
-    return STAGE_NEXT;
+    return is_journaled(controller, command) ? begin_journal(controller, command)
+                                             : begin_writes(controller, command);
+}
+
+/* Nothing of the slice has been written. */
+static enum stage_verdict after_journal(struct controller *controller, struct command *command)
+{
+    struct split *split = command->split;
+
+    if (split->slices.journal_status == 0)
+        return begin_writes(controller, command);
+    aggregate_begin(&command->aggregate, 1);
+    aggregate_add(&command->aggregate, split->part_offset_bytes, split->slices.journal_status);
+    return end_part(controller, command);
 }
 
 /* Where more failed than the layout can do without, the host is told so. But parity may have been
@@ -360,8 +413,14 @@ static enum stage_verdict next_slice(struct controller *controller, struct comma
 
 static enum stage_verdict after_step(struct controller *controller, struct command *command)
 {
-    return command->split->slices.step == SLICE_READ ? after_read(controller, command)
-                                                     : after_write(controller, command);
+    switch ((enum slice_step)command->split->slices.step) {
+    case SLICE_READ:
+        return after_read(controller, command);
+    case SLICE_JOURNAL:
+        return after_journal(controller, command);
+    default:
+        return after_write(controller, command);
+    }
 }
 
 static enum stage_verdict begin_transfers(struct controller *controller, struct command *command)
@@ -393,6 +452,9 @@ enum stage_verdict split_slices_go_on(struct controller *controller, struct comm
         case SLICE_WORKSPACE:
             verdict = begin_transfers(controller, command);
             break;
+        case SLICE_JOURNAL: /* who waits for that goes on by way of after_step */
+            assert(false);
+            return STAGE_WAIT;
         case SLICE_READ:
         case SLICE_WRITE:
             verdict = transfer(controller, command);
@@ -406,9 +468,11 @@ enum stage_verdict split_slices_go_on(struct controller *controller, struct comm
 /* A workspace or a component can be had, or a step has ended. */
 enum stage_verdict split_slices_complete(struct controller *controller, struct command *command)
 {
-    if (!command->split->in_round && after_step(controller, command) == STAGE_DONE) {
-        split_wake_workspace_waiters(controller);
-        return STAGE_DONE;
-    }
-    return split_slices_go_on(controller, command);
+    enum stage_verdict verdict =
+        command->split->in_round ? STAGE_NEXT : after_step(controller, command);
+
+    if (verdict == STAGE_NEXT)
+        return split_slices_go_on(controller, command);
+    split_wake_workspace_waiters(controller);
+    return verdict;
 }

@@ -26,6 +26,21 @@ static void prefer_copies(const struct controller *controller, struct virtual_vo
     }
 }
 
+static uint64_t tag_of(const struct controller *controller, const struct virtual_volume *virtual)
+{
+    const struct volume_record *record = virtual->record;
+    uint64_t tag = journal_tag_volume(record->name, record->layout, record->chunk_bytes,
+                                      record->members_count);
+
+    for (uint32_t i = 0; i < record->members_count; i++) {
+        const struct volume_record *member =
+            segment_volume(&controller->segment, virtual->members[i].volume);
+        tag = journal_tag_member(tag, segment_element(&controller->segment, member->element)->name,
+                                 member->offset_bytes);
+    }
+    return tag;
+}
+
 static int virtual_init(const struct controller *controller, struct virtual_volume *virtual,
                         uint32_t volume)
 {
@@ -50,6 +65,7 @@ static int virtual_init(const struct controller *controller, struct virtual_volu
         layout_init(&virtual->layout, &wanted, virtual->starts) != 0 ||
         virtual->layout.size_bytes != virtual->record->size_bytes)
         return -EPROTO;
+    virtual->journal_tag = tag_of(controller, virtual);
     prefer_copies(controller, virtual);
     return 0;
 }

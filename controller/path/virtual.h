@@ -16,7 +16,8 @@ struct virtual_volume {
     struct volume_record *record; /* in shared memory */
     const struct member_record *members;
     struct layout layout;
-    uint64_t starts[MEMBERS_MAX + 1];    /* concat: layout.starts */
+    uint64_t journal_tag;             /* by which journals know it (controller/journal/record.h) */
+    uint64_t starts[MEMBERS_MAX + 1]; /* concat: layout.starts */
     uint8_t preferred_copy[MEMBERS_MAX]; /* for each mirror set */
 };
 

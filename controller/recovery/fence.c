@@ -24,6 +24,22 @@ static bool commands_have_passed(struct controller *controller, const struct fen
     return !redo_works_on(controller, fence->what);
 }
 
+/* Their records have the sequences up to now. */
+static bool all_have_passed(struct controller *controller, struct fence *fence)
+{
+    if (!commands_have_passed(controller, fence))
+        return false;
+    if (fence->journal_sequence == 0)
+        fence->journal_sequence = journal_next_sequence(controller, fence->what);
+    return journal_is_past(controller, fence->journal_sequence) || journal_has_failed(controller);
+}
+
+/* A journal that cannot be written keeps its records. */
+static int pass(struct controller *controller, const struct fence *fence)
+{
+    return journal_is_past(controller, fence->journal_sequence) ? 0 : -EIO;
+}
+
 static void look(struct controller *controller)
 {
     struct fences *fences = &controller->fences;
@@ -75,6 +91,7 @@ void control_fence_volume(struct control_request *request)
         control_answer(request, -EPROTO);
     else
         fence_wait(request->controller, (struct fence){.request = request,
-                                                       .is_passed = commands_have_passed,
+                                                       .is_passed = all_have_passed,
+                                                       .pass = pass,
                                                        .what = (uint32_t)volume});
 }

@@ -4,6 +4,8 @@
  *
  * CONTROL_FENCE_VOLUME: when all commands on a virtual volume that were on their way when it was
  * asked for have ended. Those that begin later see what had been changed in shared memory before.
+ * With a journal: and when none of their records would be replayed any more. What is made anew of
+ * other members is not in the journal, and must not be overwritten by what was there before.
  * It is what makes a rebuild safe where hosts' writes reserve nothing (coordination: none), and
  * what keeps commands that know a volume as it was from meeting it as it is.
  */
@@ -15,12 +17,13 @@
 struct fence {
     struct control_request *request; /* NULL: this place is free */
     /* Whether it has passed; looked at several times. */
-    bool (*is_passed)(struct controller *controller, const struct fence *fence);
+    bool (*is_passed)(struct controller *controller, struct fence *fence);
     /* What is done then; its result is the answer. */
     int (*pass)(struct controller *controller, const struct fence *fence);
-    uint64_t deadline_ns; /* is_passed's own */
-    uint64_t number;      /* of the last command on a virtual volume that had begun */
-    uint32_t what;        /* the volume, or the element */
+    uint64_t deadline_ns;      /* is_passed's own */
+    uint64_t journal_sequence; /* as above */
+    uint64_t number;           /* of the last command on a virtual volume that had begun */
+    uint32_t what;             /* the volume, or the element */
 };
 
 struct fences {

@@ -82,7 +82,7 @@ static int hand_over(struct controller *controller, const struct fence *fence)
 /* --- the beginning --- */
 
 /* Also when it has failed, or does not come to an end: hand_over sees that. */
-static bool nothing_is_under_way(struct controller *controller, const struct fence *fence)
+static bool nothing_is_under_way(struct controller *controller, struct fence *fence)
 {
     const struct owned_element *element = &controller->elements[fence->what];
 

@@ -305,7 +305,7 @@ bool redo_is_quiet(const struct controller *controller)
 
 bool redo_works_on(const struct controller *controller, uint32_t volume)
 {
-    for (uint32_t i = 0; i < REDO_COMMANDS_MAX; i++) {
+    for (uint32_t i = 0; i < controller->redo.commands_count; i++) {
         const struct command *command = &controller->redo.commands[i];
         if (command->split->active && command->virtual->volume == volume)
             return true;

@@ -23,8 +23,9 @@ struct split;
 
 /* All that a controller has to do with it. */
 struct redo {
-    struct redo_record *records;      /* our own: one for each of our host commands */
-    struct command *commands;         /* REDO_COMMANDS_MAX of them */
+    struct redo_record *records; /* our own: one for each of our host commands */
+    struct command *commands;    /* `commands_count` of them */
+    uint32_t commands_count;
     struct command *free;             /* of them */
     uint32_t busy;                    /* of them: on their way */
     bool look;                        /* one has ended: is the dead one recovered now? */

@@ -20,6 +20,7 @@ enum {
     AT_ARRAY = 64,
     AT_ELEMENT = 128,
     AT_TAIL = 192,
+    AT_JOURNAL = 240,
     AT_RECORDS = 256,
     RECORD_BYTES = 128,
     NAME_FIELD_BYTES = NAME_BYTES_MAX + 1,
@@ -31,7 +32,7 @@ enum { /* within the tail's field */
        IN_INTENTS_OFFSET = 24,
        IN_INTENTS_BYTES = 32,
        IN_REGION_SHIFT = 36,
-       TAIL_FIELD_BYTES = 64,
+       TAIL_FIELD_BYTES = 40,
 };
 enum { /* within a record */
        IN_VOLUME = 0,
@@ -52,7 +53,7 @@ _Static_assert((int)AT_RECORDS + (int)SUPERBLOCK_MEMBERS_MAX * (int)RECORD_BYTES
                    (int)SUPERBLOCK_COPY_BYTES,
                "a copy holds all records");
 _Static_assert((int)AT_ELEMENT + (int)NAME_FIELD_BYTES <= (int)AT_TAIL && NAME_FIELD_BYTES == 64 &&
-                   (int)AT_TAIL + (int)TAIL_FIELD_BYTES <= (int)AT_RECORDS,
+                   (int)AT_TAIL + (int)TAIL_FIELD_BYTES <= (int)AT_JOURNAL,
                "as drawn in the header");
 
 /* --- bytes --- */
@@ -170,6 +171,7 @@ void superblock_encode(const struct superblock *superblock, uint8_t *copy)
     put_name(copy + AT_ARRAY, superblock->array);
     put_name(copy + AT_ELEMENT, superblock->element);
     encode_tail(&superblock->tail, copy + AT_TAIL);
+    put64(copy + AT_JOURNAL, superblock->journal);
     for (uint32_t i = 0; i < superblock->members_count; i++)
         encode_member(&superblock->members[i], copy + AT_RECORDS + i * RECORD_BYTES);
     put32(copy + AT_CRC, crc_of(copy));
@@ -216,6 +218,7 @@ static int decode_known(const uint8_t *copy, struct superblock *superblock)
 {
     superblock->sequence = get64(copy + AT_SEQUENCE);
     superblock->members_count = get32(copy + AT_MEMBERS_COUNT);
+    superblock->journal = get64(copy + AT_JOURNAL);
     memcpy(superblock->array_id, copy + AT_ARRAY_ID, SUPERBLOCK_ID_BYTES);
     memcpy(superblock->element_id, copy + AT_ELEMENT_ID, SUPERBLOCK_ID_BYTES);
     if (!get_name(copy + AT_ARRAY, superblock->array) ||

@@ -17,8 +17,9 @@
  *      offset 128  element name    64 bytes, filled with 0
  *      offset 192  tail            what else is kept, in front of the copies (tail.h); all of it 0:
  *                                  nothing, and the version is 1, as in older images
- *      offset 256  records, 128 bytes each:
- *          offset 0    volume name     64 bytes, filled with 0
+ *      offset 240  journal         the generation of the array's journal
+ * (controller/journal/record.h) that knows all that is written to volumes with parity here; 0: none
+ * does offset 256  records, 128 bytes each: offset 0    volume name     64 bytes, filled with 0
  *          offset 64   layout, chunk, copies, members
  *          offset 80   place, failed
  *          offset 88   member's offset on the element, and its size
@@ -66,6 +67,7 @@ struct superblock {
     uint8_t array_id[SUPERBLOCK_ID_BYTES], element_id[SUPERBLOCK_ID_BYTES];
     char array[NAME_BYTES_MAX + 1], element[NAME_BYTES_MAX + 1];
     struct tail tail;
+    uint64_t journal;
     uint32_t members_count;
     struct superblock_member members[SUPERBLOCK_MEMBERS_MAX];
 };

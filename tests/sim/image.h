@@ -30,6 +30,7 @@ struct image {
     enum element_mode mode;
     uint32_t unit_bytes;               /* what a loss of power keeps or loses whole */
     uint32_t element;                  /* of the array, that it is or was an image of */
+    bool journal;                      /* of a controller: it is one of no element */
     uint32_t opens[IMAGE_HOLDERS_MAX]; /* descriptors, by who has them */
     uint64_t mark;                     /* of who opened it last (io/witness.h) */
     uint32_t in_flight;                /* operations that were submitted and have not landed */

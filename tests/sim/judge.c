@@ -11,6 +11,8 @@ static bool may_fail(const struct world *world, const struct sim_volume *volume)
 {
     uint32_t touched = volume->touched | volume->failed_before;
 
+    if (world->journal_failed && has_parity(volume))
+        return true;
     for (uint32_t i = 0; i < volume->members; i++) {
         if (world->element_failed[volume->member_element[i]])
             touched |= 1u << i;
@@ -65,11 +67,27 @@ static uint32_t member_of(const struct sim_volume *volume, uint32_t sector)
                               (uint32_t)(chunk % volume->layout.columns));
 }
 
-/* What a stale member held is computed from what need not fit; or was, when it was rebuilt. */
-static bool is_anything(const struct sim_volume *volume, uint32_t sector)
+/* A write that more members missed than the layout can do without leaves its row as it may. */
+static bool any_write_failed(const struct world *world, const struct sim_volume *volume)
+{
+    for (uint32_t i = 0; i < world->records_count; i++) {
+        const struct record *record = &world->records[i];
+        if (is_write(record) && &world->volumes[record->volume] == volume &&
+            record->return_ns != RECORD_NEVER && record->status != 0)
+            return true;
+    }
+    return false;
+}
+
+/* What a stale member held is computed from what need not fit; or was, when it was rebuilt. With a
+ * journal it fits. */
+static bool is_anything(const struct world *world, const struct sim_volume *volume, uint32_t sector)
 {
     uint32_t stale = volume->failed_before | volume->stale_once;
 
+    if (world->opened.covered[volume->index] && !volume->lost_once &&
+        !any_write_failed(world, volume))
+        return false;
     return has_parity(volume) && judge_is_open(volume, sector) &&
            (stale >> member_of(volume, sector) & 1) != 0;
 }
@@ -81,7 +99,7 @@ static void judge_sector(struct world *world, uint32_t number, uint32_t sector, 
     uint64_t sure_ns = judge_last_sure_ns(world, number, sector, end);
     uint64_t tag = seen == 0 ? volume->zeroed[sector] : seen;
 
-    if (is_anything(volume, sector) || (sure_ns == 0 && tag == volume->initial[sector]))
+    if (is_anything(world, volume, sector) || (sure_ns == 0 && tag == volume->initial[sector]))
         return;
     for (uint32_t i = 0; i < world->records_count; i++) {
         const struct record *record = &world->records[i];

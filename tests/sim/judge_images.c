@@ -36,6 +36,9 @@ static void differs(struct world *world, const struct sim_volume *volume, bool m
     if (world->settled)
         sim_fail(world, "%s: %s at %llu differ, and nobody is left who is writing there",
                  volume->name, what, (unsigned long long)where);
+    else if (world->opened.covered[volume->index] && !volume->lost_once)
+        sim_fail(world, "%s: %s at %llu differ when life %u begins, and there is a journal",
+                 volume->name, what, (unsigned long long)where, world->life);
     else if (!may_differ)
         sim_fail(world, "%s: %s at %llu differ when life %u begins", volume->name, what,
                  (unsigned long long)where, world->life);

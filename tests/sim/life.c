@@ -6,8 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controller/config/journals.h"
 #include "controller/config/superblocks.h"
 #include "controller/config/table.h"
+#include "controller/path/virtual.h"
 #include "shm/member_states.h"
 #include "tests/sim/configuration.h"
 #include "tests/sim/links.h"
@@ -102,6 +104,20 @@ void life_look_who_takes(struct world *world)
         lose_members(world, 0);
 }
 
+/* Whether more members have failed in this life, one after the other perhaps, than the volume can
+ * do without. */
+static bool is_lost(const struct world *world, const struct sim_volume *volume)
+{
+    struct volume_record *record = segment_volume(&world->segment, volume->index);
+    uint32_t failed = volume->failed_before | member_states_now(record).failed;
+
+    for (uint32_t i = 0; i < volume->members; i++) {
+        if (world->element_failed[volume->member_element[i]])
+            failed |= UINT32_C(1) << i;
+    }
+    return layout_kind_redundant(volume->kind) && !virtual_bears(&volume->layout, failed);
+}
+
 /* What an element that failed has not written of its cache it never will. And what a volume has
  * lost with a cache it cannot do without where others of its members lack something already. */
 static void note_failed_members(struct world *world)
@@ -115,6 +131,7 @@ static void note_failed_members(struct world *world)
                 volume->lost_members |= 1u << j;
         }
         volume->stale_once = volume->lost_members | volume->touched;
+        volume->lost_once = is_lost(world, volume);
     }
 }
 
@@ -216,6 +233,7 @@ static int make_segment(struct world *world, struct config_error *ret_error)
     header->takeover = config->takeover;
     header->intents_clear_ns = world->plan.intents_clear_ns;
     store_relaxed(&header->job_rate_bytes, world->plan.job_rate_bytes); /* relaxed: nobody runs */
+    journals_enter(config, &world->opened, &world->segment);
     return table_fill(&world->segment, config, &world->opened, ret_error);
 }
 
@@ -241,11 +259,12 @@ bool life_start(struct world *world)
     world->life++;
     world->deaths_count = 0;
     memset(world->element_failed, 0, sizeof world->element_failed);
-    world->faults = world->configurator_dead = false;
+    world->faults = world->configurator_dead = world->journal_failed = false;
     int error = config_parse("sim.yaml", world->plan.config, strlen(world->plan.config),
                              &world->config, &why);
     if (error == 0) {
         world->config->accept_losses = true; /* the judge knows what may be lost */
+        world->config->journal_bytes = world->plan.journal_bytes;
         error = images_open(world->config, &world->opened, &why);
     }
     if (error == 0)

@@ -6,7 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MEMBER_BYTES_UNIT = 64 << 10 };
+enum {
+    MEMBER_BYTES_UNIT = 64 << 10,
+    JOURNAL_BYTES_LEAST = 648 << 10, /* the largest slice, six times 32 KiB, fits a third of it */
+};
 
 __attribute__((format(printf, 2, 3))) static void add(struct plan *plan, const char *format, ...)
 {
@@ -129,8 +132,24 @@ static uint32_t perhaps(struct dice *dice, uint32_t once_in)
     return dice_once_in(dice, 2) ? once_in : 0;
 }
 
+/* By dice of its own, so that a seed that draws none means what it meant before there were any.
+ * Rings are small, so that they wrap and are full; the largest slice fits a third of one. */
+static void draw_journal(struct plan *plan, const struct dice *seed)
+{
+    static const enum element_mode modes[] = {ELEMENT_MODE_DIRECT, ELEMENT_MODE_BUFFERED,
+                                              ELEMENT_MODE_INLINE};
+    struct dice dice = {.state = dice_mix(seed->state ^ 0x6a6f75726e616cu)};
+
+    if (!dice_once_in(&dice, 3))
+        return;
+    plan->journal_bytes = power_of_two(&dice, JOURNAL_BYTES_LEAST, 2);
+    plan->journal_mode = modes[dice_below(&dice, sizeof modes / sizeof modes[0])];
+    add(plan, "journal: /sim/journal\n");
+}
+
 void plan_draw(struct plan *ret_plan, struct dice *dice)
 {
+    const struct dice seed = *dice;
     static const enum element_mode modes[] = {ELEMENT_MODE_DIRECT, ELEMENT_MODE_DIRECT,
                                               ELEMENT_MODE_BUFFERED, ELEMENT_MODE_INLINE};
     static const enum cache_mode cache_modes[] = {CACHE_OFF, CACHE_WRITE_THROUGH, CACHE_WRITE_BACK,
@@ -174,5 +193,6 @@ void plan_draw(struct plan *ret_plan, struct dice *dice)
     for (uint32_t i = 0; i < plan.elements; i++)
         plan.modes[i] = modes[dice_below(dice, sizeof modes / sizeof modes[0])];
     draw_config(&plan, dice);
+    draw_journal(&plan, &seed);
     *ret_plan = plan;
 }

@@ -11,7 +11,7 @@
 enum {
     SIM_CONTROLLERS_MAX = 4,
     SIM_ELEMENTS_MAX = 6,
-    SIM_IMAGES_MAX = 16,
+    SIM_IMAGES_MAX = 24,
     SIM_VOLUMES_MAX = 8, /* that hosts see */
     SIM_CONFIG_BYTES = 8192,
 };
@@ -24,7 +24,9 @@ struct plan {
     uint32_t slots, ring_entries;
     bool takeover;
     enum cache_mode cache_mode;
-    uint32_t cache_blocks;         /* of each controller: few, so that blocks have to go */
+    uint32_t cache_blocks;  /* of each controller: few, so that blocks have to go */
+    uint64_t journal_bytes; /* of each controller's; 0: the array has none */
+    enum element_mode journal_mode;
     uint64_t job_rate_bytes;       /* as in the segment's header */
     uint64_t intents_clear_ns;     /* as there */
     uint32_t lives;                /* that serve hosts */

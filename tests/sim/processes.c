@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "controller/config/configurator_parts.h"
+#include "controller/config/journals.h"
 #include "tests/sim/configuration.h"
 #include "tests/sim/operation.h"
 #include "tests/sim/sim_channel.h"
@@ -234,6 +235,7 @@ int __wrap_configurator_spawn(struct configurator *configurator, uint32_t id)
 {
     struct watched_controller *controller = &configurator->controllers[id];
     struct element elements[SIM_ELEMENTS_MAX];
+    const struct element *journal = journals_file(&configurator->images, id);
     const struct controller_start start = {.id = id,
                                            .segment = configurator->segment,
                                            .elements = elements,
@@ -242,9 +244,12 @@ int __wrap_configurator_spawn(struct configurator *configurator, uint32_t id)
                                            .lifelines = configurator->lifelines,
                                            .control = &configurator->control_ends[id],
                                            .images = configurator->witnesses,
+                                           .journal = journal,
                                            .superblocks = configurator->images.superblocks};
 
     take_elements(configurator, id, elements);
+    if (journal != NULL && journal->fd >= 0)
+        sim_element_hand_over(journal->fd, id);
     machine_start(machine_at(id), &start, configurator->lifelines_own[id]);
     configurator->lifelines_own[id] = configurator->control_ends[id] = -1; /* they are its own */
     controller->configurator = configurator;

@@ -187,8 +187,9 @@ int element_create(struct element *ret_element, const struct element_wanted *wan
     struct image *image = &world->images[world->images_count];
     image_create(image, wanted->size_bytes + wanted->tail_bytes);
     snprintf(image->path, sizeof image->path, "%s", wanted->image);
-    image->element = element_of_path(wanted->image);
-    image->mode = world->plan.modes[image->element];
+    image->journal = strncmp(wanted->image, "/sim/journal", strlen("/sim/journal")) == 0;
+    image->element = image->journal ? UINT32_MAX : element_of_path(wanted->image);
+    image->mode = image->journal ? world->plan.journal_mode : world->plan.modes[image->element];
     image->unit_bytes = world->plan.unit_bytes;
     world->images_count++;
     int error = element_open(ret_element, wanted, ret_error);
@@ -248,6 +249,19 @@ int element_bytes_write(const struct element *element, const void *from, size_t 
                         uint64_t offset_bytes)
 {
     image_write(sim_image_of(element), from, bytes, offset_bytes, true);
+    return 0;
+}
+
+int element_bytes_put(const struct element *element, const void *from, size_t bytes,
+                      uint64_t offset_bytes)
+{
+    image_write(sim_image_of(element), from, bytes, offset_bytes, false);
+    return 0;
+}
+
+int element_take_space(const struct element *element)
+{
+    (void)element;
     return 0;
 }
 

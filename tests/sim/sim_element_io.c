@@ -163,6 +163,14 @@ static void name_pieces(struct transfer *transfer, const struct loop_io *io)
     transfer->pieces_count = io->vectors_count;
 }
 
+static void note_failure(const struct image *image)
+{
+    if (image->journal)
+        sim_world->journal_failed = true;
+    else
+        sim_world->element_failed[image->element] = true;
+}
+
 /* Whether it moves less than was asked, or fails after it moved something or nothing. */
 static void draw_faults(struct transfer *transfer, uint32_t unit_bytes)
 {
@@ -174,7 +182,7 @@ static void draw_faults(struct transfer *transfer, uint32_t unit_bytes)
     if (!world->faults)
         return;
     if (transfer->image->failing && dice_once_in(dice, world->plan.error_once_in)) {
-        sim_world->element_failed[transfer->image->element] = true;
+        note_failure(transfer->image);
         transfer->result = -EIO;
         transfer->bytes =
             transfer->kind == TRANSFER_READ ? 0 : dice_below(dice, units + 1) * unit_bytes;

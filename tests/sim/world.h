@@ -44,6 +44,7 @@ struct sim_volume {
     uint64_t *zeroed;        /* by sector: tag of the one command that zeroes it in this life */
     uint32_t touched;        /* members that a fault has reached in this life */
     uint32_t lost_members;   /* that lack what was cached: their owner died, or they failed */
+    bool lost_once;          /* more of them failed in the last life than it can do without */
     uint32_t stale_once;     /* that may have been stale in the last life */
     uint32_t failed_before;  /* members that were stale when it began */
     bool finished;        /* what dead controllers had begun to write was finished in this life */
@@ -97,6 +98,7 @@ struct world {
     struct sim_death deaths[SIM_DEATHS_MAX]; /* of controllers, in order */
     uint32_t deaths_count;
     bool serves;                           /* hosts are to ask for something */
+    bool journal_failed;                   /* some I/O of one did */
     bool element_failed[SIM_ELEMENTS_MAX]; /* some I/O of it did, or it was asked for */
     struct record *records;
     uint32_t records_count, records_room;

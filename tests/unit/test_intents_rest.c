@@ -156,6 +156,34 @@ static void where_a_write_failed_nothing_rests_until_an_orderly_end(void)
     free(keep);
 }
 
+/* They were durable when that state was written; others are left as they are, state and all. */
+static void what_was_kept_of_earlier_times_goes_too(void)
+{
+    struct intents *intents = new_intents(), *next = new_intents();
+    uint64_t *keep = calloc(intents->words, sizeof *keep);
+
+    CU_ASSERT_FATAL(keep != NULL);
+    memset(keep, 0xff, intents->words * sizeof *keep);
+    (void)write_to(intents, 3);
+    (void)write_to(intents, 70);
+    intents_end(intents, keep, INTENTS_CHECKSUMS_RIGHT);
+    memcpy(next->image, intents->image, intents->image_bytes);
+    intents_load(next);
+    CU_ASSERT(intents_age(next));
+    CU_ASSERT_EQUAL(intents_next_cold(next, 0), 3);
+    CU_ASSERT(intents_are_settled(next, 3, 4));
+    CU_ASSERT(intents_drop(next, 3));
+    write_image(next);
+    CU_ASSERT_FALSE(is_meant(next->image, 3));
+    CU_ASSERT(is_meant(next->image, 70));
+    CU_ASSERT_FALSE(intents_doubt(next, 70, INTENTS_CHECKSUMS_RIGHT));
+    CU_ASSERT(write_to(next, 70)); /* its state must go first */
+    CU_ASSERT(intents_doubt(next, 70, INTENTS_CHECKSUMS_RIGHT));
+    intents_free(next);
+    intents_free(intents);
+    free(keep);
+}
+
 /* A model says which regions hold something that is not durable, or was written since the look
  * before; their bits stand on every image that a crash may leave, whichever sectors reached it. */
 static void whatever_goes_what_is_needed_stays(void)
@@ -225,6 +253,7 @@ int main(void)
         {"a flush that failed is good for nothing", a_flush_that_failed_is_good_for_nothing},
         {"where a write failed nothing rests until an orderly end",
          where_a_write_failed_nothing_rests_until_an_orderly_end},
+        {"what was kept of earlier times goes too", what_was_kept_of_earlier_times_goes_too},
         {"whatever goes what is needed stays", whatever_goes_what_is_needed_stays},
     };
     return UNIT_RUN("intents at rest", tests);
