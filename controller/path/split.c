@@ -207,7 +207,8 @@ static uint32_t stale_members(const struct layout *layout, uint32_t good, uint32
 }
 
 /* A write that reached one copy has happened: the copies that it did not reach are stale from now
- * on. Where it reached none of a set, its error is the host's. */
+ * on. Where it reached none of a set, its error is the host's; and some may have been written all
+ * the same, by a member whose answer was an error or did not come. */
 static void settle_write(struct controller *controller, struct command *command)
 {
     const struct layout *layout = &command->virtual->layout;
@@ -220,6 +221,8 @@ static void settle_write(struct controller *controller, struct command *command)
     stale |= split->bad & member_states_now(command->virtual->record).rebuilding;
     if (stale != 0 && virtual_fail(controller, command->virtual, stale) && stale == split->bad)
         command->aggregate.status = 0;
+    else if (command_changes_data(command->op))
+        virtual_doubt(controller, command->virtual);
 }
 
 /* Copies are equal while this command holds its reservation: without one, by the policies that

@@ -156,3 +156,11 @@ bool virtual_fail(struct controller *controller, const struct virtual_volume *vi
     say(controller, virtual, old.rebuilding & ~next.rebuilding, "failed while it was rebuilt");
     return bears;
 }
+
+void virtual_doubt(struct controller *controller, const struct virtual_volume *virtual)
+{
+    if (!layout_kind_redundant(virtual->layout.kind))
+        return;
+    add_relaxed(&virtual->record->resync_regions, 1); /* relaxed: says nothing of other memory */
+    loop_doorbell_ring(controller->loop, controller->notice_fd);
+}

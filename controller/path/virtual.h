@@ -56,4 +56,9 @@ bool virtual_bears(const struct layout *layout, uint32_t failed);
 bool virtual_fail(struct controller *controller, const struct virtual_volume *virtual,
                   uint32_t members);
 
+/* Members may hold different bytes somewhere, and none of them is known to be the one that lacks
+ * something: intents stay meant at the end of the array, and a resync makes them equal as soon as
+ * that can be. Any controller, at any time; wait-free. */
+void virtual_doubt(struct controller *controller, const struct virtual_volume *virtual);
+
 #endif

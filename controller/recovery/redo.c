@@ -121,10 +121,7 @@ static void leave_unfinished(struct controller *controller, const struct command
             "anyport: c%u: what c%u left half done at %llu of volume %s cannot be finished\n",
             controller->id, (uint32_t)command->cookie, (unsigned long long)command->offset_bytes,
             record->name);
-    if (!layout_kind_redundant(command->virtual->layout.kind))
-        return;
-    add_relaxed(&record->resync_regions, 1); /* relaxed: says nothing of other memory */
-    loop_doorbell_ring(controller->loop, controller->notice_fd);
+    virtual_doubt(controller, command->virtual);
 }
 
 /* Its record has been freed, or lingers, by RELEASE. */

@@ -289,6 +289,28 @@ static void a_failing_element_fails_its_member(void)
     }
 }
 
+static bool is_in_doubt(const struct model *model)
+{
+    /* relaxed: the command that may have raised it has ended */
+    return load_relaxed(&array_virtual_record(model->array)->resync_regions) > 0;
+}
+
+/* Some copy may have been written all the same, when its answer was lost. */
+static void what_no_copy_answers_leaves_the_volume_in_doubt(void)
+{
+    struct model model = start(LAYOUT_MIRROR, 0, false);
+
+    change(&model, OPERATIONS / 10);
+    for (uint32_t element = 0; element < model.array->segment.geometry.elements; element++)
+        fail_element(&model, element);
+    CU_ASSERT_EQUAL(run(&model, job_at(&model, COMMAND_READ, 0, 60)), -EIO);
+    CU_ASSERT_FALSE(is_in_doubt(&model));
+    CU_ASSERT_EQUAL(run(&model, job_at(&model, COMMAND_WRITE, 0, 60)), -EIO);
+    CU_ASSERT_TRUE(is_in_doubt(&model));
+    CU_ASSERT_EQUAL(failed_members(&model), 0);
+    CU_ASSERT_EQUAL(array_stop(model.array), 0);
+}
+
 /* Every write meets the failed member at about the same time, and each has it marked. */
 static void many_writes_at_once_mark_it(void)
 {
@@ -410,6 +432,8 @@ int main(void)
         {"a raid5 does without any one member", a_raid5_does_without_any_one_member},
         {"a raid6 does without any two members", a_raid6_does_without_any_two_members},
         {"a failing element fails its member", a_failing_element_fails_its_member},
+        {"what no copy answers leaves the volume in doubt",
+         what_no_copy_answers_leaves_the_volume_in_doubt},
         {"many writes at once mark it", many_writes_at_once_mark_it},
         {"a member that cannot be marked has failed too",
          a_member_that_cannot_be_marked_has_failed_too},
