@@ -602,7 +602,7 @@ static void turn(struct controller *controller)
  * what ends meanwhile is still answered. */
 static void finish_executing(struct controller *controller)
 {
-    while (controller->executing > 0 || cache_is_busy(controller))
+    while (controller->executing > 0 || cache_is_busy(controller) || journal_writes(controller))
         loop_turn(controller->loop, LOOP_FOREVER);
     if (controller->hooks.on_turn != NULL)
         controller->hooks.on_turn(controller->hooks.context);

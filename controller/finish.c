@@ -140,5 +140,5 @@ void finish_unlock(struct controller *controller)
             element_unlock(&controller->elements[i].file);
     }
     if (controller->journal != NULL)
-        element_unlock(&controller->journal->file); /* it is quiet */
+        element_unlock(&controller->journal->file); /* it writes no more */
 }

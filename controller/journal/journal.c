@@ -295,6 +295,15 @@ bool journal_has_work(const struct controller *controller)
             !journal->lacks_room);
 }
 
+bool journal_writes(const struct controller *controller)
+{
+    const struct journal *journal = controller->journal;
+
+    return journal != NULL &&
+           ((journal->in_flight && !journal->answered) ||
+            (journal->checkpoint.step == CHECKPOINT_WRITES && !journal->checkpoint.answered));
+}
+
 bool journal_is_quiet(const struct controller *controller)
 {
     const struct journal *journal = controller->journal;

@@ -118,6 +118,9 @@ void journal_end(struct controller *controller, struct command *command);
 void journal_turn(struct controller *controller);
 bool journal_has_work(const struct controller *controller);
 
+/* Whether I/O of its file is under way. */
+bool journal_writes(const struct controller *controller);
+
 /* Whether nothing of it is under way, and it has done what can be done that the next start has
  * nothing to replay. While the controller quiesces. */
 bool journal_is_quiet(const struct controller *controller);
